@@ -1,0 +1,1 @@
+"""Runtimes behind one interface (base.py), one file each."""
