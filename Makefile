@@ -1,0 +1,44 @@
+# Two commands for a stranger: `make demo` and `make test`. The rest in README.md.
+PYTHON ?= python3
+SETUP = $(PYTHON) scripts/setup_env.py
+IN_ENV = scripts/with_env
+
+.PHONY: help setup setup-dev demo test test-all test-oldest lint clean
+
+help:
+	@echo "make demo [VIDEO=file-or-folder BOX=x,y,w,h OUT=folder]   follow an object over real ROS 2"
+	@echo "make setup        only create the environment in .venv/ and build the messages"
+	@echo "make test         ruff, mypy and the fast tests (test-all: the slow ones as well)"
+	@echo "make test-oldest  Python 3.10, NumPy 1.21 and OpenCV 4.5, without ROS and torch"
+	@echo "make lint         ruff and mypy alone"
+
+setup:
+	@$(SETUP)
+
+setup-dev:
+	@$(SETUP) --with train,dev
+
+# Handed over in the environment: a path may hold any character.
+demo: export DEMO_VIDEO = $(VIDEO)
+demo: export DEMO_BOX = $(BOX)
+demo: export DEMO_OUT = $(or $(OUT),demo_out)
+demo: setup
+	@$(IN_ENV) python -m siampolar_ros.demo --out "$$DEMO_OUT" \
+		$${DEMO_VIDEO:+--video "$$DEMO_VIDEO"} $${DEMO_BOX:+--box "$$DEMO_BOX"}
+
+lint: setup-dev
+	$(IN_ENV) ruff check .
+	$(IN_ENV) ruff format --check .
+	$(IN_ENV) mypy
+
+test: lint
+	$(IN_ENV) python -m pytest -m "not slow"
+
+test-all: lint
+	$(IN_ENV) python -m pytest
+
+test-oldest:
+	scripts/test_oldest
+
+clean:
+	rm -rf .venv .venv-oldest .ros demo_out
