@@ -1,0 +1,50 @@
+"""What all tests share: where optional data lies, and what must be present on this run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SIAMPOLAR_DATA", ROOT.parent / "shared" / "data"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run without what the caller promised, so that no skip hides a broken setup.
+
+    Tests of optional parts skip where those are not installed; ``make test`` names in
+    SIAMPOLAR_REQUIRE (module names, comma-separated) what its environment does hold.
+    """
+    required = [name for name in os.environ.get("SIAMPOLAR_REQUIRE", "").split(",") if name]
+    missing = [name for name in required if not _importable(name)]
+    if missing:
+        raise pytest.UsageError(
+            f"SIAMPOLAR_REQUIRE names {', '.join(missing)}, which cannot be imported here"
+        )
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Find optional data by name, such as ``shared_data("davis-dev")``; skips where it is absent.
+
+    Data lies in ``../shared/data`` beside the repository, or where SIAMPOLAR_DATA says.
+    """
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"data {name!r} not found in {DATA}; SIAMPOLAR_DATA names another folder")
+        return path
+
+    return find
