@@ -29,7 +29,8 @@ def reference() -> Iterator[dict[str, Measure]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy 1.21 has them and says that they will go
         for name, builtin in (("int", int), ("float", float), ("bool", bool)):
-            patch.setattr(np, name, builtin, raising=False)
+            if not hasattr(np, name):  # NumPy 2 has its own np.bool again
+                patch.setattr(np, name, builtin, raising=False)
     try:
         from davisinteractive.metrics import jaccard
     except ImportError as error:
