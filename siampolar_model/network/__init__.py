@@ -1,0 +1,1 @@
+"""The network in torch: needed to train, export and compare, never on a robot."""

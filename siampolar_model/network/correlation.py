@@ -1,0 +1,167 @@
+"""How the template's features tell the search features what to look for.
+
+A template is described by ``KERNEL x KERNEL`` average features of equal parts of its box (so
+nothing outside the box enters), plus their mean. No convolution has weights that depend on the
+input: correlations are matrix products or sums of shifted slices, which every runtime can batch.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+#: Parts a side of the template; odd, so that a correlation map is not shifted.
+KERNEL = 5
+
+#: Norm of a template's 25 parts together, so that one part's norm is about 1.
+TEMPLATE_NORM = 5.0
+
+
+def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, size_px: int) -> torch.Tensor:
+    """Mean feature of each of KERNEL x KERNEL equal parts of a box.
+
+    Two matrix products with the overlap of parts and cells, so exact for any box.
+
+    Args:
+        features: (N, C, H, W) of a template crop of ``size_px`` pixels a side.
+        box_xyxy: (N, 4) in crop pixels.
+
+    Returns:
+        (N, C, KERNEL, KERNEL).
+    """
+
+    def overlap(low: torch.Tensor, high: torch.Tensor, cells: int) -> torch.Tensor:
+        edges = torch.arange(cells, device=features.device, dtype=features.dtype)
+        part = torch.arange(KERNEL, device=features.device, dtype=features.dtype)
+        scale = cells / size_px
+        low, high = low * scale, torch.maximum(high * scale, low * scale + 1e-3)
+        step = ((high - low) / KERNEL)[:, None]
+        start = (low[:, None] + part * step)[:, :, None]
+        inside = torch.minimum(start + step[:, :, None], edges + 1) - torch.maximum(start, edges)
+        weight = inside.clamp(min=0)
+        return weight / weight.sum(2, keepdim=True).clamp(min=1e-6)  # N, KERNEL, cells
+
+    box_xyxy = box_xyxy.to(features.dtype)
+    rows = overlap(box_xyxy[:, 1], box_xyxy[:, 3], features.shape[2])
+    columns = overlap(box_xyxy[:, 0], box_xyxy[:, 2], features.shape[3])
+    return rows[:, None] @ features @ columns[:, None].transpose(2, 3)
+
+
+def describe(pooled: torch.Tensor) -> torch.Tensor:
+    """Parts and mean of a template: (N, C, K, K) to (N, C, K*K + 1)."""
+    parts = pooled.flatten(2)
+    parts = F.normalize(parts.flatten(1), dim=1).view_as(parts) * TEMPLATE_NORM
+    return torch.cat([parts, parts.mean(2, keepdim=True)], 2)
+
+
+def _part_maps(search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+    """Similarity of every place with every part: (N, K*K, H, W)."""
+    n, _, h, w = search.shape
+    return (parts.transpose(1, 2) @ search.flatten(2)).view(n, -1, h, w)
+
+
+def _shifts(height: int, width: int) -> list[tuple[int, slice, slice]]:
+    """Part index with the slices of a map padded by KERNEL // 2 that align it with the centre."""
+    return [
+        (row * KERNEL + column, slice(row, row + height), slice(column, column + width))
+        for row in range(KERNEL)
+        for column in range(KERNEL)
+    ]
+
+
+def _padded(maps: torch.Tensor) -> torch.Tensor:
+    return F.pad(maps, [KERNEL // 2] * 4)
+
+
+class RepeatedCorrelation(nn.Module):
+    """SiamPolar's repeated cross-correlation (arXiv 2110.14773, section 3.2) as it was meant.
+
+    One correlation map c is repeated over all channels and re-weights the search features:
+    ``A = H*W * softmax(tau * c)`` over positions (mean 1), ``out = alpha*E + beta*(A*E)``.
+    No convolution follows (peeling). The authors' code takes the softmax over the repeated
+    channels instead, which is the constant 1/C.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.tau = nn.Parameter(torch.tensor(5.0))
+        self.alpha = nn.Parameter(torch.tensor(1.0))
+        self.beta = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
+        n, _, h, w = search.shape
+        parts = F.normalize(template[:, :, :-1], dim=1)
+        maps = _padded(_part_maps(F.normalize(search, dim=1), parts))
+        slices = [maps[:, k, rows, columns] for k, rows, columns in _shifts(h, w)]
+        c = torch.stack(slices, 0).mean(0).flatten(1)
+        attention = (h * w) * torch.softmax(self.tau * c, 1).view(n, 1, h, w)
+        return self.alpha * search + self.beta * (attention * search)
+
+
+class ConstantCorrelation(nn.Module):
+    """What the authors' code computes: the template changes nothing. Only for ablation."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
+        return self.scale * search
+
+
+class _FusedCorrelation(nn.Module):
+    """Search features, the same gated by the template's mean, and a correlation, mixed by a 1x1."""
+
+    def __init__(self, width: int, correlation_channels: int) -> None:
+        super().__init__()
+        self.fuse = nn.Sequential(
+            nn.Conv2d(2 * width + correlation_channels, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+
+    def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
+        gate = torch.tanh(template[:, :, -1])[:, :, None, None]
+        maps = self.correlate(search, template[:, :, :-1])
+        out: torch.Tensor = self.fuse(torch.cat([search, search * gate, maps], 1))
+        return out
+
+
+class DepthwiseCorrelation(_FusedCorrelation):
+    """Each channel correlated with its own K x K kernel (SiamRPN++, Li et al. 2019)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width)
+
+    def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        padded = _padded(search)
+        h, w = search.shape[2:]
+        out = torch.zeros_like(search)
+        for k, rows, columns in _shifts(h, w):
+            out = out + padded[:, :, rows, columns] * parts[:, :, k, None, None]
+        return out
+
+
+class PixelwiseCorrelation(_FusedCorrelation):
+    """Every place compared with every part of the template (LightTrack, Yan et al. 2021).
+
+    One matrix product; about 25 times less memory traffic than the depth-wise sum.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, KERNEL * KERNEL)
+
+    def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        return _part_maps(search, parts)
+
+
+CORRELATION_MODULES: dict[str, type[nn.Module]] = {
+    "depthwise": DepthwiseCorrelation,
+    "pixelwise": PixelwiseCorrelation,
+    "repeated": RepeatedCorrelation,
+    "constant": ConstantCorrelation,
+}

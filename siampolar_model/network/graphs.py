@@ -1,0 +1,114 @@
+"""The two graphs that are exported: plain uint8 crops in, K candidates out.
+
+Everything that a runtime can do stands inside, so that Python does as little as possible.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from .backbones import Statistics
+from .head import HeadMaps, lengths_px
+from .siampolar import SiamPolar, cell_centers
+
+
+def normalise(crops: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+    """BGR uint8 (N, H, W, 3) to normalised RGB float32 (N, 3, H, W), channels last."""
+    mean, std = (torch.tensor(values).flip(0) * 255 for values in statistics)
+    scaled = (crops.float() - mean) / std
+    # [2, 1, 0] as slices: reversing with a step or an index is a Gather or worse in ONNX.
+    b, g, r = scaled.unbind(3)
+    return torch.stack([r, g, b], 1).contiguous(memory_format=torch.channels_last)
+
+
+class TemplateGraph(nn.Module):
+    """Template crop and box to features, once per target."""
+
+    def __init__(self, model: SiamPolar) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, crop: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
+        """uint8 BGR (N, T, T, 3) and (N, 4) in crop pixels to features (N, L, C, K*K + 1)."""
+        image = normalise(crop, self.model.template_backbone.statistics)
+        return self.model.template(image, box_xyxy)
+
+
+class SearchGraph(nn.Module):
+    """Search crops, features and priors to the best K candidates of each target."""
+
+    def __init__(self, model: SiamPolar) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("centers", cell_centers(model.config), persistent=False)
+        self.centers: torch.Tensor
+
+    def forward(
+        self, crops: torch.Tensor, features: torch.Tensor, prior: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """One batch of targets.
+
+        Args:
+            crops: uint8 BGR (N, S, S, 3).
+            features: (N, L, C, K*K + 1).
+            prior: (N, 6), see :data:`siampolar_model.engines.base.PRIOR_COLUMNS`.
+
+        Returns:
+            score (N, K), quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R).
+        """
+        image = normalise(crops, self.model.search_backbone.statistics)
+        return self.decode(self.model.search(image, features), prior)
+
+    def decode(self, maps: HeadMaps, prior: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Apply the prior and take the best K cells."""
+        score = torch.sigmoid(maps.class_logit.float()).flatten(1)
+        quality = torch.sigmoid(maps.quality_logit.float()).flatten(1)
+        ltrb = lengths_px(maps.log_ltrb.float()).flatten(2)
+        weight, penalty, width, height, x, y = prior.unsqueeze(2).unbind(1)  # each (N, 1)
+
+        # Scale and aspect penalty of SiamRPN (Li et al. 2018, eq. 13), on the box's own size.
+        w, h = ltrb[:, 0] + ltrb[:, 2], ltrb[:, 1] + ltrb[:, 3]
+        size, old_size = _context(w, h), _context(width, height)
+        aspect, old_aspect = w / h, width / height
+        change = _at_least_one(size / old_size) * _at_least_one(aspect / old_aspect)
+        kept = score * quality.sqrt() * torch.exp((1 - change) * penalty)
+
+        # Hann window about the expected place, one search crop wide.
+        span = float(self.model.config.search_size)
+        window = _hann((self.centers[:, 0] - x) / span) * _hann((self.centers[:, 1] - y) / span)
+        chosen = kept * (1 - weight) + window * weight * kept.detach().amax(1, keepdim=True)
+        best = torch.topk(chosen, self.model.config.candidates, dim=1).indices
+
+        def take(values: torch.Tensor) -> torch.Tensor:
+            """(N, C, H*W) at the best cells: (N, K, C)."""
+            index = best.unsqueeze(1).expand(-1, values.shape[1], -1)
+            return torch.gather(values, 2, index).transpose(1, 2)
+
+        centers = self.centers.t().unsqueeze(0).expand(score.shape[0], -1, -1)
+        center_xy = take(centers)
+        sides = take(ltrb)
+        box_xyxy = torch.cat([center_xy - sides[:, :, :2], center_xy + sides[:, :, 2:]], 2)
+        rays_px = lengths_px(take(maps.log_rays.float().flatten(2)))
+        return (
+            torch.gather(score, 1, best),
+            torch.gather(quality, 1, best),
+            box_xyxy,
+            center_xy,
+            rays_px,
+        )
+
+
+def _context(width: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
+    pad = (width + height) / 2
+    return torch.sqrt((width + pad) * (height + pad))
+
+
+def _at_least_one(ratio: torch.Tensor) -> torch.Tensor:
+    return torch.maximum(ratio, 1 / ratio)
+
+
+def _hann(distance: torch.Tensor) -> torch.Tensor:
+    return 0.5 + 0.5 * torch.cos(2 * math.pi * distance.clamp(-0.5, 0.5))

@@ -1,0 +1,1 @@
+"""Training of siampolar networks (installed as siampolar_training)."""
