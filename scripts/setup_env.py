@@ -288,7 +288,8 @@ def pip(arguments):
             count += 1
             return "%d packages found, %s" % (count, found.group(1)), count % 25 == 0
         if line.startswith("Installing collected packages:"):
-            return "installing %d packages" % len(line.split(",")), True
+            total = line.count(",") + 1
+            return "installing %d package%s" % (total, "" if total == 1 else "s"), True
         return None
 
     command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments]
