@@ -1,0 +1,556 @@
+"""Scheduling, without ROS: which image is worked on when, and what every request is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from siampolar_model.frames import Frame
+from siampolar_model.history import History, StampedImage, StampError, format_stamp
+from siampolar_model.results import Box, TrackResult, TrackState
+from siampolar_model.session import (
+    Counters,
+    InitAnswer,
+    InitRequest,
+    Session,
+    SessionResult,
+    SessionSettings,
+)
+
+PERIOD_NS = 100_000_000
+BOX = Box.from_xywh(10, 10, 20, 20)
+
+
+def image(index: int, size: tuple[int, int] = (64, 48), start_ns: int = 10**18) -> StampedImage:
+    """The ``index``-th image of a 10 Hz stream; every pixel holds the index."""
+    pixels = np.full((size[1], size[0], 3), index % 256, np.uint8)
+    return StampedImage(start_ns + index * PERIOD_NS, Frame.from_bgr(pixels), f"header {index}")
+
+
+def index_of(frame: Frame) -> int:
+    return int(frame.planes[0][0, 0, 0])
+
+
+@dataclass
+class FakeSettings:
+    max_targets: int = 4
+    min_box_px: float = 8.0
+
+
+@dataclass
+class FakeTracker:
+    """Notes what it is asked; box x1 counts the images that a target has seen."""
+
+    settings: FakeSettings = field(default_factory=FakeSettings)
+    targets: dict[int, Box] = field(default_factory=dict)
+    calls: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
+    fail_on: int | None = None
+    refuse: bool = False
+    threads: set[int] = field(default_factory=set)
+    gate: threading.Event | None = None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(sorted(self.targets))
+
+    def init(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
+        assert id is not None
+        if self.refuse:
+            raise ValueError("refused after all")
+        self.calls.append(("init", index_of(frame), (id,)))
+        self.targets[id] = box
+        return id
+
+    def track(self, frame: Frame, ids: Collection[int] | None = None) -> list[TrackResult]:
+        self.threads.add(threading.get_ident())
+        if self.gate is not None:
+            assert self.gate.wait(5)
+        chosen = self.ids if ids is None else tuple(sorted(ids))
+        if index_of(frame) == self.fail_on:
+            raise RuntimeError("engine broke")
+        self.calls.append(("track", index_of(frame), chosen))
+        none = np.zeros(0, np.float32)
+        outline = np.array([[1, 1], [60, 1], [60, 40]], np.float32)
+        return [
+            TrackResult(
+                i, TrackState.TRACKING, 0.9, 0.8, self.targets[i], (20.0, 20.0), none, outline
+            )
+            for i in chosen
+        ]
+
+    def remove(self, id: int) -> bool:
+        return self.targets.pop(id, None) is not None
+
+    def tracked(self, id: int) -> list[int]:
+        """Indices of the images that this target was tracked on, in order."""
+        return [index for verb, index, ids in self.calls if verb == "track" and id in ids]
+
+
+class Rig:
+    """A session with a fake tracker and clock, and all that it said."""
+
+    def __init__(self, settings: SessionSettings | None = None, **fake: object) -> None:
+        self.tracker = FakeTracker(**fake)  # type: ignore[arg-type]
+        self.results: list[SessionResult] = []
+        self.failures: list[Exception] = []
+        self.notices: list[str] = []
+        self.answers: list[InitAnswer] = []
+        self.now = 0.0
+        self.session = Session(
+            self.tracker,
+            settings,
+            on_result=self.results.append,
+            on_failure=self.failures.append,
+            on_notice=self.notices.append,
+            clock=lambda: self.now,
+        )
+
+    def add(self, *indices: int) -> None:
+        """Images one after another, each worked off before the next arrives."""
+        for index in indices:
+            self.session.add_image(image(index))
+            self.session.drain()
+
+    def init(self, index: int | None = None, box: Box = BOX, **fields: object) -> InitAnswer | None:
+        """Ask for a target on the ``index``-th image (None: the newest)."""
+        stamp_ns = 0 if index is None else image(index).stamp_ns
+        count = len(self.answers)
+        request = InitRequest(box, fields.pop("stamp_ns", stamp_ns), **fields)  # type: ignore[arg-type]
+        self.session.init(request, self.answers.append)
+        return self.answers[-1] if len(self.answers) > count else None
+
+
+def test_every_image_is_reported_with_its_header_even_without_targets() -> None:
+    rig = Rig()
+    rig.add(0, 1)
+    assert [r.image.header for r in rig.results] == ["header 0", "header 1"]
+    assert all(r.results == () for r in rig.results)
+    assert rig.tracker.calls == []
+
+
+def test_newest_image_wins_and_counters_add_up() -> None:
+    rig = Rig()
+    for index in range(3):
+        rig.session.add_image(image(index))
+    rig.session.drain()
+    rig.session.count_lost(2)
+    assert [r.image.header for r in rig.results] == ["header 2"]
+    assert rig.session.counters == Counters(received=3, processed=1, skipped=2, lost=2)
+
+
+def test_init_is_answered_at_once_with_id_and_image() -> None:
+    rig = Rig()
+    rig.add(0)
+    answer = rig.init()
+    assert answer is not None and answer.success and answer.id == 1
+    assert answer.image is not None and answer.image.header == "header 0"
+    assert rig.tracker.calls == []  # nothing has run yet
+    assert rig.init().id == 2  # type: ignore[union-attr]
+    assert rig.session.ids == (1, 2)
+
+
+@pytest.mark.parametrize("processed_first", [True, False])
+def test_the_init_image_is_tracked_once_whichever_came_first(processed_first: bool) -> None:
+    rig = Rig()
+    rig.session.add_image(image(0))
+    if processed_first:
+        rig.session.drain()
+    rig.init(0)
+    rig.session.drain()
+    rig.add(1, 2)
+    assert rig.tracker.tracked(1) == [0, 1, 2]
+    assert [r.id for r in rig.results[-1].results] == [1]
+    first = [r for r in rig.results if r.image.header == "header 0"]
+    assert [r.id for r in first[-1].results] == [1]
+    assert first[-1].update == processed_first
+
+
+def test_late_init_catches_up_without_blocking_the_stream() -> None:
+    rig = Rig(SessionSettings(catch_up_frames=2))
+    rig.add(0)
+    rig.init()
+    rig.add(*range(1, 7))
+    answer = rig.init(2)
+    assert answer is not None and answer.success
+    order: list[str] = []
+    for index in range(7, 20):
+        rig.session.add_image(image(index))
+        before = len(rig.tracker.calls)
+        while rig.session.counters.received != rig.session.counters.processed:
+            rig.session.step()  # the next image comes as soon as this one is done
+        late = [c for c in rig.tracker.calls[before:] if c[0] == "track" and c[2] == (2,)]
+        assert len(late) <= 2
+        order += [f"{c[1]}:{c[2]}" for c in rig.tracker.calls[before:]]
+    # Target 1 never missed an image; target 2 saw every image from its own on, in order.
+    assert rig.tracker.tracked(1) == list(range(20))
+    assert rig.tracker.tracked(2) == list(range(2, 20))
+    # While catching up a target is not reported, afterwards it is.
+    assert [r.id for r in rig.results[-1].results] == [1, 2]
+    assert order[0] == "2:(2,)"
+
+
+def test_catch_up_goes_on_when_the_stream_pauses_and_reports_the_last_image_again() -> None:
+    rig = Rig()
+    rig.add(*range(6))
+    rig.init(1)
+    rig.session.drain()
+    assert rig.tracker.tracked(1) == [1, 2, 3, 4, 5]
+    last = rig.results[-1]
+    assert last.update and last.image.header == "header 5" and [r.id for r in last.results] == [1]
+    assert rig.session.counters.processed == 6
+
+
+def test_late_and_live_init_end_in_the_same_state() -> None:
+    live, late = Rig(), Rig()
+    live.add(0, 1)
+    live.init()
+    live.add(2, 3, 4)
+    late.add(0, 1, 2, 3)
+    late.init(1)
+    late.add(4)
+    assert live.tracker.tracked(1) == late.tracker.tracked(1) == [1, 2, 3, 4]
+
+
+def test_stamp_nearest_within_half_a_period() -> None:
+    rig = Rig()
+    rig.add(0, 1, 2, 3)
+    near = rig.init(stamp_ns=image(2).stamp_ns - 40_000_000)
+    assert near is not None and near.image is not None and near.image.header == "header 2"
+    newest = rig.init(stamp_ns=0)
+    assert newest is not None and newest.image is not None and newest.image.header == "header 3"
+
+
+def test_stamp_older_than_the_history_is_refused_with_both_times() -> None:
+    rig = Rig(SessionSettings(history_s=0.2))
+    rig.add(*range(5))
+    answer = rig.init(0)
+    assert answer is not None and not answer.success
+    assert format_stamp(image(0).stamp_ns) in answer.message
+    assert format_stamp(image(2).stamp_ns) in answer.message and "older" in answer.message
+
+
+def test_stamp_in_the_future_is_refused_with_both_times() -> None:
+    rig = Rig()
+    rig.add(0, 1, 2)
+    answer = rig.init(100)
+    assert answer is not None and not answer.success
+    assert format_stamp(image(100).stamp_ns) in answer.message
+    assert format_stamp(image(2).stamp_ns) in answer.message and "future" in answer.message
+
+
+def test_a_request_that_overtakes_its_image_waits_for_it() -> None:
+    rig = Rig()
+    rig.add(0, 1)
+    assert rig.init(3) is None
+    rig.add(2)
+    assert rig.answers == []
+    rig.add(3)
+    assert rig.answers[0].success and rig.answers[0].image is not None
+    assert rig.answers[0].image.header == "header 3"
+    assert rig.tracker.tracked(1) == [3]
+
+
+def test_stamp_in_a_gap_is_refused() -> None:
+    rig = Rig()
+    rig.add(0, 1, 2, 8)
+    answer = rig.init(5)
+    assert answer is not None and not answer.success and "half a frame period" in answer.message
+
+
+def test_before_the_first_image_a_request_is_held_and_then_refused() -> None:
+    rig = Rig()
+    assert rig.init() is None
+    rig.now = 1.9
+    rig.session.drain()
+    assert rig.answers == []
+    rig.now = 2.1
+    rig.session.drain()
+    assert not rig.answers[0].success
+    assert rig.answers[0].message == "no image has arrived (waited 2 s)"
+    assert rig.init() is None  # and one that is held starts on the first image
+    rig.add(0)
+    assert rig.answers[1].success and rig.tracker.tracked(1) == [0]
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        (Box.from_xywh(float("nan"), 0, 10, 10), "not finite"),
+        (Box.from_xywh(5, 5, 0, 10), "no area"),
+        (Box.from_xywh(5, 5, -3, 10), "no area"),
+        (Box.from_xywh(500, 500, 20, 20), "wholly outside the 64x48 image"),
+        (Box.from_xywh(-30, 10, 40, 20), "outside the 64x48 image"),
+        (Box.from_xywh(5, 5, 4, 20), "at least 8 px"),
+    ],
+)
+@pytest.mark.parametrize("before_first_image", [True, False])
+def test_bad_boxes_are_refused_and_harm_nobody(
+    box: Box, words: str, before_first_image: bool
+) -> None:
+    rig = Rig()
+    if not before_first_image:
+        rig.add(0)
+        rig.init()
+    rig.init(box=box)
+    rig.add(1)
+    assert not rig.answers[-1].success and words in rig.answers[-1].message
+    assert [r.id for r in rig.results[-1].results] == ([] if before_first_image else [1])
+
+
+def test_box_drawn_on_another_size_is_refused() -> None:
+    rig = Rig()
+    rig.add(0)
+    answer = rig.init(image_size=(1280, 720))
+    assert answer is not None and not answer.success
+    assert answer.message == "the box was drawn on 1280x720 but the image is 64x48"
+    assert rig.init(image_size=(64, 48)).success  # type: ignore[union-attr]
+
+
+def test_target_limit_counts_what_is_queued() -> None:
+    rig = Rig(settings=SessionSettings())
+    rig.add(0)
+    assert all(rig.init().success for _ in range(4))  # type: ignore[union-attr]
+    answer = rig.init(id=9)
+    assert answer is not None and not answer.success and answer.id == 9
+    assert "at most 4" in answer.message
+    assert rig.init(id=2).success  # type: ignore[union-attr]  # restarting needs no room
+    rig.session.remove(1)
+    assert rig.init(id=9).success  # type: ignore[union-attr]
+
+
+def test_ids_are_never_given_twice() -> None:
+    rig = Rig()
+    rig.add(0)
+    assert rig.init(id=2).id == 2  # type: ignore[union-attr]
+    assert rig.init().id == 1  # type: ignore[union-attr]
+    assert rig.init().id == 3  # type: ignore[union-attr]
+    rig.session.remove(3)
+    assert rig.init().id == 4  # type: ignore[union-attr]
+
+
+def test_remove_and_reset() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init(), rig.init()
+    rig.add(1)
+    assert rig.session.remove(1) and not rig.session.remove(1) and not rig.session.remove(7)
+    rig.add(2)
+    assert [r.id for r in rig.results[-1].results] == [2]
+    rig.session.reset()
+    rig.add(3)
+    assert rig.results[-1].results == () and rig.tracker.ids == ()
+
+
+def test_another_image_size_reports_lost_and_comes_back() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init()
+    rig.add(1)
+    rig.session.add_image(image(2, size=(32, 24)))
+    rig.session.drain()
+    lost = rig.results[-1].results[0]
+    assert (lost.id, lost.state, lost.score) == (1, TrackState.LOST, 0.0)
+    assert lost.polygon_xy.max(0)[0] <= 32 and lost.polygon_xy.max(0)[1] <= 24
+    assert len(rig.notices) == 1
+    assert "from 64x48 to 32x24" in rig.notices[0] and "target 1 (64x48)" in rig.notices[0]
+    # A new target may start on the new size; the old one goes on when its size returns.
+    assert rig.init(box=Box.from_xywh(2, 2, 12, 12)).success  # type: ignore[union-attr]
+    rig.session.add_image(image(3, size=(32, 24)))
+    rig.session.drain()
+    assert [r.state for r in rig.results[-1].results] == [TrackState.LOST, TrackState.TRACKING]
+    rig.add(4)
+    assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING, TrackState.LOST]
+    assert rig.tracker.tracked(1) == [0, 1, 4]
+
+
+def test_stamps_that_go_back_start_the_history_anew() -> None:
+    rig = Rig()
+    rig.add(5, 6)
+    rig.init()
+    rig.session.drain()
+    rig.add(0, 1)
+    assert "went back" in rig.notices[0]
+    assert [r.image.header for r in rig.results[-2:]] == ["header 0", "header 1"]
+    assert rig.tracker.tracked(1) == [6, 0, 1]
+    assert rig.init(0).success  # type: ignore[union-attr]
+
+
+def test_cameras_without_stamps_are_followed_too() -> None:
+    rig = Rig()
+    for index in range(3):
+        pixels = np.full((48, 64, 3), index, np.uint8)
+        rig.session.add_image(StampedImage(0, Frame.from_bgr(pixels)))
+        if index == 0:
+            rig.init()
+        rig.session.drain()
+    assert rig.tracker.tracked(1) == [0, 1, 2] and rig.notices == []
+
+
+def test_an_engine_failure_is_reported_and_ends_the_session() -> None:
+    rig = Rig(fail_on=2)
+    rig.add(0)
+    rig.init()
+    rig.add(1, 2)
+    assert [str(error) for error in rig.failures] == ["engine broke"]
+    assert rig.session.failure is rig.failures[0]
+    last = rig.results[-1]
+    assert last.image.header == "header 2" and last.results[0].state == TrackState.LOST
+    said = len(rig.results)
+    rig.add(3)
+    assert len(rig.results) == said
+    answer = rig.init()
+    assert answer is not None and not answer.success and "engine broke" in answer.message
+
+
+def test_a_target_refused_by_the_tracker_is_said_and_forgotten() -> None:
+    rig = Rig(refuse=True)
+    rig.add(0)
+    rig.init()
+    rig.add(1)
+    assert rig.notices == ["target 1 could not be started: refused after all"]
+    assert rig.session.ids == () and rig.failures == []
+
+
+def test_tracker_settings_are_swapped_whole_between_images() -> None:
+    rig = Rig()
+    rig.add(0)
+    smaller = FakeSettings(max_targets=1, min_box_px=30)
+    rig.session.set_tracker_settings(smaller)
+    assert rig.tracker.settings is not smaller  # the worker does it
+    assert "at least 30 px" in rig.init().message  # type: ignore[union-attr]
+    rig.session.drain()
+    assert rig.tracker.settings is smaller
+
+
+def test_history_is_bounded_in_time_and_bytes() -> None:
+    one = image(0).nbytes
+    by_time = History(3 * PERIOD_NS, 10**9)
+    by_bytes = History(10**12, 3 * one)
+    for index in range(10):
+        by_time.add(image(index))
+        by_bytes.add(image(index))
+    assert len(by_time) == 4 and len(by_bytes) == 3 and by_bytes.nbytes == 3 * one
+    assert by_bytes.find(image(7).stamp_ns).image.header == "header 7"
+    with pytest.raises(StampError, match="older"):
+        by_bytes.find(image(6).stamp_ns)
+    tiny = History(0, 0)
+    tiny.add(image(0))
+    tiny.add(image(1))
+    assert len(tiny) == 1  # the newest stays, however large
+
+
+def test_catch_up_goes_on_with_what_the_history_still_has() -> None:
+    rig = Rig(SessionSettings(history_s=0.5, catch_up_frames=1))
+    rig.add(*range(6))
+    rig.init(1)
+    for index in range(6, 12):
+        rig.session.add_image(image(index))
+    rig.session.drain()
+    seen = rig.tracker.tracked(1)
+    assert seen == sorted(seen) and seen[-1] == 11
+
+
+@pytest.mark.parametrize(
+    ("field_name", "value"),
+    [
+        ("history_s", -1.0),
+        ("history_s", float("nan")),
+        ("history_mb", -1.0),
+        ("catch_up_frames", 0),
+        ("hold_init_s", 61.0),
+    ],
+)
+def test_session_settings_name_what_they_refuse(field_name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{field_name} is .* must be from"):
+        SessionSettings(**{field_name: value})
+
+
+def wait_until(condition: object, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.002)
+
+
+def test_the_thread_takes_the_newest_image_and_callers_never_wait() -> None:
+    rig = Rig(gate=threading.Event())
+    session = rig.session
+    session.start()
+    try:
+        session.add_image(image(0))
+        wait_until(lambda: len(rig.results) == 1)  # no targets: the tracker was not asked
+        rig.init()
+        wait_until(lambda: any(call[0] == "init" for call in rig.tracker.calls))
+        for index in range(1, 6):
+            session.add_image(image(index))  # the worker is held in track()
+        assert rig.tracker.gate is not None
+        rig.tracker.gate.set()
+        wait_until(lambda: rig.results[-1].image.header == "header 5")
+    finally:
+        session.stop()
+    counters = session.counters
+    assert counters.received == 6 == counters.processed + counters.skipped
+    assert counters.skipped >= 3
+    assert rig.tracker.threads.isdisjoint({threading.get_ident()})
+
+
+def test_stop_keeps_targets_and_refuses_what_waits() -> None:
+    rig = Rig()
+    rig.session.start()
+    assert rig.init() is None
+    rig.session.stop()
+    assert not rig.answers[0].success and "deactivated" in rig.answers[0].message
+    rig.add(0)
+    rig.init()
+    rig.add(1)
+    rig.session.start()
+    rig.session.stop()
+    assert rig.session.ids == (1,)
+    rig.session.start()
+    try:
+        rig.session.add_image(image(2))
+        wait_until(lambda: rig.results and rig.results[-1].image.header == "header 2")
+    finally:
+        rig.session.stop()
+    assert [r.id for r in rig.results[-1].results] == [1]
+
+
+def test_a_held_request_is_refused_by_the_thread_in_time() -> None:
+    answers: list[InitAnswer] = []
+    session = Session(
+        FakeTracker(),
+        SessionSettings(hold_init_s=0.05),
+        on_result=lambda result: None,
+        on_failure=lambda error: None,
+    )
+    session.start()
+    try:
+        session.init(InitRequest(BOX), answers.append)
+        wait_until(lambda: len(answers) == 1)
+    finally:
+        session.stop()
+    assert not answers[0].success
+
+
+def test_failure_in_the_thread_reaches_the_owner_who_may_stop_there() -> None:
+    failed = threading.Event()
+    tracker = FakeTracker(fail_on=1)
+
+    def on_failure(error: Exception) -> None:
+        session.stop()  # from the worker's own thread
+        failed.set()
+
+    session = Session(tracker, on_result=lambda result: None, on_failure=on_failure)
+    session.add_image(image(0))
+    session.init(InitRequest(BOX), lambda answer: None)
+    session.drain()
+    session.start()
+    session.add_image(image(1))
+    assert failed.wait(5)
+    with pytest.raises(RuntimeError, match="engine broke"):
+        session.start()
