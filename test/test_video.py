@@ -160,8 +160,14 @@ class TestErrors:
         path = write_video(tmp_path / "a.mp4", 60)
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) * 8 // 10])
+        count = 0
         with VideoReader(path) as reader:
-            assert 0 < len(list(reader)) < 60
+            try:
+                for _ in reader:
+                    count += 1
+            except VideoError as error:  # whether FFmpeg minds the cut depends on its version
+                assert "cannot be decoded" in str(error)
+        assert 0 < count < 60
         path.write_bytes(whole[: len(whole) * 3 // 10])  # ends within the first picture
         self.refused("a.mp4: frame 0 cannot be decoded", path)
 
