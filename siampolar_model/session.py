@@ -38,9 +38,18 @@ class TrackerLike(Protocol):
     def remove(self, id: int) -> bool: ...
 
 
+#: Allowed range of every session setting, both ends included.
+SETTING_RANGES: dict[str, tuple[float, float]] = {
+    "history_s": (0.0, 60.0),
+    "history_mb": (0.0, 16384.0),
+    "catch_up_frames": (1, 100),
+    "hold_init_s": (0.0, 60.0),
+}
+
+
 @dataclass(frozen=True)
 class SessionSettings:
-    """Bounds of a session.
+    """Bounds of a session. Ranges stand in :data:`SETTING_RANGES`.
 
     Attributes:
         history_s: seconds of images kept for inits that arrive late.
@@ -55,12 +64,7 @@ class SessionSettings:
     hold_init_s: float = 2.0
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("history_s", 0.0, 60.0),
-            ("history_mb", 0.0, 16384.0),
-            ("catch_up_frames", 1, 100),
-            ("hold_init_s", 0.0, 60.0),
-        ):
+        for name, (low, high) in SETTING_RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value:g}; it must be from {low:g} to {high:g}")

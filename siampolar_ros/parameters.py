@@ -1,0 +1,215 @@
+"""All parameters of all nodes; docs/parameters.md is ``python -m siampolar_ros.parameters``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from siampolar_model import session, tracker
+from siampolar_model.pretrained import ENGINES
+from siampolar_model.session import SessionSettings
+from siampolar_model.tracker import TrackerSettings
+
+from .parameter_table import Changes, Parameter, ParameterError, Value, reference
+
+T = TypeVar("T")
+
+_TRACKER_TEXTS = {
+    "window_weight": "How much nearness to the last place counts against the score.",
+    "scale_penalty": "How strongly a change of size or aspect counts against a candidate.",
+    "size_smoothing": "Share of a new size that a score of 1 lets through at once.",
+    "tracking_score": "Raw score from which a target is being tracked.",
+    "lost_score": "Raw score below which a target is not believed; at most `tracking_score`.",
+    "recover_frames": "Images in a row at `tracking_score` that end the state lost.",
+    "lost_frames": "Images in a row below `lost_score` that make a target lost.",
+    "max_search_growth": "The search window grows up to so many times while uncertain.",
+    "min_box_px": "Shortest side of an init box inside the image, pixels.",
+    "max_targets": "Targets followed at once.",
+}
+
+_SESSION_TEXTS = {
+    "history_s": "Seconds of images kept for inits that arrive late.",
+    "history_mb": "And at most so many megabytes (10^6 bytes) of them.",
+    "catch_up_frames": "History images worked off for late inits before a waiting live image.",
+    "hold_init_s": "Seconds an init waits for its image before it is refused.",
+}
+
+
+def _of_settings(
+    settings: Any, texts: Mapping[str, str], ranges: Mapping[str, tuple[float, float]]
+) -> tuple[Parameter, ...]:
+    """Rows for a dataclass of siampolar_model: defaults and ranges stand there, once."""
+    return tuple(
+        Parameter(
+            f.name, getattr(settings, f.name), texts[f.name], Changes.ANY_TIME, *ranges[f.name]
+        )
+        for f in fields(settings)
+    )
+
+
+TRACKER: tuple[Parameter, ...] = (
+    Parameter("autostart", True, "Configure and activate without being told to.", Changes.START),
+    Parameter(
+        "model",
+        "siampolar_lite0",
+        "Name of shipped weights, or a folder with template.onnx, search.onnx and SHA256SUMS.",
+        Changes.UNCONFIGURED,
+    ),
+    Parameter(
+        "engine",
+        "auto",
+        "Runtime of the network; auto takes the first that is installed.",
+        Changes.UNCONFIGURED,
+        choices=("auto", *ENGINES),
+    ),
+    Parameter(
+        "num_threads", 0, "Threads of the runtime; 0: one per core.", Changes.UNCONFIGURED, 0, 256
+    ),
+    Parameter(
+        "image_reliability",
+        "auto",
+        "QoS of the image subscription; auto is reliable if every publisher offers it, else "
+        "best effort.",
+        Changes.ANY_TIME,
+        choices=("auto", "reliable", "best_effort"),
+    ),
+    *_of_settings(TrackerSettings(), _TRACKER_TEXTS, tracker.SETTING_RANGES),
+    *_of_settings(SessionSettings(), _SESSION_TEXTS, session.SETTING_RANGES),
+)
+
+VIDEO_PUBLISHER: tuple[Parameter, ...] = (
+    Parameter("path", "", "Video file or folder of images; give this or device.", Changes.START),
+    Parameter("device", "", "Camera: its number or a path like /dev/video0.", Changes.START),
+    Parameter(
+        "rate",
+        0.0,
+        "Images a second; 0: the video's own rate, 30 for a folder, whatever a camera gives.",
+        Changes.START,
+        0.0,
+        1000.0,
+    ),
+    Parameter("loop", False, "Start again at the end of the video.", Changes.START),
+    Parameter("first_frame", 0, "Index of the first frame to publish.", Changes.START, 0),
+    Parameter("last_frame", -1, "Index of the last one; -1: to the end.", Changes.START, -1),
+    Parameter("frame_id", "camera", "frame_id of every header.", Changes.START),
+    Parameter(
+        "wait_for_subscribers",
+        1,
+        "Subscribers to wait for before the first frame of a video; 0: do not wait.",
+        Changes.START,
+        0,
+        100,
+    ),
+    Parameter(
+        "first_frame_hold",
+        0.0,
+        "Seconds between the first frame and the rest, time to draw a box on it.",
+        Changes.START,
+        0.0,
+        3600.0,
+    ),
+)
+
+SELECT_TARGET: tuple[Parameter, ...] = (
+    Parameter(
+        "image_reliability",
+        "auto",
+        "QoS of the image subscription, as for the tracker.",
+        Changes.ANY_TIME,
+        choices=("auto", "reliable", "best_effort"),
+    ),
+)
+
+
+def _fill(cls: type[T], values: Mapping[str, Any]) -> T:
+    """A dataclass from the values of its fields' names."""
+    return cls(**{f.name: values[f.name] for f in fields(cls)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The tracker node's parameters, valid as a whole."""
+
+    autostart: bool
+    model: str
+    engine: str
+    num_threads: int | None
+    image_reliability: str
+    tracker: TrackerSettings
+    session: SessionSettings
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Settings:
+        """Settings from checked values.
+
+        Raises:
+            ParameterError: values that do not fit together.
+        """
+        try:
+            return cls(
+                autostart=values["autostart"],
+                model=values["model"],
+                engine=values["engine"],
+                num_threads=values["num_threads"] or None,
+                image_reliability=values["image_reliability"],
+                tracker=_fill(TrackerSettings, values),
+                session=_fill(SessionSettings, values),
+            )
+        except ValueError as error:
+            raise ParameterError(f"parameter {error}") from None
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """The video publisher's parameters, valid as a whole; ``last_frame`` None: to the end."""
+
+    path: str
+    device: str
+    rate: float
+    loop: bool
+    first_frame: int
+    last_frame: int | None
+    frame_id: str
+    wait_for_subscribers: int
+    first_frame_hold: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, Value]) -> VideoSettings:
+        """Settings from checked values.
+
+        Raises:
+            ParameterError: values that do not fit together.
+        """
+        settings: dict[str, Any] = dict(values)
+        if bool(settings["path"]) == bool(settings["device"]):
+            raise ParameterError(
+                f"parameters path and device are {settings['path']!r} and {settings['device']!r}; "
+                "give exactly one of them, such as path:=video.mp4"
+            )
+        last = settings["last_frame"]
+        if 0 <= last < settings["first_frame"]:
+            raise ParameterError(
+                f"parameter last_frame is {last}; it must be -1 or at least first_frame, "
+                f"{settings['first_frame']}"
+            )
+        settings["last_frame"] = last if last >= 0 else None
+        return cls(**settings)
+
+
+def reference_page() -> str:
+    """docs/parameters.md."""
+    return "\n".join(
+        [
+            "# Parameters\n",
+            "Written by `python -m siampolar_ros.parameters`. "
+            "*While unconfigured* means: `ros2 lifecycle set NODE deactivate`, then `cleanup`.\n",
+            reference("tracker", TRACKER),
+            reference("video_publisher", VIDEO_PUBLISHER),
+            reference("select_target", SELECT_TARGET),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")

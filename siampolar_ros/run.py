@@ -1,0 +1,77 @@
+"""Runs a node until it is done or told to stop, and always ends cleanly."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+#: Seconds between looks at the signals that arrived: Python's handlers run between waits.
+_LOOK_S = 0.1
+
+
+class StartError(RuntimeError):
+    """A node that cannot start; the message is one clear line."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, without line breaks; its type where it says nothing or little."""
+    text = " ".join(str(error).split())
+    known = isinstance(error, (ValueError, RuntimeError)) and text
+    return text if known else f"{type(error).__name__}: {text}"
+
+
+def run_node(
+    name: str,
+    make_node: Callable[[], Node],
+    close: Callable[[Node], None],
+    done: threading.Event | None = None,
+    args: Sequence[str] | None = None,
+) -> int:
+    """Spin a node until SIGINT, SIGTERM or ``done``; the exit status.
+
+    Signals only set a flag, also a second and a third one, so that nothing interrupts the
+    teardown. An exception in a callback (such as rclpy's on an invalid life cycle request) is
+    logged in one line and the node goes on.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    log = get_logger(name)
+    try:
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+    except Exception as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        return 2
+    try:
+        node = make_node()
+    except StartError as error:
+        log.fatal(str(error))
+        rclpy.try_shutdown()
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while rclpy.ok() and not stop.is_set() and not (done and done.is_set()):
+            try:
+                executor.spin_once(timeout_sec=_LOOK_S)
+            except ExternalShutdownException:
+                break
+            except Exception as error:
+                log.error(f"in a callback: {one_line(error)}")
+    finally:
+        close(node)
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
