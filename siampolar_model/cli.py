@@ -1,0 +1,377 @@
+"""The command ``siampolar``.
+
+Its own sub-commands are track, eval and bench. Other packages add theirs through entry points
+of the group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported only
+when they are called or listed; so this file knows neither ROS nor training.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from typer.core import TyperGroup
+
+from .engines.base import EngineError
+from .results import BoxError, parse_box
+
+#: Where other packages register sub-commands.
+ENTRY_POINT_GROUP = "siampolar.commands"
+
+# Typer before 0.2x builds on click, later ones carry a copy; both derive their errors from this.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+class CommandError(Exception):
+    """Raised by a sub-command to end with this one line on stderr and exit code 2."""
+
+
+class _Commands(TyperGroup):
+    """Our own commands, and those of the entry points."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(_plugins())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in _plugins():
+            return own
+        command = typer.main.get_command(_load(_plugins()[cmd_name]))
+        command.name = cmd_name
+        return command
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _load(entry: EntryPoint) -> typer.Typer:
+    """The Typer application of an entry point; one that says why if it cannot be imported."""
+    app = typer.Typer(add_completion=False)
+    try:
+        loaded = entry.load()
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        message = f"{entry.name} cannot be loaded: {reason}"
+
+        def unavailable() -> None:
+            raise CommandError(message)
+
+        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+        app.command(help=f"({message})", context_settings=settings)(unavailable)
+        return app
+    if isinstance(loaded, typer.Typer):
+        return loaded
+    app.command()(loaded)
+    return app
+
+
+app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False)
+
+_Model = Annotated[str, typer.Option(help="Shipped model, or the folder of one.")]
+_Engine = Annotated[str, typer.Option(help="auto, onnxruntime, openvino, tensorrt or torch.")]
+_Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
+]
+_First = Annotated[int, typer.Option(min=0, help="Index of the first frame.")]
+_Last = Annotated[int | None, typer.Option(min=0, help="Index of the last frame, included.")]
+_Video = Annotated[Path, typer.Argument(help="Video file or folder of images.")]
+_DEFAULT_MODEL = "siampolar_lite0"
+
+
+@app.callback(invoke_without_command=True)
+def _root(ctx: typer.Context) -> None:
+    """Follow any object pointed at with one box."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+@app.command()
+def track(
+    video: _Video,
+    box: Annotated[
+        list[str], typer.Option(help="x,y,w,h in pixels of the first frame; may be repeated.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Video to write (H.264, .mp4).")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(help="File to write one line of JSON per frame to.")
+    ] = None,
+    model: _Model = _DEFAULT_MODEL,
+    engine: _Engine = "auto",
+    threads: _Threads = None,
+    first: _First = 0,
+    last: _Last = None,
+) -> None:
+    """Follow objects through a video and draw their outlines."""
+    from .draw import draw_results
+    from .frames import Frame
+    from .jsonl import json_line
+    from .tracker import Tracker
+    from .video import VideoReader, VideoWriter
+
+    if output is None and jsonl is None:
+        raise CommandError("nothing to write: give -o OUT.mp4, --jsonl FILE or both")
+    boxes = [parse_box(text) for text in box]
+    if output is not None and output.resolve() == video.resolve():
+        raise CommandError(f"{output}: the output would replace the input")
+    with VideoReader(video, first=first, last=last) as reader:
+        tracker = Tracker.from_pretrained(model, engine=engine, num_threads=threads)
+        writer = None if output is None else VideoWriter(output, reader.fps)
+        lines = None if jsonl is None else jsonl.open("w", encoding="utf-8")
+        try:
+            with _progress() as progress:
+                task = progress.add_task("tracking", total=reader.n_frames)
+                for frame in reader:
+                    view = Frame.from_bgr(frame.image)
+                    if not tracker.ids:
+                        for one in boxes:
+                            tracker.init(view, one)
+                    # The first image is tracked as well, as the node does, which gives an
+                    # outline on it.
+                    results = tracker.track(view)
+                    if lines is not None:
+                        lines.write(json_line(frame.index, frame.stamp_ns, results))
+                    if writer is not None:
+                        writer.write(draw_results(frame.image, results))
+                    progress.advance(task)
+        finally:
+            if writer is not None:
+                writer.close()
+            if lines is not None:
+                lines.close()
+
+
+@app.command("eval")
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Data set in DAVIS layout.")],
+    model: _Model = _DEFAULT_MODEL,
+    engine: _Engine = "auto",
+    threads: _Threads = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File to write all figures to.")
+    ] = None,
+    overlays: Annotated[
+        Path | None, typer.Option(help="Folder for one video per sequence, truth in white.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for one plot per sequence (needs matplotlib).")
+    ] = None,
+    sequence: Annotated[
+        list[str] | None, typer.Option(help="Only this sequence; may be repeated.")
+    ] = None,
+) -> None:
+    """Score a model on a data set by the DAVIS-2016 protocol."""
+    from .evaluate import evaluate_sequence, find_sequences, plot_sequence, summarize, warm_up
+    from .pretrained import model_folder, sha256
+    from .tracker import Tracker
+    from .versions import machine, versions
+
+    sequences = find_sequences(data, sequence or ())
+    if plot is not None:
+        _require_matplotlib()
+    _check_writable(json_file)
+    for folder in (overlays, plot):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    weights = model_folder(model) / "search.onnx"
+    tracker = Tracker.from_pretrained(model, engine=engine, num_threads=threads)
+    warm_up(tracker, sequences[0])
+    scores = []
+    with _progress() as progress:
+        task = progress.add_task("", total=sum(len(one.images) for one in sequences))
+        for one in sequences:
+            progress.update(task, description=one.name)
+            overlay = None if overlays is None else overlays / f"{one.name}.mp4"
+            scores.append(
+                evaluate_sequence(
+                    tracker, one, overlay=overlay, on_frame=lambda: progress.advance(task)
+                )
+            )
+            if plot is not None:
+                plot_sequence(scores[-1], plot / f"{one.name}.png")
+    result = {
+        "data": data.resolve().name,
+        "model": tracker.spec.name,
+        "search_sha256": sha256(weights),
+        "engine": tracker.engine.name,
+        "versions": versions(),
+        "machine": machine(),
+        **summarize(scores),
+    }
+    _write_json(json_file, result)
+    _print_scores(result)
+
+
+@app.command()
+def bench(
+    video: _Video,
+    box: Annotated[str, typer.Option(help="x,y,w,h in pixels of the first frame.")],
+    model: _Model = _DEFAULT_MODEL,
+    engine: _Engine = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
+    peer: Annotated[
+        Path | None,
+        typer.Option(help="Folder with TrackerNano's two ONNX files, to run it alongside."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File to write all figures to.")
+    ] = None,
+    first: _First = 0,
+    last: _Last = None,
+) -> None:
+    """Time the tracker alone, by stage, and beside OpenCV's TrackerNano."""
+    from .bench import RUNS
+    from .bench import bench as run_bench
+    from .pretrained import load_engine
+    from .video import VideoReader
+
+    target = parse_box(box)
+    _check_writable(json_file)
+    # All frames are held in memory: 200 of 720p take half a gigabyte.
+    end = min(last, first + 199) if last is not None else first + 199
+    with VideoReader(video, first=first, last=max(end, first)) as reader:
+        images = [frame.image for frame in reader]
+    loaded = load_engine(model, engine, threads)
+    with _progress() as progress:
+        task = progress.add_task("runs", total=RUNS)
+        result = run_bench(
+            loaded, images, target, num_threads=threads, peer=peer,
+            on_run=lambda: progress.advance(task),
+        )  # fmt: skip
+    _write_json(json_file, result)
+    _print_bench(result)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; what the user can mend is one line on stderr, code 2."""
+    try:
+        code = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+    except Exception as error:
+        message = _message_of(error)
+        if message is None:
+            raise
+        typer.echo(f"error: {message}", err=True)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _message_of(error: Exception) -> str | None:
+    """One line for an error that the user can mend; None for a defect of ours."""
+    from .bench import BenchError
+    from .evaluate import DatasetError
+    from .frames import FrameError
+    from .tracker import TargetLimitError
+    from .video import VideoError
+
+    ours = (
+        BenchError, BoxError, CommandError, DatasetError, EngineError, FrameError,
+        TargetLimitError, VideoError,
+    )  # fmt: skip
+    if isinstance(error, _UsageError):
+        return " ".join(error.format_message().split())
+    if isinstance(error, typer.Abort):
+        return "aborted"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, ours):
+        return " ".join(str(error).split())
+    return None
+
+
+def _progress() -> Progress:
+    """A progress bar on stderr, silent where that is no terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _check_writable(path: Path | None) -> None:
+    """Fail before the work, not after it."""
+    if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+        raise CommandError(f"{path}: cannot be written; its folder must exist")
+
+
+def _write_json(path: Path | None, result: dict[str, Any]) -> None:
+    if path is not None:
+        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _require_matplotlib() -> None:
+    if find_spec("matplotlib") is None:
+        raise CommandError("--plot needs matplotlib: pip install matplotlib")
+
+
+def _print_scores(result: dict[str, Any]) -> None:
+    columns = (
+        ("J", "J_mean"), ("recall", "J_recall"), ("decay", "J_decay"),
+        ("F", "F_mean"), ("recall", "F_recall"), ("decay", "F_decay"),
+        ("box IoU", "box_iou_mean"), ("lost", "lost_frames"), ("frames", "frames"),
+    )  # fmt: skip
+    table = Table(title=f"{result['model']} ({result['engine']}) on {result['data']}")
+    table.add_column("sequence")
+    for title, _ in columns:
+        table.add_column(title, justify="right")
+
+    def cells(figures: dict[str, Any]) -> list[str]:
+        return [
+            str(figures[key]) if isinstance(figures[key], int) else f"{figures[key] * 100:.1f}"
+            for _, key in columns
+        ]
+
+    for name, figures in result["sequences"].items():
+        table.add_row(name, *cells(figures))
+    table.add_section()
+    table.add_row("mean", *cells(result), style="bold")
+    console = Console()
+    console.print(table)
+    console.print(f"{result['fps']:.1f} frames/s in the tracker (median, warm)", highlight=False)
+
+
+def _print_bench(result: dict[str, Any]) -> None:
+    table = Table(title=f"{result['model']} ({result['engine']}, {result['threads']} threads)")
+    for title in ("stage", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(title, justify="left" if title == "stage" else "right")
+    rows = dict(result["tracker"]["ms"])
+    for name, peer in result.get("peers", {}).items():
+        rows[name] = peer["ms"]["total"]
+    for name, row in rows.items():
+        table.add_row(name, *(f"{row[key]:.2f}" for key in ("p50", "p95", "p99")))
+    console = Console()
+    console.print(table)
+    line = f"{result['tracker']['fps']:.1f} frames/s"
+    for name, peer in result.get("peers", {}).items():
+        line += f"; {name} {peer['fps']:.1f} (ours over theirs: {peer['fps_ratio']:.2f})"
+    console.print(line, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

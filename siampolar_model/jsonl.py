@@ -1,0 +1,35 @@
+"""Results as lines of JSON, one per frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from .results import TrackResult
+
+
+def json_line(frame: int, stamp_ns: int, results: Iterable[TrackResult]) -> str:
+    """One frame as a line of JSON, with its line break.
+
+    Args:
+        frame: index of the frame in its video.
+        stamp_ns: its time in nanoseconds.
+        results: what the tracker returned for it.
+
+    Returns:
+        ``{"frame", "stamp_ns", "targets": [{"id", "state", "score", "quality", "box",
+        "polygon"}]}``: states in lower case, box as x, y, width, height and polygon as points
+        (x, y), both in pixels, rounded to what means anything.
+    """
+    targets = [
+        {
+            "id": result.id,
+            "state": result.state.name.lower(),
+            "score": round(result.score, 4),
+            "quality": round(result.quality, 4),
+            "box": [round(value, 2) for value in result.box.as_xywh()],
+            "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in result.polygon_xy],
+        }
+        for result in results
+    ]
+    return json.dumps({"frame": frame, "stamp_ns": stamp_ns, "targets": targets}) + "\n"
