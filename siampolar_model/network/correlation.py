@@ -57,8 +57,13 @@ def describe(pooled: torch.Tensor) -> torch.Tensor:
 
 def _part_maps(search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
     """Similarity of every place with every part: (N, K*K, H, W)."""
-    n, _, h, w = search.shape
-    return (parts.transpose(1, 2) @ search.flatten(2)).view(n, -1, h, w)
+    h, w = _map_size(search)
+    return (parts.transpose(1, 2) @ search.flatten(2)).view(-1, KERNEL * KERNEL, h, w)
+
+
+def _map_size(maps: torch.Tensor) -> tuple[int, int]:
+    """Height and width as plain numbers, which are constants in an exported graph."""
+    return int(maps.shape[2]), int(maps.shape[3])
 
 
 def _shifts(height: int, width: int) -> list[tuple[int, slice, slice]]:
@@ -90,12 +95,12 @@ class RepeatedCorrelation(nn.Module):
         self.beta = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
-        n, _, h, w = search.shape
+        h, w = _map_size(search)
         parts = F.normalize(template[:, :, :-1], dim=1)
         maps = _padded(_part_maps(F.normalize(search, dim=1), parts))
         slices = [maps[:, k, rows, columns] for k, rows, columns in _shifts(h, w)]
         c = torch.stack(slices, 0).mean(0).flatten(1)
-        attention = (h * w) * torch.softmax(self.tau * c, 1).view(n, 1, h, w)
+        attention = (h * w) * torch.softmax(self.tau * c, 1).view(-1, 1, h, w)
         return self.alpha * search + self.beta * (attention * search)
 
 
@@ -139,7 +144,7 @@ class DepthwiseCorrelation(_FusedCorrelation):
 
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         padded = _padded(search)
-        h, w = search.shape[2:]
+        h, w = _map_size(search)
         out = torch.zeros_like(search)
         for k, rows, columns in _shifts(h, w):
             out = out + padded[:, :, rows, columns] * parts[:, :, k, None, None]

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import nn
 
+from ..engines.base import ModelSpec
 from .backbones import Statistics
 from .head import HeadMaps, lengths_px
 from .siampolar import SiamPolar, cell_centers
@@ -112,3 +113,17 @@ def _at_least_one(ratio: torch.Tensor) -> torch.Tensor:
 
 def _hann(distance: torch.Tensor) -> torch.Tensor:
     return 0.5 + 0.5 * torch.cos(2 * math.pi * distance.clamp(-0.5, 0.5))
+
+
+def spec_of(model: SiamPolar, max_targets: int) -> ModelSpec:
+    """What a tracker must know about a network."""
+    config = model.config
+    return ModelSpec(
+        name=config.name,
+        template_size=config.template_size,
+        search_size=config.search_size,
+        search_factor=config.search_factor,
+        n_rays=config.head.rays,
+        n_candidates=config.candidates,
+        max_targets=max_targets,
+    )

@@ -1,0 +1,65 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from .base import Candidates, Engine, EngineError, ModelSpec
+
+
+class OnnxRuntimeEngine(Engine):
+    """Runs ``template.onnx`` and ``search.onnx`` of a model folder.
+
+    Raises:
+        EngineError: a file that ONNX Runtime cannot load, or without our metadata.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, folder: Path, num_threads: int | None = None) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        if num_threads is not None:
+            options.intra_op_num_threads = num_threads
+        self._template = _session(folder / "template.onnx", options)
+        self._search = _session(folder / "search.onnx", options)
+        metadata = self._search.get_modelmeta().custom_metadata_map
+        if "siampolar" not in metadata:
+            raise EngineError(f"{folder / 'search.onnx'} has no 'siampolar' metadata: not ours")
+        self.spec = ModelSpec(**json.loads(metadata["siampolar"])["spec"])
+        self._features: dict[int, np.ndarray] = {}
+
+    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+        feeds = {"crop": crop[None], "box_xyxy": box_xyxy[None]}
+        self._features[slot] = self._template.run(None, feeds)[0]
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        parts = []
+        step = self.spec.max_targets
+        for start in range(0, len(slots), step):
+            chosen = slots[start : start + step]
+            feeds = {
+                "crops": crops[start : start + step],
+                "features": np.concatenate([self._features[slot] for slot in chosen]),
+                "prior": prior[start : start + step],
+            }
+            parts.append(self._search.run(None, feeds))
+        if len(parts) == 1:
+            return Candidates(*parts[0])
+        return Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def release(self, slot: int) -> None:
+        self._features.pop(slot, None)
+
+
+def _session(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has one exception class per status code
+        reason = str(error).splitlines()[0]
+        raise EngineError(f"ONNX Runtime cannot load {path}: {reason}") from error

@@ -1,0 +1,67 @@
+"""torch, for comparison: runs the exported weights through the network they came from.
+
+Not for robots: it needs the training extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..network.checkpoint import load_network
+from ..network.graphs import SearchGraph, TemplateGraph, spec_of
+from ..network.siampolar import SiamPolar
+from .base import Candidates, Engine, EngineError, ModelSpec
+
+#: Targets in one batch; torch needs no limit, memory does.
+MAX_TARGETS = 16
+
+
+class TorchEngine(Engine):
+    """Runs a network in torch fp32.
+
+    Args:
+        folder: a model folder that holds ``weights.safetensors`` besides the ONNX files.
+    """
+
+    name = "torch"
+
+    def __init__(self, folder: Path, num_threads: int | None = None) -> None:
+        path = folder / "weights.safetensors"
+        if not path.is_file():
+            raise EngineError(f"{path} is missing; only a clone of the repository has it")
+        model = load_network(path)
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        self._load(model)
+
+    @classmethod
+    def of(cls, model: SiamPolar) -> TorchEngine:
+        """Engine around a network in memory (validation during training, tests)."""
+        engine = cls.__new__(cls)
+        engine._load(model)
+        return engine
+
+    def _load(self, model: SiamPolar) -> None:
+        model = model.eval()
+        self.spec = spec_of(model, MAX_TARGETS)
+        self._template, self._search = TemplateGraph(model), SearchGraph(model)
+        self._features: dict[int, torch.Tensor] = {}
+
+    @torch.inference_mode()
+    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+        box = torch.from_numpy(box_xyxy[None])
+        self._features[slot] = self._template(torch.from_numpy(crop[None]), box)
+
+    @torch.inference_mode()
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        features = torch.cat([self._features[slot] for slot in slots])
+        out = self._search(torch.from_numpy(crops), features, torch.from_numpy(prior))
+        return Candidates(*(values.numpy() for values in out))
+
+    def release(self, slot: int) -> None:
+        self._features.pop(slot, None)
+

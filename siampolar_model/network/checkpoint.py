@@ -1,0 +1,30 @@
+"""Weights of a network with its configuration, in one safetensors file (no pickle)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from .config import config_from_dict
+from .siampolar import SiamPolar
+
+
+def save_network(path: str | Path, model: SiamPolar) -> None:
+    """Write all parameters and buffers, and the configuration as metadata."""
+    state = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
+    save_file(state, path, metadata={"network": json.dumps(asdict(model.config))})
+
+
+def load_network(path: str | Path) -> SiamPolar:
+    """Build the network that a file describes and load its weights strictly, in eval mode."""
+    with safe_open(path, framework="pt") as file:
+        config = config_from_dict(json.loads(file.metadata()["network"]), str(path))
+        state: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}
+    model = SiamPolar(config)
+    model.load_state_dict(state)
+    return model.eval()
