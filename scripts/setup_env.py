@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -286,10 +287,12 @@ def pip(arguments):
         found = re.match(r"Collecting ([\w.-]+)", line)
         if found:
             count += 1
-            return "%d packages found, %s" % (count, found.group(1)), count % 25 == 0
+            return "%d packages found, now %s" % (count, found.group(1))
+        found = re.match(r" *Downloading (\S+) \((.*)\)", line)
+        if found:
+            return "%d packages found, downloading %s" % (count, found.group(2))
         if line.startswith("Installing collected packages:"):
-            total = line.count(",") + 1
-            return "installing %d package%s" % (total, "" if total == 1 else "s"), True
+            return "unpacking %d packages" % (line.count(",") + 1)
         return None
 
     command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments]
@@ -332,30 +335,20 @@ def build_messages(distro):
     command += ["--symlink-install", "--event-handlers", "console_direct+", "--cmake-args"]
     command += ["-DPython3_EXECUTABLE=" + PYTHON, "-DBUILD_TESTING=OFF"]
 
-    shown = -10
-
     def progress(line):
-        nonlocal shown
-        found = re.match(r"\[ *(\d+)%\]", line)
-        if not found:
-            return None
-        percent = int(found.group(1))
-        often = percent >= shown + 25
-        if often:
-            shown = percent
-        return "%d %%" % percent, often
+        found = re.match(r"\[ *(\d+%)\]", line)
+        return found and found.group(1)
 
     run(command, progress, "colcon build failed", environment)
 
 
 def run(command, progress, failure, environment=None):
-    """Run a command, its output in the log, one line of progress on the screen.
+    """Run a command, its output in the log, its progress on the screen.
 
-    ``progress`` turns a line of output into (text, worth a line of its own) or None.
+    ``progress`` turns a line of output into what is being done, or None where it says nothing.
     """
-    live = sys.stdout.isatty()
     last = []
-    with open(LOG, "a") as log:
+    with open(LOG, "a") as log, Ticker() as ticker:
         log.write("$ %s\n" % " ".join(command))
         process = subprocess.Popen(
             command,
@@ -370,20 +363,42 @@ def run(command, progress, failure, environment=None):
             for line in process.stdout:
                 log.write(line)
                 last = [*last[-14:], line.rstrip()]
-                shown = progress(line)
-                if shown and live:
-                    print("\r      %-70.70s" % shown[0], end="", flush=True)
-                elif shown and shown[1]:
-                    print("      " + shown[0], flush=True)
+                ticker.text = progress(line) or ticker.text
         except BaseException:
             process.terminate()
             process.wait()
             raise
-    if live:
-        print("\r%76s\r" % "", end="", flush=True)
     if process.wait() != 0:
         print("\n".join(last), file=sys.stderr)
         raise SetupError("%s; all of its output: %s" % (failure, LOG))
+
+
+class Ticker:
+    """Shows ``text`` and the seconds gone by: one living line on a terminal, else now and then."""
+
+    def __init__(self):
+        self.text = ""
+        self._live = sys.stdout.isatty()
+        self._interval_s = 0.5 if self._live else 10
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._show, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+        if self._live:
+            print("\r%76s\r" % "", end="", flush=True)
+
+    def _show(self):
+        started = time.monotonic()
+        while not self._end.wait(self._interval_s):
+            line = "      %3.0f s  %s" % (time.monotonic() - started, self.text)
+            print("\r%-76.76s" % line if self._live else line, end="" if self._live else "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
