@@ -206,21 +206,43 @@ def _peer_runner(
     parameters.backbone, parameters.neckhead = map(str, files)
     box_xywh = tuple(round(value) for value in box.as_xywh())
 
+    with _one_line_errors(folder), _quiet_opencv():
+        tracker = create(parameters)
+
     def run(count: int) -> np.ndarray:
-        try:
-            tracker = create(parameters)
+        seconds = []
+        with _one_line_errors(folder):
             tracker.init(images[0], box_xywh)
-            seconds = []
             for image in images[1:count]:
                 start = time.perf_counter()
                 tracker.update(image)
                 seconds.append(time.perf_counter() - start)
-        except cv2.error as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BenchError(f"{folder}: TrackerNano cannot run ({reason})") from None
         return np.array(seconds)
 
     return run
+
+
+@contextmanager
+def _one_line_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except cv2.error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BenchError(f"{folder}: TrackerNano cannot run ({reason})") from None
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV 5 from warning that its new graph engine has only one target."""
+    logging = getattr(cv2.utils, "logging", None)
+    if logging is None:
+        yield
+        return
+    before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
 
 
 @contextmanager

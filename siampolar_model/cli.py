@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box as boxes
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -130,7 +131,7 @@ def track(
 
     if output is None and jsonl is None:
         raise CommandError("nothing to write: give -o OUT.mp4, --jsonl FILE or both")
-    boxes = [parse_box(text) for text in box]
+    targets = [parse_box(text) for text in box]
     if output is not None and output.resolve() == video.resolve():
         raise CommandError(f"{output}: the output would replace the input")
     with VideoReader(video, first=first, last=last) as reader:
@@ -143,7 +144,7 @@ def track(
                 for frame in reader:
                     view = Frame.from_bgr(frame.image)
                     if not tracker.ids:
-                        for one in boxes:
+                        for one in targets:
                             tracker.init(view, one)
                     # The first image is tracked as well, as the node does, which gives an
                     # outline on it.
@@ -332,12 +333,15 @@ def _require_matplotlib() -> None:
 
 def _print_scores(result: dict[str, Any]) -> None:
     columns = (
-        ("J", "J_mean"), ("recall", "J_recall"), ("decay", "J_decay"),
-        ("F", "F_mean"), ("recall", "F_recall"), ("decay", "F_decay"),
-        ("box IoU", "box_iou_mean"), ("lost", "lost_frames"), ("frames", "frames"),
+        ("J", "J_mean"), ("J rec", "J_recall"), ("J dec", "J_decay"),
+        ("F", "F_mean"), ("F rec", "F_recall"), ("F dec", "F_decay"),
+        ("box", "box_iou_mean"), ("lost", "lost_frames"), ("of", "frames"),
     )  # fmt: skip
-    table = Table(title=f"{result['model']} ({result['engine']}) on {result['data']}")
-    table.add_column("sequence")
+    title = f"{result['model']} ({result['engine']}) on {result['data']}"
+    # As many columns as fit 80 characters: mean, recall and decay of J and F, box IoU, and
+    # frames reported lost of all frames.
+    table = Table(title=title, box=boxes.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("sequence", no_wrap=True)
     for title, _ in columns:
         table.add_column(title, justify="right")
 
@@ -357,7 +361,8 @@ def _print_scores(result: dict[str, Any]) -> None:
 
 
 def _print_bench(result: dict[str, Any]) -> None:
-    table = Table(title=f"{result['model']} ({result['engine']}, {result['threads']} threads)")
+    title = f"{result['model']} ({result['engine']}, {result['threads']} threads)"
+    table = Table(title=title, box=boxes.SIMPLE_HEAD)
     for title in ("stage", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(title, justify="left" if title == "stage" else "right")
     rows = dict(result["tracker"]["ms"])

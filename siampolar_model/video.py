@@ -151,6 +151,9 @@ class VideoReader:
             raise VideoError(
                 f"{self.path}: cannot be opened as a video ({_reason(error)})"
             ) from None
+        if self._container.format.name == "tty":  # FFmpeg would draw any text file as ANSI art
+            self._container.close()
+            raise VideoError(f"{self.path}: cannot be opened as a video (a text file)")
         if not self._container.streams.video:
             self._container.close()
             raise VideoError(f"{self.path}: has no video stream")
