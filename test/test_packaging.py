@@ -333,7 +333,7 @@ def test_colcon_builds_a_clone_in_a_workspace(tmp_path: Path, options: list[str]
             "from siampolar_ros.msg import InitResult, InitTarget, Target, Targets",
             "from pathlib import Path",
             "assert Target.TRACKING == 1 and Targets(targets=[Target(id=3)]).targets[0].id == 3",
-            "assert any(Path(siampolar_model.__file__).parent.glob('weights/*.onnx'))",
+            "assert any(Path(siampolar_model.__file__).parent.glob('weights/*/*.onnx'))",
             "print(siampolar_model.__file__, siampolar_ros.__file__)",
         ]
     )
