@@ -6,6 +6,7 @@ Only the video is used; the package itself (BSD licence) is neither installed no
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import subprocess
 import sys
 import tempfile
@@ -37,17 +38,19 @@ class Clip:
     box_xywh: tuple[float, float, float, float]
 
 
-def default_clip(cache: Path) -> Clip:
-    """The cyclist waiting at a crossing, one shot of a clip of several.
+def cache_folder() -> Path:
+    """Where the video is kept after the first download."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siampolar_ros"
 
-    Args:
-        cache: folder to keep the video in; downloaded once.
+
+def default_clip() -> Clip:
+    """The cyclist waiting at a crossing, one shot of a clip of several; downloaded once.
 
     Raises:
         ClipError: it could not be downloaded.
     """
     # The shot starts at frame 76, a van and a car hide him until 107, and it is cut at 137.
-    return Clip(_find(cache), 108, 136, (345.0, 18.0, 138.0, 250.0))
+    return Clip(_find(cache_folder()), 108, 136, (345.0, 18.0, 138.0, 250.0))
 
 
 def _find(cache: Path) -> Path:

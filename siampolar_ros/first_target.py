@@ -1,0 +1,105 @@
+"""Starts a target on the first image of a stream; the module run as a node does just that."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+from collections.abc import Sequence
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from siampolar_model.results import Box, BoxError, parse_box
+from siampolar_ros.msg import InitResult, InitTarget
+
+from . import parameters
+from .conversions import stamp_from_ns
+from .parameter_table import ParameterError, Parameters
+from .run import StartError, run_node
+
+
+def stamp_of_serialized(data: bytes) -> int:
+    """Stamp in nanoseconds of a serialised message that begins with a header.
+
+    The body of a CDR message follows four bytes, the second of which tells the byte order.
+    """
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+class FirstTarget:
+    """Asks for a target on the first image that it is told of, once the tracker listens.
+
+    Args:
+        box: in pixels of that image.
+        image_size: width and height the box was drawn on; None: unknown.
+    """
+
+    def __init__(self, node: Node, box: Box, image_size: tuple[int, int] | None) -> None:
+        self._box = box
+        self._image_size = image_size
+        self._stamp_ns: int | None = None
+        self._asked = False
+        qos = QoSProfile(depth=10)
+        self._publisher = node.create_publisher(InitTarget, "tracker/init_target", qos)
+
+    def on_image(self, stamp_ns: int) -> None:
+        if self._stamp_ns is None:
+            self._stamp_ns = stamp_ns
+        self.ask()
+
+    def ask(self) -> None:
+        """Send the request as soon as that is possible, once; call it now and then."""
+        if self._asked or self._stamp_ns is None or self._publisher.get_subscription_count() == 0:
+            return
+        self._asked = True
+        x, y, width, height = self._box.as_xywh()
+        request = InitTarget(x=x, y=y, width=width, height=height)
+        request.header.stamp = stamp_from_ns(self._stamp_ns)
+        if self._image_size is not None:
+            request.image_width, request.image_height = self._image_size
+        self._publisher.publish(request)
+
+
+class FirstTargetNode(Node):
+    """The node ``first_target``: parameter ``box``; ends with the tracker's answer."""
+
+    def __init__(self, done: threading.Event) -> None:
+        super().__init__("first_target")
+        self._done = done
+        try:
+            values = Parameters(self, parameters.FIRST_TARGET, lambda values: None).values()
+            box = parse_box(str(values["box"]))
+        except (ParameterError, BoxError) as error:
+            self.destroy_node()
+            raise StartError(str(error)) from None
+        self._first = FirstTarget(self, box, None)
+        qos = QoSProfile(depth=10)
+        self.create_subscription(Image, "image", self._on_image, qos, raw=True)
+        self.create_subscription(InitResult, "tracker/init_result", self._on_answer, qos)
+        self.create_timer(0.1, self._first.ask)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _on_image(self, data: bytes) -> None:
+        self._first.on_image(stamp_of_serialized(data))
+
+    def _on_answer(self, message: InitResult) -> None:
+        if not message.success:
+            self.get_logger().error(message.message)
+        self._done.set()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    done = threading.Event()
+    return run_node(
+        "first_target", lambda: FirstTargetNode(done), FirstTargetNode.close, done, args
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
