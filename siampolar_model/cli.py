@@ -302,7 +302,8 @@ def _message_of(error: Exception) -> str | None:
 
 def _progress() -> Progress:
     """A progress bar on stderr, silent where that is no terminal."""
-    console = Console(stderr=True)
+    terminal = sys.stderr.isatty()
+    console = Console(stderr=True, quiet=not terminal)
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -311,7 +312,7 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not terminal,
     )
 
 

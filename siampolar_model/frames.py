@@ -135,11 +135,11 @@ def _plan(window: CropWindow, width: int, height: int) -> _Plan | None:
         math.isfinite(window.cx)
         and math.isfinite(window.cy)
         and 0 < window.side <= _MAX_SIDE_PX
-        and window.size > 0
+        and window.size > 1  # OpenCV 4.5 cannot write into a single pixel
     ):
         raise FrameError(
             f"crop window {window} must have finite numbers, a side above 0 and at most "
-            f"{_MAX_SIDE_PX} px, and a size above 0"
+            f"{_MAX_SIDE_PX} px, and a size above 1"
         )
     pitch = window.side / window.size
     # Never wider than the image: beyond that, averaging would only mix in more border.

@@ -19,8 +19,10 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 #: Frames a second of a folder of images, and of a video that does not say.
 DEFAULT_FPS = 30.0
 
-# BT.709, limited range: what players assume of HD video that says nothing.
-_BT709, _LIMITED_RANGE = 1, 1
+# Matrix of BT.601, in limited range, and primaries and transfer of BT.709: what PyAV makes of BGR
+# images, written into the file because players assume another matrix of HD video that says
+# nothing. PyAV before 16 ignores a file's matrix and reads all as BT.601.
+_BT601_MATRIX, _BT709_PRIMARIES, _BT709_TRANSFER, _LIMITED_RANGE = 6, 1, 1, 1
 
 
 class VideoError(ValueError):
@@ -237,7 +239,7 @@ class VideoWriter:
         if width % 2 or height % 2:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
+        frame = frame.reformat(format="yuv420p")
         try:
             self._container.mux(self._stream.encode(frame))
         except av.FFmpegError as error:
@@ -278,7 +280,8 @@ class VideoWriter:
         self._stream.pix_fmt = "yuv420p"
         self._stream.options = {"crf": str(self._crf), "preset": "veryfast"}
         context = self._stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.colorspace = _BT601_MATRIX
+        context.color_primaries, context.color_trc = _BT709_PRIMARIES, _BT709_TRANSFER
         context.color_range = _LIMITED_RANGE
 
 

@@ -70,7 +70,7 @@ windows = st.builds(
     st.floats(-30, WIDTH + 30),
     st.floats(-30, HEIGHT + 30),
     st.floats(1.0, 500.0),
-    st.integers(1, 64),
+    st.integers(2, 64),
 )
 
 
@@ -288,7 +288,8 @@ class TestErrors:
             CropWindow(0.0, float("inf"), 10.0, 8),
             CropWindow(0.0, 0.0, 0.0, 8),
             CropWindow(0.0, 0.0, 1e9, 8),
-            CropWindow(0.0, 0.0, 10.0, 0),
+            CropWindow(0.0, 0.0, 10.0, 1),
+            CropWindow(0.0, 0.0, 10.0, -1),
         ],
     )
     def test_window(self, window: CropWindow) -> None:
