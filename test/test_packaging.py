@@ -81,11 +81,13 @@ def load_setup_env() -> ModuleType:
     return module
 
 
-def installed_distribution() -> importlib.metadata.Distribution:
-    try:
-        return importlib.metadata.distribution("siampolar_ros")
-    except importlib.metadata.PackageNotFoundError:
+@pytest.fixture
+def siampolar_command() -> Path:
+    """The installed command; its presence says that the distribution is installed as well."""
+    command = Path(sys.executable).with_name("siampolar")
+    if not command.exists():
         pytest.skip("the distribution siampolar_ros is not installed here")
+    return command
 
 
 # --- metadata -------------------------------------------------------------------------------
@@ -102,27 +104,29 @@ def test_version_stands_in_package_xml_alone() -> None:
             assert "__version__ =" not in text, name
 
 
-def test_installed_version_is_the_one_of_package_xml() -> None:
-    assert installed_distribution().version == PACKAGE_XML.findtext("version")
+def test_installed_version_is_the_one_of_package_xml(siampolar_command: Path) -> None:
+    assert importlib.metadata.version("siampolar_ros") == PACKAGE_XML.findtext("version")
 
 
-def test_command_siampolar_is_installed_and_answers() -> None:
-    entry_points = installed_distribution().entry_points
-    (command,) = [e for e in entry_points if e.group == "console_scripts"]
-    assert (command.name, command.value) == ("siampolar", "siampolar_model.cli:main")
-    script = Path(sys.executable).with_name("siampolar")
-    done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
+def test_command_siampolar_is_installed_and_answers(siampolar_command: Path) -> None:
+    (command,) = [
+        entry
+        for entry in importlib.metadata.entry_points(group="console_scripts")
+        if entry.name == "siampolar"
+    ]
+    assert command.value == "siampolar_model.cli:main"
+    done = subprocess.run([siampolar_command, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "track" in done.stdout
 
 
-def test_training_is_imported_as_siampolar_training() -> None:
-    installed_distribution()
+def test_training_is_imported_as_siampolar_training(siampolar_command: Path) -> None:
     code = "import siampolar_training; print(siampolar_training.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd="/", timeout=60
     )
-    assert Path(done.stdout.strip()) == ROOT / "training" / "__init__.py", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == ROOT / "training" / "__init__.py"
 
 
 def test_oldest_requirements_are_the_lower_bounds() -> None:
