@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich import box as boxes
 from rich.console import Console
@@ -87,7 +88,9 @@ def _load(entry: EntryPoint) -> typer.Typer:
 app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False)
 
 _Model = Annotated[str, typer.Option(help="Shipped model, or the folder of one.")]
-_Engine = Annotated[str, typer.Option(help="auto, onnxruntime, openvino, tensorrt or torch.")]
+_Engine = Annotated[
+    str, typer.Option(help="Runtime of the network; auto: the first that is there.")
+]
 _Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
 ]
@@ -95,6 +98,9 @@ _First = Annotated[int, typer.Option(min=0, help="Index of the first frame.")]
 _Last = Annotated[int | None, typer.Option(min=0, help="Index of the last frame, included.")]
 _Video = Annotated[Path, typer.Argument(help="Video file or folder of images.")]
 _DEFAULT_MODEL = "siampolar_lite0"
+
+# A benchmark holds its frames in memory: so many at most, and so many bytes.
+_BENCH_FRAMES, _BENCH_BYTES = 200, 1_000_000_000
 
 
 @app.callback(invoke_without_command=True)
@@ -247,10 +253,12 @@ def bench(
 
     target = parse_box(box)
     _check_writable(json_file)
-    # All frames are held in memory: 200 of 720p take half a gigabyte.
-    end = min(last, first + 199) if last is not None else first + 199
-    with VideoReader(video, first=first, last=max(end, first)) as reader:
-        images = [frame.image for frame in reader]
+    images: list[np.ndarray] = []
+    with VideoReader(video, first=first, last=last) as reader:
+        for frame in reader:
+            images.append(frame.image)
+            if len(images) == _BENCH_FRAMES or len(images) * frame.image.nbytes > _BENCH_BYTES:
+                break
     loaded = load_engine(model, engine, threads)
     with _progress() as progress:
         task = progress.add_task("runs", total=RUNS)
@@ -347,9 +355,10 @@ def _print_scores(result: dict[str, Any]) -> None:
         table.add_column(title, justify="right")
 
     def cells(figures: dict[str, Any]) -> list[str]:
+        values = [figures[key] for _, key in columns]
         return [
-            str(figures[key]) if isinstance(figures[key], int) else f"{figures[key] * 100:.1f}"
-            for _, key in columns
+            "-" if value is None else str(value) if isinstance(value, int) else f"{value:.1%}"[:-1]
+            for value in values
         ]
 
     for name, figures in result["sequences"].items():

@@ -72,12 +72,11 @@ class SequenceScores:
     lost: tuple[bool, ...]
     track_s: tuple[float, ...]
 
-    def box_iou_mean(self) -> float:
-        """Over the frames after the first whose mask is not empty; nan if there is none."""
-        values = [value for value in self.box_iou[1:] if value is not None]
-        return float(np.mean(values)) if values else float("nan")
+    def box_iou_mean(self) -> float | None:
+        """Over the frames after the first whose mask is not empty; None if there is none."""
+        return _mean_of_known(self.box_iou[1:])
 
-    def summary(self) -> dict[str, float | int]:
+    def summary(self) -> dict[str, float | int | None]:
         """The figures of the protocol, with the names used in the JSON file."""
         j, f = sequence_statistics(self.j), sequence_statistics(self.f)
         return {
@@ -197,7 +196,7 @@ def summarize(scores: Sequence[SequenceScores]) -> dict[str, Any]:
     """
     parts = {one.name: one.summary() for one in scores}
     total: dict[str, Any] = {
-        key: float(np.nanmean([part[key] for part in parts.values()]))
+        key: _mean_of_known([part[key] for part in parts.values()])
         for key in (
             "J_mean", "J_recall", "J_decay", "F_mean", "F_recall", "F_decay", "box_iou_mean"
         )
@@ -237,6 +236,11 @@ def plot_sequence(scores: SequenceScores, path: Path) -> None:
     )
     axes.legend(loc="lower left", ncols=4, fontsize="small")
     figure.savefig(path, dpi=120)
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _names_in(listed: Path) -> list[str]:

@@ -164,6 +164,12 @@ class TestEvaluate:
         assert result["fps"] == pytest.approx(1 / np.median(times))
         assert result["frames"] == 24
 
+    def test_no_box_to_compare_with(self, tmp_path: Path, tracker: Tracker) -> None:
+        write_sequence(tmp_path, "none", [25, 0, 0])
+        result = summarize([evaluate_sequence(tracker, find_sequences(tmp_path)[0])])
+        assert result["box_iou_mean"] is None
+        json.dumps(result, allow_nan=False)
+
     def test_every_frame_is_reported(self, dataset: Path, tracker: Tracker) -> None:
         seen = []
         evaluate_sequence(
