@@ -234,7 +234,7 @@ def plot_sequence(scores: SequenceScores, path: Path) -> None:
     axes.set(
         title=scores.name, xlabel="frame", ylabel="value", ylim=(0, 1.02), xlim=(0, len(at) - 1)
     )
-    axes.legend(loc="lower left", ncols=4, fontsize="small")
+    figure.legend(loc="outside upper right", ncols=4, fontsize="small")  # beside the title
     figure.savefig(path, dpi=120)
 
 
