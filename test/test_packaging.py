@@ -120,6 +120,17 @@ def test_command_siampolar_is_installed_and_answers(siampolar_command: Path) -> 
     assert "track" in done.stdout
 
 
+def test_entry_points_add_sub_commands(siampolar_command: Path) -> None:
+    names = {e.name for e in importlib.metadata.entry_points(group="siampolar.commands")}
+    assert "demo" in names
+    for name in names:
+        done = subprocess.run(
+            [siampolar_command, name, "--help"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"siampolar {name}" in done.stdout
+
+
 def test_training_is_imported_as_siampolar_training(siampolar_command: Path) -> None:
     code = "import siampolar_training; print(siampolar_training.__file__)"
     done = subprocess.run(
