@@ -109,9 +109,26 @@ def _write(
     # (onnxslim 0.1.98 gave a template graph with other results.)
     proto, _ = onnxsim.simplify(onnx.load(str(path)))
     proto.ir_version = 8  # ONNX Runtime 1.12 again
+    _fix_output_shapes(proto, graph, inputs)
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
     onnx.save(proto, str(path))
+
+
+def _fix_output_shapes(
+    proto: onnx.ModelProto, graph: nn.Module, inputs: dict[str, torch.Tensor]
+) -> None:
+    """Write down what tracing does not know: only N varies in what comes out."""
+    with torch.inference_mode():
+        values = graph(*inputs.values())
+    for output, value in zip(
+        proto.graph.output, values if isinstance(values, tuple) else (values,), strict=True
+    ):
+        shape = output.type.tensor_type.shape
+        del shape.dim[:]
+        shape.dim.add().dim_param = "N"
+        for size in value.shape[1:]:
+            shape.dim.add().dim_value = size
 
 
 def _compare(graph: nn.Module, inputs: dict[str, torch.Tensor], path: Path) -> None:
@@ -139,6 +156,7 @@ def _without_batch_norms(model: SiamPolar) -> SiamPolar:
         previous: nn.Conv2d | None = None
         for name, child in list(module.named_children()):
             if previous is not None and isinstance(child, nn.BatchNorm2d):
+                assert child.running_mean is not None and child.running_var is not None
                 weight, bias = fuse_conv_bn_weights(
                     previous.weight, previous.bias, child.running_mean, child.running_var,
                     child.eps, child.weight, child.bias,

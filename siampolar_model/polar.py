@@ -1,4 +1,4 @@
-"""Rays, polygons and masks, and the one place that knows OpenCV's pixel convention.
+"""Rays, polygons and masks.
 
 Ray k of N points at ``2*pi*k/N`` from +x, clockwise on the image because y points down.
 """
@@ -9,13 +9,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-
-#: Fractional bits of the vertices given to ``cv2.fillPoly`` (1/16 px: finer gains nothing, and
-#: coarse bits keep 32-bit fixed point valid for images up to 2^26 px).
-SHIFT_BITS = 4
-
-#: Outermost coordinate given to OpenCV; its fixed-point fill overflows far outside the image.
-_FAR_PX = 1 << 20
 
 #: The shortest ray the network may draw.
 MIN_RAY_PX = 1.0
@@ -39,10 +32,9 @@ def polygon(center_xy: tuple[float, float], rays_px: np.ndarray) -> np.ndarray:
 def fill(polygon_xy: np.ndarray, height: int, width: int, value: int = 1) -> np.ndarray:
     """Mask uint8 (height, width) of a polygon (M, 2) given in continuous pixels.
 
-    ``cv2.fillPoly`` puts integer coordinates on pixel centres and paints every pixel that the
-    outline touches, which grows a shape by about half a pixel on each side. So the outline is
-    shifted by -0.5 and pulled in by half a pixel along its normals, which leaves no area bias
-    on discs (tested).
+    A pixel belongs to the polygon if its centre lies inside (even-odd rule), so areas have no
+    bias. ``cv2.fillPoly`` paints every pixel that the outline touches, which grows a shape by up
+    to 0.7 px depending on how dense its vertices are.
     """
     mask = np.zeros((height, width), np.uint8)
     fill_into(mask, polygon_xy, value)
@@ -52,23 +44,30 @@ def fill(polygon_xy: np.ndarray, height: int, width: int, value: int = 1) -> np.
 def fill_into(mask: np.ndarray, polygon_xy: np.ndarray, value: int) -> None:
     """Paint a polygon (M, 2) into an existing uint8 mask, with the convention of :func:`fill`."""
     points = np.asarray(polygon_xy, np.float64)
-    if len(points) < 3:
+    if len(points) < 3 or not np.isfinite(points).all():
         return
-    points = _inset(points, 0.5) - 0.5
-    points = np.clip(points, -_FAR_PX, _FAR_PX)
-    fixed = np.round(points * (1 << SHIFT_BITS)).astype(np.int32)
-    cv2.fillPoly(mask, [fixed], int(value), lineType=cv2.LINE_8, shift=SHIFT_BITS)
-
-
-def _inset(points: np.ndarray, distance: float) -> np.ndarray:
-    """Move every vertex of a closed polygon inwards by ``distance`` px along its normal."""
-    following, previous = np.roll(points, -1, 0), np.roll(points, 1, 0)
-    area2 = float(np.sum(points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]))
-    tangent = following - previous
-    length = np.linalg.norm(tangent, axis=1, keepdims=True)
-    normal = np.stack([-tangent[:, 1], tangent[:, 0]], 1) / np.maximum(length, 1e-9)
-    # Clockwise on the image (y down) means positive area2, and then (-ty, tx) points inwards.
-    return points + normal * (distance if area2 >= 0 else -distance)
+    height, width = mask.shape
+    # In units where pixel centres are integers: row i is crossed by an edge from y0 to y1 if
+    # y0 <= i < y1, and from the crossing x on, pixels ceil(x), ... lie to its right.
+    x0, y0 = points.T - 0.5
+    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
+    first = np.clip(np.ceil(np.minimum(y0, y1)), 0, height).astype(np.int64)
+    last = np.clip(np.ceil(np.maximum(y0, y1)), 0, height).astype(np.int64)
+    counts = last - first
+    total = int(counts.sum())
+    if total == 0:
+        return
+    edge = np.repeat(np.arange(len(points)), counts)
+    row = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+    slope = (x1 - x0)[edge] / (y1 - y0)[edge]
+    crossing = x0[edge] + (row - y0[edge]) * slope
+    column = np.clip(np.ceil(crossing), 0, width).astype(np.int64)
+    top, left = int(row.min()), int(column.min())
+    shape = (int(row.max()) - top + 1, int(column.max()) - left + 1)
+    flat = (row - top) * shape[1] + column - left
+    toggles = np.bincount(flat, minlength=shape[0] * shape[1]).astype(np.uint8).reshape(shape)
+    inside = np.add.accumulate(toggles, axis=1, dtype=np.uint8)[:, :-1] & 1
+    mask[top : top + shape[0], left : left + shape[1] - 1][inside.view(bool)] = value
 
 
 def box_of(polygon_xy: np.ndarray) -> tuple[float, float, float, float]:
@@ -104,8 +103,9 @@ def clip_polygon(polygon_xy: np.ndarray, width: float, height: float) -> np.ndar
     return points
 
 
-def sample_profiles(mask: np.ndarray, centers_xy: np.ndarray, n_rays: int, n_samples: int,
-                    step_px: float) -> np.ndarray:
+def sample_profiles(
+    mask: np.ndarray, centers_xy: np.ndarray, n_rays: int, n_samples: int, step_px: float
+) -> np.ndarray:
     """Mask values along rays: float32 (C, N, S) in [0, 1].
 
     Sample s of a ray lies ``(s + 0.5) * step_px`` from its centre; outside the mask is 0.
@@ -119,15 +119,19 @@ def sample_profiles(mask: np.ndarray, centers_xy: np.ndarray, n_rays: int, n_sam
     at = np.asarray(centers_xy, np.float32)[:, None, None, :] + offsets - 0.5
     count = len(at)
     values = cv2.remap(
-        mask.astype(np.float32), np.ascontiguousarray(at[..., 0].reshape(count * n_rays, -1)),
-        np.ascontiguousarray(at[..., 1].reshape(count * n_rays, -1)), cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=0,
+        mask.astype(np.float32),
+        np.ascontiguousarray(at[..., 0].reshape(count * n_rays, -1)),
+        np.ascontiguousarray(at[..., 1].reshape(count * n_rays, -1)),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
     )
     return values.reshape(count, n_rays, n_samples)
 
 
-def best_overlap_rays(profiles: np.ndarray, step_px: float, mask_area_px: float,
-                      iterations: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def best_overlap_rays(
+    profiles: np.ndarray, step_px: float, mask_area_px: float, iterations: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
     """Ray lengths whose filled polygon overlaps the mask best, and the IoU it reaches.
 
     For a ray with mask profile m(r) the best length is

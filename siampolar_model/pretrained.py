@@ -43,10 +43,10 @@ def model_folder(name_or_path: str | Path) -> Path:
             f"model {str(name_or_path)!r} is neither shipped ({', '.join(shipped_models())}) nor "
             "a folder with template.onnx, search.onnx and SHA256SUMS"
         )
-    expected = dict(
-        reversed(line.split(maxsplit=1))
-        for line in (folder / "SHA256SUMS").read_text().splitlines()
-    )
+    expected = {}
+    for line in (folder / "SHA256SUMS").read_text().splitlines():
+        digest, file = line.split(maxsplit=1)
+        expected[file] = digest
     for file in FILES:
         path = folder / file
         if not path.is_file():

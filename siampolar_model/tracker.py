@@ -241,9 +241,7 @@ class Tracker:
     def _window(self, target: _Target) -> CropWindow:
         box = target.result.box
         factor = self.spec.search_factor * target.growth
-        return search_window(
-            box.center_xy, box.width, box.height, factor, self.spec.search_size
-        )
+        return search_window(box.center_xy, box.width, box.height, factor, self.spec.search_size)
 
     def _prior(self, ids: list[int], windows: list[CropWindow]) -> np.ndarray:
         """Rows for the graph; in a search crop the last place is always the middle."""
@@ -257,9 +255,7 @@ class Tracker:
             )  # fmt: skip
         return prior
 
-    def _update(
-        self, target: _Target, found: Candidates, i: int, window: CropWindow
-    ) -> _Target:
+    def _update(self, target: _Target, found: Candidates, i: int, window: CropWindow) -> _Target:
         """Believe the best candidate, or not."""
         settings, old = self.settings, target.result
         score = float(found.score[i, 0])

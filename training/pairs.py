@@ -51,7 +51,7 @@ class _View:
 
 
 @dataclass(frozen=True, eq=False)
-class _Instance:
+class Instance:
     """One annotated object; ``points_xy`` float64 (M, 2) are some of its pixel centres."""
 
     photo: Photo
@@ -60,7 +60,7 @@ class _Instance:
     points_xy: np.ndarray
 
     @classmethod
-    def of(cls, photo: Photo, value: int) -> _Instance:
+    def of(cls, photo: Photo, value: int) -> Instance:
         assert photo.labels is not None
         ys, xs = np.nonzero(photo.labels == value)
         box = Box(float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1))
@@ -91,7 +91,7 @@ class SyntheticPairs:
         settings: PairSettings = PairSettings(),
     ) -> None:
         self._photos = photos
-        self._instances = [_Instance.of(photo, v) for photo in photos for v in photo.instances]
+        self._instances = [Instance.of(photo, v) for photo in photos for v in photo.instances]
         self._network = network
         self._length = length
         self._seed = seed
@@ -124,11 +124,11 @@ class SyntheticPairs:
         )
         return {"template": template, "search": search, "box_xyxy": box, **vars(targets)}
 
-    def _pick(self, rng: np.random.Generator) -> _Instance:
+    def _pick(self, rng: np.random.Generator) -> Instance:
         return self._instances[rng.integers(len(self._instances))]
 
     def _template_view(
-        self, rng: np.random.Generator, target: _Instance, mirror: bool
+        self, rng: np.random.Generator, target: Instance, mirror: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         image, tight = target.photo.image, target.box
         if mirror:
@@ -149,7 +149,7 @@ class SyntheticPairs:
         return crop, np.array([inside.x1, inside.y1, inside.x2, inside.y2], np.float32)
 
     def _search_view(
-        self, rng: np.random.Generator, target: _Instance, mirror: bool
+        self, rng: np.random.Generator, target: Instance, mirror: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """A search crop uint8 (S, S, 3) and the mask uint8 (S, S) of what is visible."""
         s, size = self._settings, self._network.search_size
@@ -191,7 +191,7 @@ class SyntheticPairs:
     def _render(
         self,
         rng: np.random.Generator,
-        instance: _Instance,
+        instance: Instance,
         mirror: bool,
         scale: float,
         at_xy: np.ndarray,
@@ -209,7 +209,8 @@ class SyntheticPairs:
         if rng.random() < s.warp:
             coarse = rng.normal(0, s.warp_sigma * network.search_size, (5, 5, 2))
             source = source + cv2.resize(
-                coarse.astype(np.float32), (network.search_size,) * 2,
+                coarse.astype(np.float32),
+                (network.search_size,) * 2,
                 interpolation=cv2.INTER_CUBIC,
             )
         source = source @ inverse.T.astype(np.float32) + middle.astype(np.float32)
@@ -217,7 +218,7 @@ class SyntheticPairs:
 
     def _background(self, rng: np.random.Generator) -> np.ndarray:
         """A random part of a random photograph, uint8 (S, S, 3)."""
-        image = self._photos[rng.integers(len(self._photos))].image
+        image = self._photos[int(rng.integers(len(self._photos)))].image
         h, w = image.shape[:2]
         side = int(min(h, w) * rng.uniform(0.5, 1.0))
         y, x = rng.integers(h - side + 1), rng.integers(w - side + 1)
@@ -250,7 +251,7 @@ def _sample(image: np.ndarray, mask: np.ndarray, source_xy: np.ndarray, zoom: fl
     if zoom < 0.5:  # shrink by area first, or thin parts alias
         factor = 2.0 ** np.floor(-np.log2(zoom))
         h, w = image.shape[:2]
-        small = max(int(round(w / factor)), 1), max(int(round(h / factor)), 1)
+        small = max(round(w / factor), 1), max(round(h / factor), 1)
         source_xy = source_xy * np.array([small[0] / w, small[1] / h], np.float32)
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         mask = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)

@@ -58,7 +58,7 @@ def motion_blur(image: np.ndarray, length_px: int, angle_rad: float) -> np.ndarr
 def compress(image: np.ndarray, quality: int) -> np.ndarray:
     """JPEG artefacts."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def noise(rng: np.random.Generator, image: np.ndarray, sigma: float) -> np.ndarray:

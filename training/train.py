@@ -122,7 +122,7 @@ def train(settings: TrainSettings) -> Path:
         length=total * settings.batch,
         seed=settings.seed,
     )
-    loader = DataLoader(
+    loader: DataLoader[dict[str, torch.Tensor]] = DataLoader(
         Subset(pairs, range(first * settings.batch, len(pairs))),  # type: ignore[arg-type]
         batch_size=settings.batch,
         num_workers=settings.workers,
@@ -157,14 +157,22 @@ def train(settings: TrainSettings) -> Path:
                 rate = round(done * settings.batch / seconds, 1)
                 log.writerow([step, *row.values(), rate, round(waited / seconds, 3)])
                 file.flush()
-                print(f"{step}/{total} {row} {rate} images/s, waited {waited / seconds:.0%}",
-                      flush=True)
+                print(
+                    f"{step}/{total} {row} {rate} images/s, waited {waited / seconds:.0%}",
+                    flush=True,
+                )
                 sums, waited, started = {}, 0.0, time.perf_counter()
             if step % settings.checkpoint_every == 0 or step == total:
-                _save(checkpoint, {
-                    "model": model.state_dict(), "ema": ema.state, "step": step,
-                    "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
-                })
+                _save(
+                    checkpoint,
+                    {
+                        "model": model.state_dict(),
+                        "ema": ema.state,
+                        "step": step,
+                        "optimizer": optimizer.state_dict(),
+                        "schedule": schedule.state_dict(),
+                    },
+                )
             asked = time.perf_counter()
     return checkpoint
 

@@ -24,7 +24,7 @@ def load_network(path: str | Path) -> SiamPolar:
     """Build the network that a file describes and load its weights strictly, in eval mode."""
     with safe_open(path, framework="pt") as file:
         config = config_from_dict(json.loads(file.metadata()["network"]), str(path))
-        state: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}
+        state: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file}
     model = SiamPolar(config)
     model.load_state_dict(state)
     return model.eval()

@@ -58,7 +58,7 @@ class SearchGraph(nn.Module):
             prior: (N, 6), see :data:`siampolar_model.engines.base.PRIOR_COLUMNS`.
 
         Returns:
-            score (N, K), quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R).
+            score and quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R).
         """
         image = normalise(crops, self.model.search_backbone.statistics)
         return self.decode(self.model.search(image, features), prior)

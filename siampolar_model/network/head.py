@@ -60,8 +60,9 @@ class PolarHead(nn.Module):
         self.quality_out = nn.Conv2d(c, 1, 3, padding=1)
         for out in (self.class_out, self.box_out, self.rays_out, self.quality_out):
             nn.init.normal_(out.weight, std=0.01)
-            nn.init.zeros_(out.bias)
-        nn.init.constant_(self.class_out.bias, -4.0)  # few cells are positive (RetinaNet, 4.1)
+            # Few cells are positive (RetinaNet, Lin et al. 2017, section 4.1).
+            bias = -4.0 if out is self.class_out else 0.0
+            out.bias = nn.Parameter(torch.full((out.out_channels,), bias))
 
     def forward(self, features: torch.Tensor) -> HeadMaps:
         mask = self.mask_tower(features)

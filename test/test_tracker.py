@@ -1,0 +1,183 @@
+"""The tracker's states and geometry, with an engine whose answers a test can write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from siampolar_model.engines.base import Candidates, Engine, ModelSpec
+from siampolar_model.frames import FrameError
+from siampolar_model.results import Box, BoxError, TrackState
+from siampolar_model.tracker import (
+    SETTING_RANGES,
+    TargetLimitError,
+    Tracker,
+    TrackerSettings,
+)
+
+SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 2, 4)
+FRAME = np.zeros((480, 640, 3), np.uint8)
+BOX = Box.from_xywh(200, 150, 80, 60)
+
+
+class ScriptedEngine(Engine):
+    """Says what the test tells it to: the tracker's rules alone are under test here."""
+
+    name = "scripted"
+    spec = SPEC
+
+    def __init__(self) -> None:
+        self.score = 0.9
+        self.shift_px = (0.0, 0.0)
+        self.slots: dict[int, np.ndarray] = {}
+        self.batches: list[list[int]] = []
+        self.priors: list[np.ndarray] = []
+
+    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+        assert crop.shape == (127, 127, 3) and crop.dtype == np.uint8
+        self.slots[slot] = box_xyxy
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        assert crops.shape == (len(slots), 255, 255, 3)
+        self.batches.append(list(slots))
+        self.priors.append(prior.copy())
+        n, k = len(slots), SPEC.n_candidates
+        center = np.full((n, k, 2), 127.5, np.float32) + np.float32(self.shift_px)
+        half = prior[:, None, 2:4] / 2
+        return Candidates(
+            np.full((n, k), self.score, np.float32),
+            np.full((n, k), 0.8, np.float32),
+            np.concatenate([center - half, center + half], 2),
+            center,
+            np.full((n, k, SPEC.n_rays), 20, np.float32),
+        )
+
+    def release(self, slot: int) -> None:
+        self.slots.pop(slot, None)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    id = tracker.init(FRAME, BOX)
+    (result,) = tracker.track(FRAME)
+    assert result.id == id and result.state == TrackState.TRACKING
+    assert result.box.as_xywh() == pytest.approx(BOX.as_xywh(), abs=1e-3)
+    scale = engine.priors[0][0, 2] / BOX.width
+    np.testing.assert_allclose(result.rays_px, 20 / scale, rtol=1e-5)
+    np.testing.assert_allclose(result.center_xy, BOX.center_xy, atol=1e-3)
+
+
+def test_a_move_in_the_crop_is_a_move_in_the_image(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.shift_px = (10.0, -4.0)
+    (result,) = tracker.track(FRAME)
+    scale = engine.priors[0][0, 2] / BOX.width
+    moved = np.subtract(result.box.center_xy, BOX.center_xy)
+    np.testing.assert_allclose(moved, np.array([10, -4]) / scale, atol=1e-3)
+
+
+def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
+    settings = TrackerSettings(lost_frames=3, recover_frames=2)
+    tracker = Tracker(engine, settings)
+    tracker.init(FRAME, BOX)
+
+    def state(score: float) -> TrackState:
+        engine.score = score
+        return tracker.track(FRAME)[0].state
+
+    between = (settings.lost_score + settings.tracking_score) / 2
+    assert state(0.9) == TrackState.TRACKING
+    assert state(between) == TrackState.UNCERTAIN
+    assert state(0.05) == state(0.05) == TrackState.UNCERTAIN
+    assert state(0.9) == TrackState.TRACKING  # the row of bad images was broken
+    assert [state(0.05) for _ in range(3)][-1] == TrackState.LOST
+    assert state(between) == TrackState.LOST
+    assert state(0.9) == TrackState.LOST  # one good image is not enough
+    assert state(0.9) == TrackState.TRACKING
+
+
+def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.score, engine.shift_px = 0.05, (60.0, 60.0)
+    for _ in range(20):
+        (result,) = tracker.track(FRAME)
+    assert result.box == BOX
+    grown = engine.priors[0][0, 2] / engine.priors[-1][0, 2]
+    assert grown == pytest.approx(tracker.settings.max_search_growth, rel=1e-3)
+    engine.score, engine.shift_px = 0.9, (0.0, 0.0)
+    tracker.track(FRAME)
+    tracker.track(FRAME)
+    assert engine.priors[-1][0, 2] == pytest.approx(engine.priors[0][0, 2], rel=1e-2)
+
+
+def test_targets_share_batches_and_ids_stay(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    ids = [tracker.init(FRAME, Box.from_xywh(20 + 60 * i, 100, 50, 50)) for i in range(6)]
+    assert ids == [1, 2, 3, 4, 5, 6] == [r.id for r in tracker.track(FRAME)]
+    assert engine.batches == [[1, 2, 3, 4], [5, 6]]
+    assert tracker.remove(3) and not tracker.remove(3)
+    assert 3 not in engine.slots
+    assert [r.id for r in tracker.track(FRAME, [6, 1])] == [1, 6]
+    assert tracker.init(FRAME, BOX, id=2) == 2
+    tracker.reset()
+    assert tracker.ids == () and not engine.slots and tracker.track(FRAME) == []
+
+
+def test_the_target_leaving_the_image_keeps_a_sane_box(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.shift_px = (100.0, 0.0)
+    for _ in range(50):
+        (result,) = tracker.track(FRAME)
+    assert result.box.center_xy[0] == 640
+    assert 0 < result.box.width <= 640
+    if len(result.polygon_xy):
+        assert result.polygon_xy[:, 0].max() <= 640
+
+
+def test_refusals(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine, TrackerSettings(max_targets=1))
+    with pytest.raises(BoxError):
+        tracker.init(FRAME, Box(0, 0, 0, 0))
+    tracker.init(FRAME, BOX)
+    with pytest.raises(TargetLimitError, match="at most 1"):
+        tracker.init(FRAME, BOX)
+    with pytest.raises(FrameError, match="320x240 but target 1 was started on 640x480"):
+        tracker.track(np.zeros((240, 320, 3), np.uint8))
+    with pytest.raises(FrameError):
+        tracker.track(np.zeros((480, 640), np.float32))  # type: ignore[arg-type]
+    assert tracker.track(FRAME)[0].state == TrackState.TRACKING
+    with pytest.raises(ValueError, match="id 0"):
+        tracker.init(FRAME, BOX, id=0)
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, score: float) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.score = score
+    with pytest.raises(FloatingPointError, match="target 1"):
+        tracker.track(FRAME)
+
+
+@pytest.mark.parametrize("name", SETTING_RANGES)
+@pytest.mark.parametrize("side", ["low", "high", "nan"])
+def test_every_setting_refuses_what_it_must(name: str, side: str) -> None:
+    low, high = SETTING_RANGES[name]
+    value = {"low": low - 1, "high": high + 1, "nan": np.nan}[side]
+    with pytest.raises(ValueError, match=f"{name} is .*must be from"):
+        TrackerSettings(**{name: value})
+
+
+def test_lost_score_must_not_exceed_tracking_score() -> None:
+    with pytest.raises(ValueError, match="must not exceed"):
+        TrackerSettings(tracking_score=0.3, lost_score=0.5)

@@ -1,0 +1,185 @@
+"""Synthetic validation clips: held-out photographs set in motion, with exact masks.
+
+Weights, checkpoints and tracker settings are chosen on these, never on evaluation data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from siampolar_model.frames import Frame
+from siampolar_model.metrics import mask_box, region_similarity
+from siampolar_model.polar import fill
+from siampolar_model.results import TrackState
+from siampolar_model.tracker import Tracker
+
+from . import photometric
+from .pairs import Instance
+from .photos import Photo
+
+WIDTH, HEIGHT, FRAMES = 640, 360, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames uint8 (H, W, 3) BGR with masks uint8 (H, W) of one moving object."""
+
+    frames: tuple[np.ndarray, ...]
+    masks: tuple[np.ndarray, ...]
+
+
+def render_clip(photos: Sequence[Photo], seed: int) -> Clip:
+    """A clip that is a pure function of the photographs and the seed.
+
+    The object moves, turns, grows and bends smoothly over a moving background; one or two other
+    objects cross behind or in front of it; light and sharpness change.
+    """
+    rng = np.random.default_rng([seed, 77])
+    instances = [Instance.of(photo, v) for photo in photos for v in photo.instances]
+    actors = [instances[i] for i in rng.permutation(len(instances))[: 1 + int(rng.integers(1, 3))]]
+    moves = [_Motion.random(rng, target=i == 0) for i in range(len(actors))]
+    background = photos[int(rng.integers(len(photos)))].image
+    backdrop = _Motion.random(rng, target=False)
+    in_front = rng.random() < 0.3
+    warp = rng.normal(0, 5.0, (2, 4, 4, 2)).astype(np.float32)
+    blur_px = int(rng.integers(2, 9))
+    frames, masks = [], []
+    for t in range(FRAMES):
+        phase = t / (FRAMES - 1)
+        frame = _backdrop(background, backdrop, phase)
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        order = [0, *range(1, len(actors))] if in_front else [*range(1, len(actors)), 0]
+        for i in order:
+            bend = warp[0] * (1 - phase) + warp[1] * phase if i == 0 else None
+            image, alpha = _draw(actors[i], moves[i], phase, bend)
+            weight = alpha[..., None]
+            frame = (image * weight + frame * (1 - weight) + 0.5).astype(np.uint8)
+            if i == 0:
+                mask = (alpha >= 0.5).astype(np.uint8)
+            else:
+                mask[alpha >= 0.5] = 0
+        if 0.4 < phase < 0.7:
+            frame = photometric.motion_blur(frame, blur_px, seed)
+        gain = 1 + 0.25 * np.sin(2 * np.pi * (phase + seed * 0.37))
+        frames.append(np.clip(frame * gain, 0, 255).astype(np.uint8))
+        masks.append(mask)
+    return Clip(tuple(frames), tuple(masks))
+
+
+@dataclass(frozen=True, eq=False)
+class _Motion:
+    """Smooth path: place (fractions of the frame), size in pixels, angle in radians."""
+
+    place: np.ndarray
+    size_px: np.ndarray
+    angle: np.ndarray
+
+    @classmethod
+    def random(cls, rng: np.random.Generator, *, target: bool) -> _Motion:
+        knots = 5
+        margin = 0.25 if target else 0.05
+        place = rng.uniform(margin, 1 - margin, (1, 2))
+        place = place + np.cumsum(rng.normal(0, 0.09, (knots, 2)), 0)
+        size = np.exp(rng.uniform(np.log(60), np.log(170)) * np.ones(knots))
+        size = size * np.exp(np.cumsum(rng.normal(0, 0.12, knots)))
+        return cls(
+            np.clip(place, margin * 0.6, 1 - margin * 0.6),
+            np.clip(size, 40, 260),
+            np.cumsum(rng.normal(0, 0.15, knots)),
+        )
+
+    def at(self, phase: float) -> tuple[np.ndarray, float, float]:
+        knots = np.linspace(0, 1, len(self.angle))
+        smooth = phase + 0.03 * np.sin(2 * np.pi * phase * 4)
+        place = np.array([np.interp(smooth, knots, self.place[:, k]) for k in range(2)])
+        size = float(np.interp(smooth, knots, self.size_px))
+        return place * (WIDTH, HEIGHT), size, float(np.interp(smooth, knots, self.angle))
+
+
+def _draw(
+    instance: Instance, motion: _Motion, phase: float, bend: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The object alone on a frame: image uint8 (H, W, 3) and alpha float32 (H, W)."""
+    place, size_px, angle = motion.at(phase)
+    box = instance.box
+    scale = size_px / np.sqrt(box.width * box.height)
+    image, mask = instance.photo.image, instance.mask
+    if scale < 0.5:
+        small = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+        ratio = np.array(small) / (image.shape[1], image.shape[0])
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
+    else:
+        ratio = np.ones(2)
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    at = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), -1) - place
+    if bend is not None:
+        at = at + cv2.resize(bend, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    source = at @ np.array([[cos, -sin], [sin, cos]]) + box.center_xy
+    source = (source * ratio - 0.5).astype(np.float32)
+    x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
+    seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderValue=0)
+    return seen, cv2.GaussianBlur(alpha, (0, 0), 0.7).astype(np.float32) / 255
+
+
+def _backdrop(image: np.ndarray, motion: _Motion, phase: float) -> np.ndarray:
+    """The background, panning by up to a tenth of the frame."""
+    place, size_px, _ = motion.at(phase)
+    h, w = image.shape[:2]
+    zoom = max(WIDTH / w, HEIGHT / h) * (1.2 + size_px / 1000)
+    shift = (place / (WIDTH, HEIGHT) - 0.5) * 0.15 * np.array([WIDTH, HEIGHT])
+    matrix = np.array(
+        [
+            [zoom, 0, WIDTH / 2 - zoom * w / 2 + shift[0]],
+            [0, zoom, HEIGHT / 2 - zoom * h / 2 + shift[1]],
+        ]
+    )
+    return cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """Means over all frames after the first of all clips: J of the polygon, box IoU, states.
+
+    Attributes:
+        lost_on_target: share of frames called lost although the box overlaps the object.
+        tracking_off_target: share of frames called tracking although the box misses the object.
+    """
+
+    j: float
+    box_iou: float
+    lost_on_target: float
+    tracking_off_target: float
+    tracking: float
+
+
+def score_clips(tracker: Tracker, clips: Sequence[Clip]) -> ClipScores:
+    """Track every clip from the box of its first mask."""
+    rows = []
+    for clip in clips:
+        tracker.reset()
+        first = mask_box(clip.masks[0])
+        if first is None:
+            continue
+        tracker.init(Frame.from_bgr(clip.frames[0]), first)
+        for frame, mask in zip(clip.frames[1:], clip.masks[1:], strict=True):
+            (result,) = tracker.track(Frame.from_bgr(frame))
+            true_box = mask_box(mask)
+            iou = true_box.iou(result.box) if true_box else 0.0
+            j = region_similarity(fill(result.polygon_xy, HEIGHT, WIDTH), mask)
+            lost = result.state == TrackState.LOST
+            rows.append(
+                (
+                    0.0 if lost else j,
+                    iou,
+                    lost and iou > 0.3,
+                    result.state == TrackState.TRACKING and iou < 0.1,
+                    result.state == TrackState.TRACKING,
+                )
+            )
+    return ClipScores(*(round(float(v), 4) for v in np.mean(np.array(rows, float), 0)))
