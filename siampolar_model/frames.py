@@ -171,6 +171,10 @@ def _resample(
     interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
     """Shrink and warp the plan's rectangle (h, w) or (h, w, C) to (size, size[, C])."""
+    if region.shape[:2] == (1, 1):  # OpenCV 4.5 takes no array of one pixel: border beside it
+        beside = np.empty_like(region)
+        beside[:] = border if region.ndim == 3 else border[0]
+        region = np.concatenate([region, beside], axis=1)
     if plan.cell > 1:
         height, width = region.shape[:2]
         missing_x, missing_y = -width % plan.cell, -height % plan.cell
