@@ -30,6 +30,9 @@ PYTHON = os.path.join(VENV, "bin", "python")
 
 OLDEST, NEWEST_WITH_WHEELS = (3, 10), (3, 14)
 OPTIONAL_EXTRAS = ("train", "dev", "openvino", "tensorrt")
+# The metrics of the DAVIS authors, which tests compare ours with. It declares neither what its
+# build needs nor limits that hold today, so it is built beside what is installed.
+REFERENCE = ["install", "--no-build-isolation", "--no-deps", "davisinteractive==1.0.4"]
 
 
 class SetupError(Exception):
@@ -255,6 +258,8 @@ def install_packages(distro, extras):
     if not has_cv2:
         command[2] = "%s[%s]" % (ROOT, ",".join(sorted({"opencv", *extras})))
     pip(command)
+    if "dev" in extras:
+        pip(REFERENCE)
     if not distro:
         mend_exported_includes()
 
