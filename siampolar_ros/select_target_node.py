@@ -64,9 +64,9 @@ class SelectTargetNode(Node):
         self._newest: StampedImage | None = None
         self._drag: Drag[StampedImage] | None = None
         self._status = "waiting for images"
-        self._parameters = Parameters(self, parameters.SELECT_TARGET, lambda values: None)
+        self._params = Parameters(self, parameters.SELECT_TARGET, lambda values: None)
         try:
-            self._parameters.values()
+            self._params.values()
             open_window()
         except (ParameterError, StartError) as error:
             self.destroy_node()
@@ -81,7 +81,7 @@ class SelectTargetNode(Node):
         self._images = ImageInput(
             self,
             "image",
-            wanted=lambda: str(self._parameters.values()["image_reliability"]),
+            wanted=lambda: str(self._params.values()["image_reliability"]),
             on_image=self._on_image,
         )
         self.create_timer(_REFRESH_S, self._refresh)

@@ -77,7 +77,7 @@ class TrackerNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._images: ImageInput | None = None
         self._inits: list[Any] = []
-        self._parameters = Parameters(
+        self._params = Parameters(
             self,
             parameters.TRACKER,
             validate=Settings.of,
@@ -219,7 +219,7 @@ class TrackerNode(LifecycleNode):
     # ---- helpers ---------------------------------------------------------------------------
 
     def _settings(self) -> Settings:
-        return Settings.of(self._parameters.values())
+        return Settings.of(self._params.values())
 
     def _stop(self) -> None:
         """Take no more input and end the worker; targets stay."""
