@@ -1,0 +1,90 @@
+"""The template, and nothing else, decides which of two objects is found.
+
+Objects and backgrounds come from photographs that were held out of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("timm")
+pytest.importorskip("onnxruntime")
+
+from siampolar_model.crops import context_side, template_window
+from siampolar_model.frames import Frame
+from siampolar_model.pretrained import load_engine
+from siampolar_model.results import Box
+from siampolar_training.pairs import Instance
+from siampolar_training.photos import Photo, load_photos
+
+PAIRS = 200
+
+
+def shrunk(instance: Instance, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The object alone: image uint8 (h, w, 3) and alpha float32 (h, w)."""
+    box = instance.box
+    rows, columns = slice(int(box.y1), int(box.y2)), slice(int(box.x1), int(box.x2))
+    size = (max(round(box.width * scale), 2), max(round(box.height * scale), 2))
+    image = cv2.resize(instance.photo.image[rows, columns], size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(instance.mask[rows, columns], size, interpolation=cv2.INTER_AREA)
+    return image, mask.astype(np.float32) / 255
+
+
+@pytest.mark.slow
+def test_each_template_finds_its_own_object(shared_data: Callable[[str], Path]) -> None:
+    photos = load_photos(shared_data("photos"), validation=True)
+    engine = load_engine("siampolar_lite0")
+    size = engine.spec.search_size
+    rng = np.random.default_rng(0)
+    instances = [Instance.of(photo, v) for photo in photos for v in photo.instances]
+    # Neutral: no window, no memory of a size, so that only the template speaks.
+    prior = np.array([[0, 0, 75, 75, size / 2, size / 2]], np.float32)
+    right = []
+    while len(right) < 2 * PAIRS:
+        pair = [instances[i] for i in rng.permutation(len(instances))[:2]]
+        if pair[0].photo is pair[1].photo:
+            continue
+        crop, places = compose(rng, photos, pair, engine.spec.search_factor, size)
+        if crop is None:
+            continue
+        for slot, instance in enumerate(pair):
+            window = template_window(instance.box, engine.spec.template_size)
+            inside = window.box_to_crop(instance.box)
+            box_xyxy = np.array([inside.x1, inside.y1, inside.x2, inside.y2], np.float32)
+            engine.encode(slot, Frame.from_bgr(instance.photo.image).cut(window), box_xyxy)
+        for slot in (0, 1):
+            found = engine.search([slot], crop[None], prior)
+            box = Box(*map(float, found.box_xyxy[0, 0]))
+            right.append(box.iou(places[slot]) > box.iou(places[1 - slot]))
+    share = float(np.mean(right))
+    print(f"own object found in {share:.1%} of {len(right)} searches")
+    assert share >= 0.9
+
+
+def compose(
+    rng: np.random.Generator, photos: list[Photo], pair: list[Instance], factor: float, size: int
+) -> tuple[np.ndarray | None, list[Box]]:
+    """Two objects side by side on a part of a third photograph; None if they do not fit."""
+    background = photos[int(rng.integers(len(photos)))].image
+    crop = cv2.resize(background, (size, size)).astype(np.float32)
+    places = []
+    left_first = rng.random() < 0.5
+    for i, instance in enumerate(pair):
+        box = instance.box
+        nominal = size / (factor * context_side(box.width, box.height))
+        image, alpha = shrunk(instance, nominal * rng.uniform(0.8, 1.15))
+        h, w = alpha.shape
+        half = size // 2
+        if w > half - 4 or h > size - 8:
+            return None, []
+        x = int(rng.integers(2, half - w - 1)) + (0 if (i == 0) == left_first else half)
+        y = int(rng.integers(4, size - h - 3))
+        part = crop[y : y + h, x : x + w]
+        part[...] = image * alpha[..., None] + part * (1 - alpha[..., None])
+        places.append(Box(x, y, x + w, y + h))
+    return crop.astype(np.uint8), places
