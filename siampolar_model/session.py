@@ -221,6 +221,11 @@ class Session:
             return self._counters
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped since, also if it has failed."""
+        return self._thread is not None
+
+    @property
     def failure(self) -> Exception | None:
         """What ended the session, if something did."""
         return self._failure

@@ -229,8 +229,13 @@ class TrackerNode(LifecycleNode):
         for subscription in self._inits:
             self.destroy_subscription(subscription)
         self._inits = []
-        if self._session is not None:
+        if self._session is not None and self._session.running:
             self._session.stop()
+            counted = self._session.counters
+            self.get_logger().info(
+                f"stopped: received {counted.received}, processed {counted.processed}, "
+                f"skipped {counted.skipped}, lost {counted.lost} images"
+            )
 
     def _free(self) -> None:
         """Drop the network and the publishers."""

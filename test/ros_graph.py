@@ -117,6 +117,16 @@ class Graph:
         assert result is not None
         return result
 
+    def meet(self, image: np.ndarray) -> int:
+        """Publish until the tracker answers; how many images it got. Best effort needs this: the
+        publisher may know of the subscriber before the subscriber knows of it."""
+        for stamp_ns in range(1, 60):
+            self.publish(image, stamp_ns)
+            self.spin(0.3)
+            if self.result_of(stamp_ns) is not None:
+                return len(self.targets)
+        raise AssertionError(f"no result; {self.log('tracker_node')}")
+
     def result_of(self, stamp_ns: int) -> Targets | None:
         for message in reversed(self.targets):
             if stamp_to_ns(message.header.stamp) == stamp_ns:
