@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def test_a_clip_is_pure_and_its_object_moves(photos: list[Photo]) -> None:
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     rates = [learning_rate_factor(step, 100, 10) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[10] == 1 and rates[100] == pytest.approx(0)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_unknown_training_keys_are_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from ..network.checkpoint import load_network
 from ..network.graphs import SearchGraph, TemplateGraph, spec_of
 from ..network.siampolar import SiamPolar
-from .base import Candidates, Engine, EngineError, ModelSpec
+from .base import Candidates, Engine, EngineError
 
 #: Targets in one batch; torch needs no limit, memory does.
 MAX_TARGETS = 16
@@ -64,4 +64,3 @@ class TorchEngine(Engine):
 
     def release(self, slot: int) -> None:
         self._features.pop(slot, None)
-
