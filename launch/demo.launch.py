@@ -43,7 +43,7 @@ def _video(context: LaunchContext) -> list:
     if not by_hand:
         if not box:
             raise RuntimeError("give box:=x,y,w,h on the first frame, or select:=true")
-        parameters |= {"first_frame_hold": 1.0, "wait_for_subscribers": 2}
+        parameters |= {"paused": True, "wait_for_subscribers": 2}
     publisher = Node(
         package="siampolar_ros",
         executable="video_publisher",

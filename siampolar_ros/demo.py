@@ -26,9 +26,6 @@ from siampolar_model.video import VideoError, VideoReader
 from .default_clip import Clip, ClipError, default_clip
 from .environment import dds_environment, local_environment
 
-#: Seconds that the first frame stands alone, so that the target is there before the second.
-HOLD_S = 1.0
-
 #: Seconds for the processes to find each other, and without news before giving up.
 _START_S, _SILENT_S = 30.0, 10.0
 
@@ -132,7 +129,7 @@ def record(
                 "rate": float(rate),
                 "first_frame": clip.first,
                 "last_frame": clip.last,
-                "first_frame_hold": HOLD_S,
+                "paused": True,
                 "wait_for_subscribers": 2,
             },
         )
@@ -140,7 +137,6 @@ def record(
         seen, news = 0, time.monotonic()
         while True:
             executor.spin_once(timeout_sec=0.1)
-            node.first_target.ask()
             progress.update(task, completed=len(recording.results))
             if len(recording.images) + len(recording.results) > seen:
                 seen, news = len(recording.images) + len(recording.results), time.monotonic()
@@ -189,7 +185,7 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
         writing = progress.add_task("writing the video", total=frames)
         with open_clip(clip) as reader:
             summary = write_report(
-                out, reader, recording, round(HOLD_S * 1e9), hertz,
+                out, reader, recording, hertz,
                 advance=lambda: progress.advance(writing),
             )  # fmt: skip
         progress.update(tracking, completed=summary.processed, total=summary.frames)

@@ -13,6 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from siampolar_model.draw import draw_results
+from siampolar_model.jsonl import target_fields
 from siampolar_model.results import TrackResult, TrackState
 from siampolar_model.video import VideoReader, VideoWriter
 
@@ -52,28 +53,26 @@ class Summary:
         return table
 
 
-def frame_of(stamp_ns: int, first_ns: int, hold_ns: int, rate: float) -> int:
-    """Index of the frame that the video publisher stamped so (see video_publisher_node.py)."""
-    return max(0, round((stamp_ns - first_ns - hold_ns) * rate / 1e9))
+def frames_by_stamp(stamps_ns: list[int], rate: float) -> dict[int, int]:
+    """Which frame of the video an image is: index by stamp, for stamps in order of arrival.
+
+    The video stood still on its first frame; from the second on stamps are 1 / rate apart (see
+    video_publisher_node.py), so that a lost image leaves a gap in the indices.
+    """
+    frames = {stamps_ns[0]: 0} if stamps_ns else {}
+    for stamp_ns in stamps_ns[1:]:
+        frames[stamp_ns] = 1 + round((stamp_ns - stamps_ns[1]) * rate / 1e9)
+    return frames
 
 
-def json_line(index: int, stamp_ns: int | None, latency_ms: float | None, state: str,
-              results: list[TrackResult]) -> str:  # fmt: skip
-    """One frame: numbers rounded to what means anything."""
-    targets = [
-        {
-            "id": result.id,
-            "state": result.state.name.lower(),
-            "score": round(result.score, 4),
-            "quality": round(result.quality, 4),
-            "box": [round(value, 2) for value in result.box.as_xywh()],
-            "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in result.polygon_xy],
-        }
-        for result in results
-    ]
-    fields: dict[str, Any] = {"frame": index, "state": state, "stamp_ns": stamp_ns}
+def json_line(
+    index: int, stamp_ns: int | None, latency_ms: float | None, results: list[TrackResult] | None
+) -> str:
+    """One frame: as ``siampolar track --jsonl`` writes it, and its state and latency."""
+    fields: dict[str, Any] = {"frame": index, "stamp_ns": stamp_ns, "state": state_of(results)}
     fields["latency_ms"] = None if latency_ms is None else round(latency_ms, 2)
-    return json.dumps({**fields, "targets": targets})
+    fields["targets"] = [target_fields(result) for result in results or []]
+    return json.dumps(fields) + "\n"
 
 
 def state_of(results: list[TrackResult] | None) -> str:
@@ -89,7 +88,6 @@ def write_report(
     folder: Path,
     reader: VideoReader,
     recording: Recording,
-    hold_ns: int,
     rate: float,
     advance: Callable[[], None],
 ) -> Summary:
@@ -97,9 +95,7 @@ def write_report(
 
     A dropped frame shows the outline of the last frame before it and says so.
     """
-    first_ns = recording.images[0]
-    stamps = {frame_of(ns, first_ns, hold_ns, rate): ns for ns in recording.images}
-    stamps.update((frame_of(ns, first_ns, hold_ns, rate), ns) for ns in recording.results)
+    stamps = {index: ns for ns, index in frames_by_stamp(recording.images, rate).items()}
     shown: list[TrackResult] = []
     frames = processed = tracked = 0
     with (
@@ -110,8 +106,7 @@ def write_report(
             stamp_ns = stamps.get(count)
             results = None if stamp_ns is None else recording.results.get(stamp_ns)
             latency_ms = None if stamp_ns is None else recording.latency_ms.get(stamp_ns)
-            state = state_of(results)
-            lines.write(json_line(frame.index, stamp_ns, latency_ms, state, results or []) + "\n")
+            lines.write(json_line(frame.index, stamp_ns, latency_ms, results))
             shown = shown if results is None else results
             image = draw_results(frame.image, shown)
             if results is None:
@@ -119,7 +114,7 @@ def write_report(
             video.write(image)
             frames += 1
             processed += results is not None
-            tracked += state == "tracking"
+            tracked += state_of(results) == "tracking"
             advance()
     return Summary(
         frames=frames,
@@ -127,7 +122,7 @@ def write_report(
         processed=processed,
         tracked=tracked,
         latency_ms=_percentiles(list(recording.latency_ms.values())),
-        rate_hz=_rate(sorted(recording.results), hold_ns),
+        rate_hz=_rate(sorted(recording.results)),
     )
 
 
@@ -138,11 +133,11 @@ def _percentiles(values: list[float]) -> tuple[float, float]:
     return float(p50), float(p95)
 
 
-def _rate(stamps_ns: list[int], hold_ns: int) -> float:
-    """Results a second, without the time that the first frame was held."""
-    if len(stamps_ns) < 2:
+def _rate(stamps_ns: list[int]) -> float:
+    """Results a second, from the second on: the video stood still on the first."""
+    if len(stamps_ns) < 3:
         return 0.0
-    return (len(stamps_ns) - 1) / max(1e-9, (stamps_ns[-1] - stamps_ns[0] - hold_ns) / 1e9)
+    return (len(stamps_ns) - 2) / ((stamps_ns[-1] - stamps_ns[1]) / 1e9)
 
 
 def _write_corner(image: np.ndarray, text: str) -> None:

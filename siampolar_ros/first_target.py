@@ -1,4 +1,7 @@
-"""Starts a target on the first image of a stream; the module run as a node does just that."""
+"""Starts a target on the first image of a video that stands still, then lets the video go on.
+
+The module run as a node does just that, for launch files.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import struct
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any
 
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
@@ -18,6 +24,9 @@ from . import parameters
 from .conversions import stamp_from_ns
 from .parameter_table import ParameterError, Parameters
 from .run import StartError, run_node
+
+#: Seconds after which a request is repeated.
+_REPEAT_S = 0.5
 
 
 def stamp_of_serialized(data: bytes) -> int:
@@ -31,33 +40,47 @@ def stamp_of_serialized(data: bytes) -> int:
 
 
 class FirstTarget:
-    """Asks for a target on the first image that it is told of, once the tracker listens.
+    """Asks for a target on the first image that it is told of, until somebody confirms it.
+
+    Nodes that have just started may miss each other's messages, so the request is repeated; as it
+    names its id, a repeated one starts the same target again, on the same image.
 
     Args:
         box: in pixels of that image.
         image_size: width and height the box was drawn on; None: unknown.
     """
 
+    ID = 1
+
     def __init__(self, node: Node, box: Box, image_size: tuple[int, int] | None) -> None:
         self._box = box
         self._image_size = image_size
         self._stamp_ns: int | None = None
-        self._asked = False
+        self._confirmed = False
+        self.went_on: Any = None
         qos = QoSProfile(depth=10)
         self._publisher = node.create_publisher(InitTarget, "tracker/init_target", qos)
+        self._video = node.create_client(SetParameters, "video_publisher/set_parameters")
+        node.create_timer(_REPEAT_S, self._ask)
 
     def on_image(self, stamp_ns: int) -> None:
         if self._stamp_ns is None:
             self._stamp_ns = stamp_ns
-        self.ask()
+            self._ask()
 
-    def ask(self) -> None:
-        """Send the request as soon as that is possible, once; call it now and then."""
-        if self._asked or self._stamp_ns is None or self._publisher.get_subscription_count() == 0:
+    def confirm(self) -> None:
+        """The target is there: ask no more and let the video go on."""
+        if not self._confirmed:
+            self._confirmed = True
+            paused = Parameter("paused", Parameter.Type.BOOL, False)
+            request = SetParameters.Request(parameters=[paused.to_parameter_msg()])
+            self.went_on = self._video.call_async(request)
+
+    def _ask(self) -> None:
+        if self._confirmed or self._stamp_ns is None:
             return
-        self._asked = True
         x, y, width, height = self._box.as_xywh()
-        request = InitTarget(x=x, y=y, width=width, height=height)
+        request = InitTarget(id=self.ID, x=x, y=y, width=width, height=height)
         request.header.stamp = stamp_from_ns(self._stamp_ns)
         if self._image_size is not None:
             request.image_width, request.image_height = self._image_size
@@ -80,7 +103,6 @@ class FirstTargetNode(Node):
         qos = QoSProfile(depth=10)
         self.create_subscription(Image, "image", self._on_image, qos, raw=True)
         self.create_subscription(InitResult, "tracker/init_result", self._on_answer, qos)
-        self.create_timer(0.1, self._first.ask)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -91,7 +113,8 @@ class FirstTargetNode(Node):
     def _on_answer(self, message: InitResult) -> None:
         if not message.success:
             self.get_logger().error(message.message)
-        self._done.set()
+        self._first.confirm()
+        self._first.went_on.add_done_callback(lambda future: self._done.set())
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -102,12 +102,10 @@ VIDEO_PUBLISHER: tuple[Parameter, ...] = (
         100,
     ),
     Parameter(
-        "first_frame_hold",
-        0.0,
-        "Seconds between the first frame and the rest, time to draw a box on it.",
-        Changes.START,
-        0.0,
-        3600.0,
+        "paused",
+        False,
+        "Stand still; a video that starts paused shows its first frame, time to draw a box on it.",
+        Changes.ANY_TIME,
     ),
 )
 
@@ -176,7 +174,7 @@ class VideoSettings:
     last_frame: int | None
     frame_id: str
     wait_for_subscribers: int
-    first_frame_hold: float
+    paused: bool
 
     @classmethod
     def of(cls, values: Mapping[str, Value]) -> VideoSettings:

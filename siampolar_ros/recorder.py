@@ -55,6 +55,8 @@ class Recorder(Node):
         stamp_ns = stamp_to_ns(message.header.stamp)
         self.recording.results[stamp_ns] = results_from_message(message)
         self.recording.latency_ms.setdefault(stamp_ns, (time.time_ns() - stamp_ns) / 1e6)
+        if message.targets:
+            self.first_target.confirm()
 
     def _on_init_result(self, message: InitResult) -> None:
         self.recording.init = message

@@ -1,8 +1,8 @@
 """The node ``video_publisher``: a video file, a folder of images or a camera on ``image``.
 
 Frame k of a video is stamped ``start + k / rate`` and published at that time, without jitter, as a
-hardware-triggered camera would; images of a camera are stamped when they are read. The node ends
-with the video.
+hardware-triggered camera would (after a pause the time of going on is the new start); images of a
+camera are stamped when they are read. The node ends with the video.
 """
 
 from __future__ import annotations
@@ -59,11 +59,15 @@ class VideoPublisherNode(Node):
         super().__init__("video_publisher")
         self._done = done
         self._stopping = threading.Event()
+        self._going = threading.Event()
         self._reader: VideoReader | None = None
         self._camera: Any = None
         try:
-            values = Parameters(self, parameters.VIDEO_PUBLISHER, VideoSettings.of).values()
-            self._settings = VideoSettings.of(values)
+            self._params = Parameters(
+                self, parameters.VIDEO_PUBLISHER, VideoSettings.of, self._on_parameters
+            )
+            self._settings = VideoSettings.of(self._params.values())
+            self._on_parameters()
             if self._settings.device:
                 self._camera = open_camera(self._settings)
             else:
@@ -77,11 +81,18 @@ class VideoPublisherNode(Node):
 
     def close(self) -> None:
         self._stopping.set()
+        self._going.set()
         self._thread.join(timeout=5)
         if self._reader is not None:
             self._reader.close()
         else:
             self._camera.release()
+
+    def _on_parameters(self) -> None:
+        if self._params.values()["paused"]:
+            self._going.clear()
+        else:
+            self._going.set()
 
     def _open_video(self) -> VideoReader:
         settings = self._settings
@@ -106,26 +117,27 @@ class VideoPublisherNode(Node):
             self._done.set()
 
     def _play_video(self, reader: VideoReader) -> int:
-        settings = self._settings
         if not self._wait_for_subscribers():
             return 0
-        period_ns = round(1e9 / (settings.rate or reader.fps))
-        stamp_ns = self.get_clock().now().nanoseconds
-        start_ns, start = stamp_ns, time.monotonic()
+        period_ns = round(1e9 / (self._settings.rate or reader.fps))
+        start, start_ns = time.monotonic(), self.get_clock().now().nanoseconds
+        step = count = 0
         said_late = False
-        for count, image in enumerate(self._images(reader)):
-            late_s = time.monotonic() - start - (stamp_ns - start_ns) / 1e9
-            if late_s < 0 and self._stopping.wait(-late_s):
-                return count
+        for count, image in enumerate(self._images(reader), 1):
+            if count > 1 and not self._going.is_set():
+                self._going.wait()
+                start, start_ns, step = time.monotonic(), self.get_clock().now().nanoseconds, 0
+            late_s = time.monotonic() - start - step * period_ns / 1e9
+            if self._stopping.wait(max(0.0, -late_s)):
+                return count - 1
             if late_s > _LATE_S and not said_late:
                 said_late = True
                 self.get_logger().warning(
                     f"cannot keep up with {1e9 / period_ns:g} images a second; lower the rate"
                 )
-            self._publish(image, stamp_ns)
-            hold_ns = round(settings.first_frame_hold * 1e9) if count == 0 else 0
-            stamp_ns += period_ns + hold_ns
-        return count + 1
+            self._publish(image, start_ns + step * period_ns)
+            step += 1
+        return count
 
     def _images(self, reader: VideoReader) -> Iterator[np.ndarray]:
         while True:

@@ -87,6 +87,16 @@ class Graph:
             20,
             lambda: self.log("tracker_node"),
         )
+        # It may still not know this process's subscriptions: a request that is always refused
+        # is repeated until its answer comes through.
+        for _ in range(60):
+            self.init_roi.publish(RegionOfInterest())
+            self.spin(0.2)
+            if self.answers:
+                break
+        self.spin(0.3)
+        assert self.answers, f"no answer; {self.log('tracker_node')}"
+        self.answers.clear()
         return child
 
     def spin(self, seconds: float) -> None:
