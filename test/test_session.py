@@ -7,11 +7,13 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import pytest
 
 from siampolar_model.frames import Frame
 from siampolar_model.history import History, StampedImage, StampError, format_stamp
+from siampolar_model.pretrained import shipped_models
 from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_model.session import (
     Counters,
@@ -21,6 +23,7 @@ from siampolar_model.session import (
     SessionResult,
     SessionSettings,
 )
+from siampolar_model.tracker import Tracker
 
 PERIOD_NS = 100_000_000
 BOX = Box.from_xywh(10, 10, 20, 20)
@@ -554,3 +557,46 @@ def test_failure_in_the_thread_reaches_the_owner_who_may_stop_there() -> None:
     assert failed.wait(5)
     with pytest.raises(RuntimeError, match="engine broke"):
         session.start()
+
+
+# ---- with the real tracker -----------------------------------------------------------------
+
+
+def square(index: int) -> StampedImage:
+    """A checkered square that moves 2 px an image over blurred noise, at 10 Hz."""
+    noise = np.random.default_rng(7).integers(0, 256, (240, 320, 3), np.uint8)
+    pixels = cv2.GaussianBlur(noise, (0, 0), 5)
+    tile = np.kron([[0, 255] * 4, [255, 0] * 4] * 4, np.ones((8, 8)))
+    x = 100 + 2 * index
+    pixels[80:144, x : x + 64] = tile[..., None] * np.array([0.2, 0.6, 1.0])
+    return StampedImage(10**18 + index * PERIOD_NS, Frame.from_bgr(pixels), index)
+
+
+@pytest.mark.skipif(not shipped_models(), reason="no shipped weights")
+@pytest.mark.parametrize("asked_after", [0, 3, 7])
+def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int) -> None:
+    images = [square(index) for index in range(8)]
+    box = Box.from_xywh(100, 80, 64, 64)
+    alone = Tracker.from_pretrained()
+    alone.init(images[0].frame, box, id=1)
+    expected = [alone.track(image.frame)[0] for image in images]
+
+    results: list[SessionResult] = []
+    failures: list[Exception] = []
+    session = Session(
+        Tracker.from_pretrained(), on_result=results.append, on_failure=failures.append
+    )
+    for index, image in enumerate(images):
+        session.add_image(image)
+        session.drain()
+        if index == asked_after:
+            session.init(InitRequest(box, stamp_ns=images[0].stamp_ns), lambda answer: None)
+            session.drain()
+    assert failures == []
+    said = {result.image.header: result.results for result in results}
+    for index in range(asked_after, len(images)):
+        (got,) = said[index]
+        want = expected[index]
+        assert (got.id, got.state) == (1, want.state)
+        assert got.score == pytest.approx(want.score, abs=1e-6)
+        assert np.allclose(got.polygon_xy, want.polygon_xy, atol=1e-3)
