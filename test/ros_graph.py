@@ -32,7 +32,7 @@ class Graph:
     """A namespace of its own, a node ``test`` in this process, and child processes."""
 
     def __init__(self, folder: Path, image_reliability: str = "reliable") -> None:
-        # Before DDS starts, here and in the children.
+        # Before DDS starts, here and in the children; it reads its profile once a process.
         os.environ.update({**dds_environment(), **local_environment()})
         self.namespace = f"/test_{os.getpid()}_{next(_NUMBERS)}"
         self.folder = folder

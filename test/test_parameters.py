@@ -128,16 +128,15 @@ class LoadedTracker:
 
 
 @pytest.fixture
-def make_node() -> Iterator[Any]:
+def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
     pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
-    from siampolar_ros.environment import local_environment
+    from siampolar_ros.environment import dds_environment, local_environment
     from siampolar_ros.tracker_node import TrackerNode
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in local_environment().items():
-            patch.setenv(name, value)
-        rclpy.init(args=[])
+    for name, value in {**dds_environment(), **local_environment()}.items():
+        monkeypatch.setenv(name, value)
+    rclpy.init(args=[])
     nodes = []
 
     def make(**overrides: Any) -> TrackerNode:

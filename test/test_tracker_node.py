@@ -23,7 +23,7 @@ from siampolar_model.engines.base import EngineError
 from siampolar_model.frames import Frame
 from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_ros.conversions import message_from_bgr, stamp_from_ns
-from siampolar_ros.environment import local_environment
+from siampolar_ros.environment import dds_environment, local_environment
 from siampolar_ros.msg import InitTarget, Target, Targets
 from siampolar_ros.parameters import Settings
 from siampolar_ros.run import StartError, run_node
@@ -123,7 +123,7 @@ class Rig:
 
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    for name, value in local_environment().items():
+    for name, value in {**dds_environment(), **local_environment()}.items():
         monkeypatch.setenv(name, value)
     rclpy.init(args=[])
     made = Rig()
@@ -185,7 +185,7 @@ def test_an_invalid_transition_changes_nothing(rig: Rig) -> None:
 def test_an_exception_in_a_callback_does_not_end_the_node(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in local_environment().items():
+    for name, value in {**dds_environment(), **local_environment()}.items():
         monkeypatch.setenv(name, value)
     done = threading.Event()
     calls = []
@@ -211,7 +211,7 @@ def test_an_exception_in_a_callback_does_not_end_the_node(
 def test_a_node_that_cannot_start_ends_with_one_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in local_environment().items():
+    for name, value in {**dds_environment(), **local_environment()}.items():
         monkeypatch.setenv(name, value)
 
     def make() -> Node:
