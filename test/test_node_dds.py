@@ -177,6 +177,7 @@ def test_init_before_the_first_image_waits_for_it(make_graph: Callable[..., Grap
     graph.spin(0.3)
     assert graph.answers == []
     result = graph.publish_and_wait(scene(0), time.time_ns())
+    graph.wait(lambda: graph.answers)
     assert graph.answers[0].success
     graph.wait(lambda: graph.targets[-1].targets)
     assert result.header == graph.answers[0].header
