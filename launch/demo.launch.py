@@ -37,7 +37,8 @@ def _video(context: LaunchContext) -> list:
     if not video:
         clip = default_clip()
         parameters |= {
-            "path": str(clip.path), "first_frame": clip.first, "last_frame": clip.last
+            "path": str(clip.path), "first_frame": clip.first, "last_frame": clip.last,
+            "rate": clip.rate,
         }  # fmt: skip
         box = box or ",".join(f"{value:g}" for value in clip.box_xywh)
     if not by_hand:

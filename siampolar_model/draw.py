@@ -56,7 +56,6 @@ def _draw_shape(image: np.ndarray, result: TrackResult, line: int) -> None:
     color = color_of(result.id)
     lost = result.state == TrackState.LOST
     box = result.box.clip(image.shape[1], image.shape[0])
-    corners = np.array([(box.x1, box.y1), (box.x2, box.y1), (box.x2, box.y2), (box.x1, box.y2)])
     outline = result.polygon_xy
     if len(outline) >= 3:
         _blend(image, outline, color, _FILL[result.state])
@@ -66,7 +65,9 @@ def _draw_shape(image: np.ndarray, result: TrackResult, line: int) -> None:
             _draw_closed(image, outline, (0, 0, 0), line + max(2, line // 2), dash_px=0)
         _draw_closed(image, outline, color, line, dash_px=6 * line if lost else 0)
     if box.area > 0:
-        _draw_closed(image, corners, color, max(1, line // 2), dash_px=6 * line if lost else 0)
+        _draw_closed(
+            image, box.corners_xy(), color, max(1, line // 2), dash_px=6 * line if lost else 0
+        )
 
 
 def _blend(

@@ -6,7 +6,9 @@ ONNX Runtime gives what torch gives.
 
 from __future__ import annotations
 
+import copy
 import json
+import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -29,9 +31,6 @@ from .pretrained import FILES, sha256
 
 #: ONNX Runtime 1.12 (the oldest tested) ends at 17; TensorRT 10 and OpenVINO know it too.
 OPSET = 17
-
-#: Targets in one batch of the exported graph.
-MAX_TARGETS = 16
 
 OUTPUTS = ("score", "quality", "box_xyxy", "center_xy", "rays_px")
 
@@ -67,11 +66,22 @@ def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_network(folder / "weights.safetensors", model)
+    with tempfile.TemporaryDirectory(dir=folder) as unchecked:
+        files = _export(model, Path(unchecked), about or {})
+        sums = [f"{sha256(path)}  {path.name}\n" for path in files]
+        for path in files:
+            path.replace(folder / path.name)
+    (folder / "SHA256SUMS").write_text("".join(sums))
+    return folder
+
+
+def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]:
+    weights = folder / "weights.safetensors"
+    save_network(weights, model)
     folded = _without_batch_norms(model)
     config = model.config
-    spec = asdict(spec_of(model, MAX_TARGETS))
-    metadata = {"siampolar": json.dumps({"spec": spec, **(about or {})})}
+    spec = asdict(spec_of(model))
+    metadata = {"siampolar": json.dumps({"spec": spec, **about})}
     inputs = example_inputs(config, 2)
     graphs: tuple[tuple[str, nn.Module, tuple[str, ...], tuple[str, ...]], ...] = (
         ("template.onnx", TemplateGraph(folded), ("crop", "box_xyxy"), ("features",)),
@@ -80,9 +90,7 @@ def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = 
     for file, graph, names, outputs in graphs:
         _write(graph.eval(), {k: inputs[k] for k in names}, outputs, folder / file, metadata)
         _compare(graph, {k: example_inputs(config, 3, 1)[k] for k in names}, folder / file)
-    sums = [f"{sha256(folder / f)}  {f}\n" for f in (*FILES, "weights.safetensors")]
-    (folder / "SHA256SUMS").write_text("".join(sums))
-    return folder
+    return [*(folder / file for file in FILES), weights]
 
 
 def _write(
@@ -149,9 +157,7 @@ def _compare(graph: nn.Module, inputs: dict[str, torch.Tensor], path: Path) -> N
 
 def _without_batch_norms(model: SiamPolar) -> SiamPolar:
     """A copy in eval mode whose batch norms are folded into the convolution before them."""
-    folded = SiamPolar(model.config)
-    folded.load_state_dict(model.state_dict())
-    folded.eval()
+    folded = copy.deepcopy(model).eval()
     for module in folded.modules():
         previous: nn.Conv2d | None = None
         for name, child in list(module.named_children()):

@@ -17,7 +17,7 @@ import numpy as np
 
 from .crops import CropWindow
 
-#: Colour outside the image: the ImageNet mean, so that padding is zero after normalisation.
+#: Colour outside the image: the ImageNet mean, so that padding is near zero after normalisation.
 BORDER_BGR = (104, 117, 124)
 
 #: Widest window that OpenCV's fixed-point warp addresses exactly.

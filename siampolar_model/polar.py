@@ -112,7 +112,7 @@ def sample_profiles(
 
     Args:
         mask: uint8 or float32 (H, W), 0 or 1.
-        centers_xy: (C, 2) continuous pixels.
+        centers_xy: (C, 2) continuous pixels; C * N at most 32,766, as ``cv2.remap`` allows.
     """
     distance = (np.arange(n_samples, dtype=np.float32) + 0.5) * step_px
     offsets = directions(n_rays)[:, None, :] * distance[None, :, None]  # N, S, 2
@@ -164,12 +164,3 @@ def best_overlap_rays(
         q = np.clip(iou, 0, 1).astype(np.float32)[:, None, None]
     rays = np.where(none, 0, (best + 1) * step_px)
     return np.maximum(rays, MIN_RAY_PX).astype(np.float32), q[:, 0, 0]
-
-
-def farthest_point_rays(profiles: np.ndarray, step_px: float) -> np.ndarray:
-    """The paper's target: the farthest mask point on each ray, float32 (C, N)."""
-    inside = profiles >= 0.5
-    n_samples = profiles.shape[2]
-    last = n_samples - np.argmax(inside[..., ::-1], axis=2)
-    rays = np.where(inside.any(2), last * step_px, 0)
-    return np.maximum(rays, MIN_RAY_PX).astype(np.float32)

@@ -1,6 +1,7 @@
 """Finds a model's files, checks them, and loads them into an engine.
 
-A model is a folder with ``template.onnx``, ``search.onnx``, ``SHA256SUMS`` and a model card.
+A model is a folder with ``template.onnx``, ``search.onnx``, ``SHA256SUMS`` and a model card; for
+training and comparison also ``weights.safetensors``.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from .engines.base import Engine, EngineError
 
 _WEIGHTS = Path(__file__).parent / "weights"
 
-#: Engine name -> (module, class); "auto" takes the first that loads. Imported only when asked
-#: for, so that a robot needs no more than the runtime it uses.
-ENGINES: dict[str, tuple[str, str]] = {
-    "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine"),
-    "torch": ("torch_engine", "TorchEngine"),
+#: Engine name -> (module, class, extra that brings the runtime). Imported only when asked for, so
+#: that a robot needs no more than the runtime it uses.
+ENGINES: dict[str, tuple[str, str, str]] = {
+    "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine", "cpu"),
+    "torch": ("torch_engine", "TorchEngine", "train"),
 }
+
+#: What "auto" tries, in this order.
 AUTO = ("onnxruntime",)
 
 FILES = ("template.onnx", "search.onnx")
@@ -43,21 +46,28 @@ def model_folder(name_or_path: str | Path) -> Path:
             f"model {str(name_or_path)!r} is neither shipped ({', '.join(shipped_models())}) nor "
             "a folder with template.onnx, search.onnx and SHA256SUMS"
         )
-    expected = {}
-    for line in (folder / "SHA256SUMS").read_text().splitlines():
-        digest, file = line.split(maxsplit=1)
-        expected[file] = digest
+    expected = _read_sums(folder / "SHA256SUMS")
     for file in FILES:
+        if file not in expected or not (folder / file).is_file():
+            raise EngineError(f"{folder / file} is missing or not in SHA256SUMS; install it again")
+    for file, digest in expected.items():
         path = folder / file
-        if not path.is_file():
-            raise EngineError(f"{path} is missing; install the package again")
-        actual = sha256(path)
-        if actual != expected.get(file):
+        if path.is_file() and sha256(path) != digest:
             raise EngineError(
-                f"{path} was altered: SHA-256 is {actual}, {folder / 'SHA256SUMS'} says "
-                f"{expected.get(file, 'nothing')}"
+                f"{path} was altered: SHA-256 is {sha256(path)}, SHA256SUMS says {digest}"
             )
     return folder
+
+
+def _read_sums(path: Path) -> dict[str, str]:
+    """File name to digest, as ``sha256sum`` writes them."""
+    sums = {}
+    for line in path.read_text().splitlines():
+        parts = line.split(maxsplit=1)
+        if len(parts) != 2:
+            raise EngineError(f"{path}: line {line!r} is not a SHA-256 and a file name")
+        sums[parts[1].lstrip("*")] = parts[0]
+    return sums
 
 
 def sha256(path: Path) -> str:
@@ -83,12 +93,16 @@ def load_engine(
     folder = model_folder(name_or_path)
     problems = []
     for name in names:
-        module, cls = ENGINES[name]
+        module, cls, extra = ENGINES[name]
         try:
             loaded = getattr(importlib.import_module(f".engines.{module}", __package__), cls)
+            result: Engine = loaded(folder, num_threads)
         except ImportError as error:
-            problems.append(f"engine {name} cannot be used: {error}")
-            continue
-        result: Engine = loaded(folder, num_threads)
-        return result
+            problems.append(
+                f"engine {name} cannot be used: {error}; pip install 'siampolar_ros[{extra}]'"
+            )
+        except EngineError as error:
+            problems.append(str(error))
+        else:
+            return result
     raise EngineError("; ".join(problems))

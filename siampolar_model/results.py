@@ -82,6 +82,15 @@ class Box:
     def as_xywh(self) -> tuple[float, float, float, float]:
         return self.x1, self.y1, self.width, self.height
 
+    def as_xyxy(self) -> np.ndarray:
+        """Array float32 (4,)."""
+        return np.array([self.x1, self.y1, self.x2, self.y2], np.float32)
+
+    def corners_xy(self) -> np.ndarray:
+        """The outline float32 (4, 2), clockwise from the top left."""
+        x1, y1, x2, y2 = self.as_xyxy()
+        return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
+
     def __str__(self) -> str:
         return f"x={self.x1:g} y={self.y1:g} w={self.width:g} h={self.height:g}"
 
@@ -122,7 +131,7 @@ class TrackResult:
 
     Attributes:
         id: stable positive identifier given by ``Tracker.init``.
-        state: tracking, uncertain or lost; for a lost target the geometry is the last one believed.
+        state: tracking, uncertain or lost; a lost target's geometry is the last one believed.
         score: raw classification score of the best candidate, [0, 1].
         quality: predicted IoU of the polygon with the object, [0, 1].
         box: box of the target in image pixels.

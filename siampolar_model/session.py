@@ -23,6 +23,7 @@ import numpy as np
 from . import polar
 from .frames import Frame
 from .history import Entry, History, StampedImage, StampError, format_stamp
+from .ranges import check_ranges
 from .results import Box, BoxError, TrackResult, TrackState, validate_init_box
 
 
@@ -64,10 +65,7 @@ class SessionSettings:
     hold_init_s: float = 2.0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in SETTING_RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value:g}; it must be from {low:g} to {high:g}")
+        check_ranges(self, SETTING_RANGES)
 
 
 @dataclass(frozen=True)
@@ -194,6 +192,7 @@ class Session:
         self._held: list[_Held] = []
         self._commands: deque[Callable[[], None]] = deque()
         self._ids: set[int] = set()
+        self._used_ids: set[int] = set()  # never given again by itself
         self._next_id = 1
         self._max_targets = int(tracker.settings.max_targets)
         self._min_box_px = float(tracker.settings.min_box_px)
@@ -500,6 +499,8 @@ class Session:
         """The answer to a request; None: it must wait for its image."""
         if self._failure is not None:
             return self._refuse(request, f"the tracker has failed: {self._failure}")
+        if request.id < 0:
+            return self._refuse(request, f"target id {request.id} must be 0 (a new one) or more")
         ahead_ns = self._history.ahead_ns(request.stamp_ns)
         try:
             if self._history.newest is None:
@@ -534,14 +535,14 @@ class Session:
             )
         id = request.id or self._unused_id()
         self._ids.add(id)
+        self._used_ids.add(id)
         self._commands.append(partial(self._start, id, entry, box))
         return InitAnswer(True, id, image=image)
 
     def _unused_id(self) -> int:
-        while self._next_id in self._ids:
+        while self._next_id in self._used_ids:
             self._next_id += 1
-        self._next_id += 1
-        return self._next_id - 1
+        return self._next_id
 
     def _refuse(
         self, request: InitRequest, message: str, image: StampedImage | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from .crops import CropWindow, search_window, template_window
 from .engines.base import PRIOR_COLUMNS, Candidates, Engine, ModelSpec
 from .frames import Frame, FrameError
 from .pretrained import load_engine
+from .ranges import check_ranges
 from .results import Box, TrackResult, TrackState, validate_init_box
 
 
@@ -64,11 +64,7 @@ class TrackerSettings:
     max_targets: int = 16
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            low, high = SETTING_RANGES[field.name]
-            value = getattr(self, field.name)
-            if not low <= value <= high:
-                raise ValueError(f"{field.name} is {value}; it must be from {low:g} to {high:g}")
+        check_ranges(self, SETTING_RANGES)
         if self.lost_score > self.tracking_score:
             raise ValueError(
                 f"lost_score is {self.lost_score}; it must not exceed tracking_score, "
@@ -105,6 +101,7 @@ class Tracker:
         self._engine = engine
         self.settings = settings or TrackerSettings()
         self._targets: dict[int, _Target] = {}
+        self._next_id = 1  # ids are not given again: a result of the old target may be on its way
         size = engine.spec.search_size
         self._crops = np.empty((engine.spec.max_targets, size, size, 3), np.uint8)
 
@@ -143,7 +140,7 @@ class Tracker:
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array.
             box: in image pixels; clipped to the image.
-            id: the target to start again, or the id to give to a new one; None takes a free one.
+            id: the target to start again, or the id to give to a new one; None takes the next.
 
         Returns:
             The target's id.
@@ -162,16 +159,12 @@ class Tracker:
                 f"{len(self._targets)} targets are followed already; at most "
                 f"{settings.max_targets} are allowed"
             )
-        new_id = id if id is not None else max(self._targets, default=0) + 1
+        new_id = id if id is not None else self._next_id
         window = template_window(box, self.spec.template_size)
         value_range = frame.value_range()
         crop = frame.cut(window, value_range=value_range)
         inside = window.box_to_crop(box)
-        box_xyxy = np.array([inside.x1, inside.y1, inside.x2, inside.y2], np.float32)
-        self._engine.encode(new_id, crop, box_xyxy)
-        corners = np.array(
-            [[box.x1, box.y1], [box.x2, box.y1], [box.x2, box.y2], [box.x1, box.y2]], np.float32
-        )
+        self._engine.encode(new_id, crop, inside.as_xyxy())
         result = TrackResult(
             id=new_id,
             state=TrackState.TRACKING,
@@ -180,8 +173,9 @@ class Tracker:
             box=box,
             center_xy=box.center_xy,
             rays_px=np.full(self.spec.n_rays, min(box.width, box.height) / 2, np.float32),
-            polygon_xy=corners,
+            polygon_xy=box.corners_xy(),
         )
+        self._next_id = max(self._next_id, new_id + 1)
         self._targets[new_id] = _Target(result, (frame.width, frame.height), value_range)
         return new_id
 
@@ -195,14 +189,16 @@ class Tracker:
             ids: which targets; None: all.
 
         Returns:
-            One result per target, sorted by id.
+            One result per target, sorted by id. A target that is lost stays where it was last
+            believed until an image scores ``tracking_score`` again; from then on its geometry
+            moves, while the state still waits for ``recover_frames``.
 
         Raises:
             FrameError: the image has another size than the one a target started on.
             KeyError: an id that is not followed.
         """
         frame = _as_frame(frame)
-        chosen = sorted(self._targets if ids is None else ids)
+        chosen = sorted(self._targets if ids is None else set(ids))
         for id in chosen:
             started = self._targets[id].image_size
             if started != (frame.width, frame.height):
@@ -258,9 +254,13 @@ class Tracker:
     def _update(self, target: _Target, found: Candidates, i: int, window: CropWindow) -> _Target:
         """Believe the best candidate, or not."""
         settings, old = self.settings, target.result
-        score = float(found.score[i, 0])
-        if not math.isfinite(score):
-            raise FloatingPointError(f"the network gave {score} as score of target {old.id}")
+        score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
+        geometry = (found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0])
+        if not all(np.isfinite(v).all() for v in (score, quality, *geometry)):
+            raise FloatingPointError(
+                f"the network gave numbers that are not finite for target {old.id}: score {score}, "
+                f"quality {quality}, box {geometry[0]}, center {geometry[1]}"
+            )
         low_frames = target.low_frames + 1 if score < settings.lost_score else 0
         good_frames = target.good_frames + 1 if score >= settings.tracking_score else 0
         state = _next_state(old.state, score, low_frames, good_frames, settings)
@@ -272,24 +272,24 @@ class Tracker:
             low_frames=low_frames,
             good_frames=good_frames,
         )
-        if score < settings.lost_score:
+        lost = old.state == TrackState.LOST
+        if score < (settings.tracking_score if lost else settings.lost_score):
             # Following a wrong object would lose the right one: stay where it was last seen.
             return replace(counted, result=replace(old, state=state, score=score, quality=0.0))
         width, height = target.image_size
-        seen = window.box_to_image(Box(*map(float, found.box_xyxy[i, 0])))
+        seen = window.box_to_image(Box(*map(float, geometry[0])))
         rate = settings.size_smoothing * score
-        box = _keep_near(
+        box = _keep_inside(
             seen.center_xy,
             old.box.width + (seen.width - old.box.width) * rate,
             old.box.height + (seen.height - old.box.height) * rate,
             width,
             height,
         )
-        center = window.points_to_image(found.center_xy[i, 0].astype(np.float64))
+        center = window.points_to_image(geometry[1].astype(np.float64))
         center_xy = (float(center[0]), float(center[1]))
-        rays_px = np.maximum(found.rays_px[i, 0] / np.float32(window.scale), polar.MIN_RAY_PX)
+        rays_px = np.maximum(geometry[2] / np.float32(window.scale), polar.MIN_RAY_PX)
         outline = polar.clip_polygon(polar.polygon(center_xy, rays_px), width, height)
-        quality = float(found.quality[i, 0])
         result = TrackResult(old.id, state, score, quality, box, center_xy, rays_px, outline)
         return replace(counted, result=result)
 
@@ -298,7 +298,7 @@ def _as_frame(frame: Frame | np.ndarray) -> Frame:
     return frame if isinstance(frame, Frame) else Frame.from_bgr(frame)
 
 
-def _keep_near(
+def _keep_inside(
     center_xy: tuple[float, float], width: float, height: float, image_w: int, image_h: int
 ) -> Box:
     """A box whose centre stays in the image and whose sides stay between 2 px and the image's."""

@@ -173,7 +173,7 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
     clip, box = choose_clip(video, box_text)
     with open_clip(clip) as reader:
         size, frames = (reader.width, reader.height), reader.n_frames
-        hertz = rate or reader.fps
+        hertz = rate or clip.rate or reader.fps
     validate_init_box(box, *size, TrackerSettings().min_box_px)
     # Before DDS starts, here and in the children.
     os.environ.update({**dds_environment(), **local_environment()})
@@ -208,7 +208,11 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo_out"),
     rate: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1000, help="Frames a second; default: the video's own rate."),
+        typer.Option(
+            min=0.1,
+            max=1000,
+            help="Frames a second; default: the video's own rate, or half of it for the cyclist.",
+        ),
     ] = None,
 ) -> None:
     """Follow an object through a video over real ROS 2."""

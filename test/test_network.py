@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("timm")
 import torch
 
-from siampolar_model.network.config import ConfigError, config_from_dict, load_config
+from siampolar_model.network.checkpoint import load_network
+from siampolar_model.network.config import ConfigError, HeadConfig, config_from_dict, load_config
 from siampolar_model.network.correlation import (
     CORRELATION_MODULES,
     KERNEL,
@@ -21,9 +22,10 @@ from siampolar_model.network.correlation import (
     pool_box,
 )
 from siampolar_model.network.graphs import SearchGraph
-from siampolar_model.network.head import HeadMaps
+from siampolar_model.network.head import HeadMaps, PolarHead
 from siampolar_model.network.neck import top_down
 from siampolar_model.network.siampolar import SiamPolar, cell_centers
+from siampolar_model.pretrained import model_folder
 
 CONFIGS = Path(__file__).resolve().parent.parent / "config" / "network"
 
@@ -197,3 +199,15 @@ class TestDecode:
         prior = torch.tensor([[0.0, 0.5, 64.0, 64.0, 127.5, 127.5]])
         _, _, _, center, _ = self.graph().decode(maps, prior)
         assert center[0, 0].tolist() == [8.5 * 16, 8.5 * 16]
+
+
+@pytest.mark.parametrize("rays", [36, 72, 180])
+def test_the_head_draws_as_many_rays_as_asked(rays: int) -> None:
+    head = PolarHead(8, HeadConfig(8, 1, 1, 1, rays))
+    maps = head(torch.randn(2, 8, 4, 4))
+    assert maps.log_rays.shape == (2, rays, 4, 4)
+
+
+def test_the_shipped_weights_are_those_of_the_configuration() -> None:
+    shipped = load_network(model_folder("siampolar_lite0") / "weights.safetensors")
+    assert shipped.config == load_config(CONFIGS / "siampolar_lite0.yaml")

@@ -87,7 +87,8 @@ def test_best_overlap_beats_the_farthest_point_on_a_ring_with_an_island() -> Non
     cv2.circle(mask, (118, 64), 4, 1, -1)  # a far speck on one side
     profiles = polar.sample_profiles(mask, np.array([[64.0, 64.0]]), 72, 140, 0.5)
     best, quality = polar.best_overlap_rays(profiles, 0.5, float(mask.sum()))
-    farthest = polar.farthest_point_rays(profiles, 0.5)
+    # What the paper trains: the farthest mask point on each ray.
+    farthest = (profiles.shape[2] - (profiles[..., ::-1] >= 0.5).argmax(2)) * 0.5
     masks = [polar.fill(polar.polygon((64, 64), r[0]), 128, 128) for r in (best, farthest)]
     assert iou(masks[0], mask) > iou(masks[1], mask) + 0.05
     assert best[0, 0] < 22 and farthest[0, 0] > 50

@@ -33,18 +33,26 @@ def test_a_folder_can_be_given_by_path(copy: Path) -> None:
     assert load_engine(copy).spec == load_engine("siampolar_lite0").spec
 
 
-def test_an_altered_file_is_refused(copy: Path) -> None:
-    path = copy / "search.onnx"
+@pytest.mark.parametrize("file", ["search.onnx", "template.onnx", "weights.safetensors"])
+def test_an_altered_file_is_refused(copy: Path, file: str) -> None:
+    path = copy / file
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(EngineError, match=r"search\.onnx was altered: SHA-256 is"):
+    with pytest.raises(EngineError, match=f"{file} was altered: SHA-256 is"):
         load_engine(copy)
 
 
 def test_a_missing_file_is_named(copy: Path) -> None:
     (copy / "template.onnx").unlink()
     with pytest.raises(EngineError, match=r"template\.onnx is missing"):
+        load_engine(copy)
+
+
+def test_a_damaged_list_of_hashes_is_refused(copy: Path) -> None:
+    with (copy / "SHA256SUMS").open("a") as file:
+        file.write("\n")
+    with pytest.raises(EngineError, match="line '' is not a SHA-256 and a file name"):
         load_engine(copy)
 
 

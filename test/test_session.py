@@ -333,7 +333,10 @@ def test_ids_are_never_given_twice() -> None:
     assert rig.init().id == 1  # type: ignore[union-attr]
     assert rig.init().id == 3  # type: ignore[union-attr]
     rig.session.remove(3)
+    rig.session.remove(2)
     assert rig.init().id == 4  # type: ignore[union-attr]
+    refused = rig.init(id=-3)
+    assert refused is not None and not refused.success and "-3" in refused.message
 
 
 def test_remove_and_reset() -> None:
@@ -469,7 +472,7 @@ def test_catch_up_goes_on_with_what_the_history_still_has() -> None:
     ],
 )
 def test_session_settings_name_what_they_refuse(field_name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{field_name} is .* must be from"):
+    with pytest.raises(ValueError, match=f"{field_name} is .* must be a .*from"):
         SessionSettings(**{field_name: value})
 
 

@@ -99,7 +99,11 @@ def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
     assert state(0.05) == state(0.05) == TrackState.UNCERTAIN
     assert state(0.9) == TrackState.TRACKING  # the row of bad images was broken
     assert [state(0.05) for _ in range(3)][-1] == TrackState.LOST
+    where = tracker.track(FRAME)[0].box
+    engine.shift_px = (40.0, 0.0)
     assert state(between) == TrackState.LOST
+    assert tracker.track(FRAME)[0].box == where  # not drawn away by something alike
+    engine.shift_px = (0.0, 0.0)
     assert state(0.9) == TrackState.LOST  # one good image is not enough
     assert state(0.9) == TrackState.TRACKING
 
@@ -127,7 +131,9 @@ def test_targets_share_batches_and_ids_stay(engine: ScriptedEngine) -> None:
     assert tracker.remove(3) and not tracker.remove(3)
     assert 3 not in engine.slots
     assert [r.id for r in tracker.track(FRAME, [6, 1])] == [1, 6]
+    assert [r.id for r in tracker.track(FRAME, [2, 2])] == [2]
     assert tracker.init(FRAME, BOX, id=2) == 2
+    assert tracker.remove(6) and tracker.init(FRAME, BOX) == 7  # 6 is not given again
     tracker.reset()
     assert tracker.ids == () and not engine.slots and tracker.track(FRAME) == []
 
@@ -160,11 +166,11 @@ def test_refusals(engine: ScriptedEngine) -> None:
         tracker.init(FRAME, BOX, id=0)
 
 
-@pytest.mark.parametrize("score", [np.nan, np.inf])
-def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, score: float) -> None:
+@pytest.mark.parametrize("what", ["score", "shift_px"])
+def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, what: str) -> None:
     tracker = Tracker(engine)
     tracker.init(FRAME, BOX)
-    engine.score = score
+    setattr(engine, what, {"score": np.nan, "shift_px": (np.inf, 0.0)}[what])
     with pytest.raises(FloatingPointError, match="target 1"):
         tracker.track(FRAME)
 
@@ -174,8 +180,14 @@ def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, score
 def test_every_setting_refuses_what_it_must(name: str, side: str) -> None:
     low, high = SETTING_RANGES[name]
     value = {"low": low - 1, "high": high + 1, "nan": np.nan}[side]
-    with pytest.raises(ValueError, match=f"{name} is .*must be from"):
+    with pytest.raises(ValueError, match=f"{name} is .*must be a .*from"):
         TrackerSettings(**{name: value})
+
+
+@pytest.mark.parametrize("value", [2.5, True, "3"])
+def test_counts_must_be_whole_numbers(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a whole number"):
+        TrackerSettings(max_targets=value)  # type: ignore[arg-type]
 
 
 def test_lost_score_must_not_exceed_tracking_score() -> None:

@@ -70,12 +70,11 @@ class Engine(ABC):
         """Look for the target of each slot in its crop.
 
         Args:
-            slots: N slots filled by :meth:`encode`; one may stand several times.
+            slots: 1 to ``spec.max_targets`` slots filled by :meth:`encode`; one may stand
+                several times.
             crops: uint8 (N, S, S, 3), BGR.
             prior: float32 (N, 6): window weight [0, 1], scale penalty, previous width and
                 height, window centre x and y, all in crop pixels.
-
-        N above ``spec.max_targets`` is run in several batches.
         """
 
     @abstractmethod

@@ -29,9 +29,11 @@ class OnnxRuntimeEngine(Engine):
         self._template = _session(folder / "template.onnx", options)
         self._search = _session(folder / "search.onnx", options)
         metadata = self._search.get_modelmeta().custom_metadata_map
-        if "siampolar" not in metadata:
-            raise EngineError(f"{folder / 'search.onnx'} has no 'siampolar' metadata: not ours")
-        self.spec = ModelSpec(**json.loads(metadata["siampolar"])["spec"])
+        try:
+            self.spec = ModelSpec(**json.loads(metadata["siampolar"])["spec"])
+        except (KeyError, TypeError, ValueError) as error:
+            path = folder / "search.onnx"
+            raise EngineError(f"{path} has no usable 'siampolar' metadata ({error!r})") from None
         self._features: dict[int, np.ndarray] = {}
 
     def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
@@ -39,19 +41,12 @@ class OnnxRuntimeEngine(Engine):
         self._features[slot] = self._template.run(None, feeds)[0]
 
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
-        parts = []
-        step = self.spec.max_targets
-        for start in range(0, len(slots), step):
-            chosen = slots[start : start + step]
-            feeds = {
-                "crops": crops[start : start + step],
-                "features": np.concatenate([self._features[slot] for slot in chosen]),
-                "prior": prior[start : start + step],
-            }
-            parts.append(self._search.run(None, feeds))
-        if len(parts) == 1:
-            return Candidates(*parts[0])
-        return Candidates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        feeds = {
+            "crops": crops,
+            "features": np.concatenate([self._features[slot] for slot in slots]),
+            "prior": prior,
+        }
+        return Candidates(*self._search.run(None, feeds))
 
     def release(self, slot: int) -> None:
         self._features.pop(slot, None)

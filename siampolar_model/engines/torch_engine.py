@@ -16,9 +16,6 @@ from ..network.graphs import SearchGraph, TemplateGraph, spec_of
 from ..network.siampolar import SiamPolar
 from .base import Candidates, Engine, EngineError
 
-#: Targets in one batch; torch needs no limit, memory does.
-MAX_TARGETS = 16
-
 
 class TorchEngine(Engine):
     """Runs a network in torch fp32.
@@ -32,7 +29,7 @@ class TorchEngine(Engine):
     def __init__(self, folder: Path, num_threads: int | None = None) -> None:
         path = folder / "weights.safetensors"
         if not path.is_file():
-            raise EngineError(f"{path} is missing; only a clone of the repository has it")
+            raise EngineError(f"{path} is missing; export the model again")
         model = load_network(path)
         if num_threads is not None:
             torch.set_num_threads(num_threads)
@@ -47,7 +44,7 @@ class TorchEngine(Engine):
 
     def _load(self, model: SiamPolar) -> None:
         model = model.eval()
-        self.spec = spec_of(model, MAX_TARGETS)
+        self.spec = spec_of(model)
         self._template, self._search = TemplateGraph(model), SearchGraph(model)
         self._features: dict[int, torch.Tensor] = {}
 

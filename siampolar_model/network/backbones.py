@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 #: Channel statistics (RGB, of values in [0, 1]) that a backbone was trained with.
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Backbone(nn.Module):
@@ -35,7 +35,7 @@ class Backbone(nn.Module):
         if reductions != tuple(strides):
             raise ValueError(f"backbone {name!r} has strides {reductions}, not {tuple(strides)}")
         self.channels: list[int] = list(self.body.feature_info.channels())
-        self.statistics: Statistics = _statistics(name)
+        self.statistics: ChannelStatistics = _statistics(name)
         # timm keeps EfficientNet's later stages although nothing reads them: drop them.
         last = self.body.feature_info.info[wanted[-1]]["module"]
         if isinstance(getattr(self.body, "blocks", None), nn.Sequential):
@@ -60,7 +60,7 @@ class Backbone(nn.Module):
                 parameter.requires_grad_(False)
 
 
-def _statistics(name: str) -> Statistics:
+def _statistics(name: str) -> ChannelStatistics:
     cfg = timm.get_pretrained_cfg(name)
     mean, std = (cfg.mean, cfg.std) if cfg is not None else ((0.5,) * 3, (0.5,) * 3)
     return tuple(mean), tuple(std)

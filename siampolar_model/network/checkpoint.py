@@ -17,14 +17,17 @@ from .siampolar import SiamPolar
 def save_network(path: str | Path, model: SiamPolar) -> None:
     """Write all parameters and buffers, and the configuration as metadata."""
     state = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
-    save_file(state, path, metadata={"network": json.dumps(asdict(model.config))})
+    save_file(state, str(path), metadata={"network": json.dumps(asdict(model.config))})
 
 
 def load_network(path: str | Path) -> SiamPolar:
     """Build the network that a file describes and load its weights strictly, in eval mode."""
-    with safe_open(path, framework="pt") as file:
+    with safe_open(str(path), framework="pt") as file:
         config = config_from_dict(json.loads(file.metadata()["network"]), str(path))
-        state: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file}
+        state: dict[str, torch.Tensor] = {
+            key: file.get_tensor(key)
+            for key in file.keys()  # noqa: SIM118 (it is no mapping)
+        }
     model = SiamPolar(config)
     model.load_state_dict(state)
     return model.eval()

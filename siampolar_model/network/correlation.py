@@ -34,6 +34,8 @@ def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, size_px: int) -> to
     def overlap(low: torch.Tensor, high: torch.Tensor, cells: int) -> torch.Tensor:
         edges = torch.arange(cells, device=features.device, dtype=features.dtype)
         part = torch.arange(KERNEL, device=features.device, dtype=features.dtype)
+        # Cells are taken to span the crop evenly. The head counts whole strides instead, which
+        # for a crop of 127 px differs by up to half a pixel; the weights are used to it.
         scale = cells / size_px
         low, high = low * scale, torch.maximum(high * scale, low * scale + 1e-3)
         step = ((high - low) / KERNEL)[:, None]

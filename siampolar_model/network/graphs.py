@@ -11,12 +11,15 @@ import torch
 from torch import nn
 
 from ..engines.base import ModelSpec
-from .backbones import Statistics
+from .backbones import ChannelStatistics
 from .head import HeadMaps, lengths_px
 from .siampolar import SiamPolar, cell_centers
 
+#: Targets in one batch; the graph takes any number, buffers do not.
+MAX_TARGETS = 16
 
-def normalise(crops: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+
+def normalise(crops: torch.Tensor, statistics: ChannelStatistics) -> torch.Tensor:
     """BGR uint8 (N, H, W, 3) to normalised RGB float32 (N, 3, H, W), channels last."""
     mean, std = (torch.tensor(values).flip(0) * 255 for values in statistics)
     scaled = (crops.float() - mean) / std
@@ -115,7 +118,7 @@ def _hann(distance: torch.Tensor) -> torch.Tensor:
     return 0.5 + 0.5 * torch.cos(2 * math.pi * distance.clamp(-0.5, 0.5))
 
 
-def spec_of(model: SiamPolar, max_targets: int) -> ModelSpec:
+def spec_of(model: SiamPolar) -> ModelSpec:
     """What a tracker must know about a network."""
     config = model.config
     return ModelSpec(
@@ -125,5 +128,5 @@ def spec_of(model: SiamPolar, max_targets: int) -> ModelSpec:
         search_factor=config.search_factor,
         n_rays=config.head.rays,
         n_candidates=config.candidates,
-        max_targets=max_targets,
+        max_targets=MAX_TARGETS,
     )
