@@ -83,8 +83,17 @@ class VideoReader:
             raise VideoError(f"frames {first} to {last}: need 0 <= first <= last")
         self._first, self._last = first, last
         self._container: Any = None
+        self._frames: Generator[VideoFrame, None, None] | None = None
+        self._next: VideoFrame | None = None
         if not self.path.exists():
             raise VideoError(f"{self.path}: no such video file or folder of images")
+        try:
+            self._open(folder_fps)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, folder_fps: float) -> None:
         total: int | None
         if self.path.is_dir():
             self.fps = folder_fps
@@ -100,23 +109,21 @@ class VideoReader:
             self.fps = float(self._stream.average_rate or 0) or DEFAULT_FPS
             total = self._stream.frames or None
             self._frames = self._read_file()
+        first, last = self._first, self._last
         if total is not None and first >= total:
-            self.close()
             raise VideoError(f"{self.path}: has {total} frames; first frame {first} is beyond them")
         end = total if last is None else last + 1 if total is None else min(last + 1, total)
         self.n_frames = None if end is None else end - first
-        try:
-            self._next: VideoFrame | None = next(self._frames)
-        except StopIteration:
-            self.close()
-            raise VideoError(f"{self.path}: no frame can be read from frame {first} on") from None
+        self._next = next(self._frames, None)
+        if self._next is None:
+            raise VideoError(f"{self.path}: no frame can be read from frame {first} on")
         self.height, self.width = self._next.image.shape[:2]
 
     def __iter__(self) -> Iterator[VideoFrame]:
         if self._next is not None:
             frame, self._next = self._next, None
             yield frame
-        for frame in self._frames:
+        for frame in self._frames or ():
             height, width = frame.image.shape[:2]
             if (width, height) != (self.width, self.height):
                 raise VideoError(
@@ -132,9 +139,11 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Release the file; nothing can be read afterwards."""
-        if self._container is not None:
+        """Release the file; iterating ends here."""
+        self._next = None
+        if self._frames is not None:
             self._frames.close()
+        if self._container is not None:
             self._container.close()
             self._container = None
 
@@ -154,10 +163,8 @@ class VideoReader:
                 f"{self.path}: cannot be opened as a video ({_reason(error)})"
             ) from None
         if self._container.format.name == "tty":  # FFmpeg would draw any text file as ANSI art
-            self._container.close()
             raise VideoError(f"{self.path}: cannot be opened as a video (a text file)")
         if not self._container.streams.video:
-            self._container.close()
             raise VideoError(f"{self.path}: has no video stream")
         stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"

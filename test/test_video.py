@@ -110,6 +110,19 @@ def test_close_twice_and_early(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_nothing_is_read_after_closing(tmp_path: Path, kind: str) -> None:
+    path = write_video(tmp_path / "a.mp4") if kind == "file" else write_folder(tmp_path / "images")
+    reader = VideoReader(path)
+    reader.close()
+    assert list(reader) == []
+    reader = VideoReader(path)
+    frames = iter(reader)
+    assert [next(frames).index, next(frames).index] == [0, 1]
+    reader.close()
+    assert list(frames) == []
+
+
 class TestErrors:
     def refused(self, message: str, *args: object, **kwargs: object) -> None:
         with pytest.raises(VideoError, match=message) as caught:
@@ -170,6 +183,16 @@ class TestErrors:
         assert 0 < count < 60
         path.write_bytes(whole[: len(whole) * 3 // 10])  # ends within the first picture
         self.refused("a.mp4: frame 0 cannot be decoded", path)
+
+    def test_a_refused_file_is_closed(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mp4", 60)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 10])
+        # The error holds its traceback and so the reader: nothing closes the file by chance.
+        with pytest.raises(VideoError, match="frame 0 cannot be decoded") as caught:
+            VideoReader(path)
+        assert caught.tb is not None
+        open_files = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.exists()]
+        assert path.resolve() not in open_files
 
     def test_writer(self, tmp_path: Path) -> None:
         for arguments, message in (
