@@ -1,9 +1,10 @@
 """Runs a tracker over a data set in DAVIS layout and scores it by the DAVIS-2016 protocol.
 
-Every non-zero label of a mask is one object. The tracker gets the box of the first mask and
-nothing else; the polygon it returns, filled, is its mask. For a target that it reports lost the
-mask is empty and the box is missing (box IoU 0), because lost means that the geometry is stale:
-who reports lost too early pays for it, and who reports it on an object out of sight is right.
+All non-zero labels of a mask together are the object. The tracker gets the box of the first mask
+and nothing else; the polygon it returns, filled, is its mask. For a target that it reports lost
+the mask is empty and the box is missing (box IoU 0), because lost means that the geometry is
+stale: who reports lost too early pays for it, and who reports it on an object out of sight is
+right.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .metrics import (
     region_similarity,
     sequence_statistics,
 )
-from .results import BoxError, TrackState
+from .results import Box, BoxError, TrackState
 from .tracker import Tracker
 from .video import VideoWriter, image_files
 
@@ -89,6 +90,36 @@ class SequenceScores:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class FrameScore:
+    """What one frame is worth.
+
+    Attributes:
+        pred: the tracker's mask, uint8 (H, W), 0 or 1; empty while lost.
+        j: region similarity of that mask.
+        box_iou: of the tracker's box with the mask's, 0 while lost; None where no object is seen.
+    """
+
+    pred: np.ndarray
+    j: float
+    box_iou: float | None
+
+
+def score_frame(mask: np.ndarray, box: Box, polygon_xy: np.ndarray, *, lost: bool) -> FrameScore:
+    """Compare what a tracker says with the truth.
+
+    Args:
+        mask: the object, uint8 (H, W), non-zero inside.
+        box: the tracker's, in image pixels.
+        polygon_xy: the tracker's outline, float32 (M, 2), in image pixels.
+        lost: whether the tracker reported the target lost; its geometry then counts for nothing.
+    """
+    pred = np.zeros_like(mask) if lost else polar.fill(polygon_xy, *mask.shape)
+    true_box = mask_box(mask)
+    overlap = 0.0 if lost or true_box is None else box.iou(true_box)
+    return FrameScore(pred, region_similarity(mask, pred), None if true_box is None else overlap)
+
+
 def find_sequences(root: str | Path, names: Sequence[str] = ()) -> list[LabelledSequence]:
     """The sequences of a data set in DAVIS layout, with every file accounted for.
 
@@ -138,31 +169,20 @@ def evaluate_sequence(
             zip(sequence.images, sequence.masks, strict=True)
         ):
             image, mask = _read_pair(image_path, mask_path)
-            height, width = mask.shape
             frame = Frame.from_bgr(image)
-            true_box = mask_box(mask)
             if index == 0:
-                if true_box is None:
-                    raise DatasetError(f"{mask_path}: the first mask of a sequence is empty")
-                try:
-                    tracker.init(frame, true_box)
-                except BoxError as error:
-                    raise DatasetError(f"{mask_path}: {error}") from None
-                results = []
-                box, is_lost = true_box, False
-                corners = [(box.x1, box.y1), (box.x2, box.y1), (box.x2, box.y2), (box.x1, box.y2)]
-                outline = np.array(corners, np.float32)
+                box = _init_from(tracker, frame, mask_path, mask)
+                results, is_lost, outline = [], False, box.corners_xy()
             else:
                 start = time.perf_counter()
                 results = tracker.track(frame)
                 track_s.append(time.perf_counter() - start)
                 is_lost = results[0].state == TrackState.LOST
                 box, outline = results[0].box, results[0].polygon_xy
-            pred = np.zeros_like(mask) if is_lost else polar.fill(outline, height, width)
-            j.append(region_similarity(mask, pred))
-            f.append(boundary_accuracy(mask, pred))
-            overlap = 0.0 if is_lost or true_box is None else box.iou(true_box)
-            box_iou.append(None if true_box is None else overlap)
+            score = score_frame(mask, box, outline, lost=is_lost)
+            j.append(score.j)
+            f.append(boundary_accuracy(mask, score.pred))
+            box_iou.append(score.box_iou)
             lost.append(is_lost)
             if writer is not None:
                 writer.write(_with_truth(draw_results(image, results), mask))
@@ -177,13 +197,16 @@ def evaluate_sequence(
 
 
 def warm_up(tracker: Tracker, sequence: LabelledSequence) -> None:
-    """Track a few frames, so that nothing is loaded or laid out while time is taken."""
+    """Track a few frames, so that nothing is loaded or laid out while time is taken.
+
+    Raises:
+        DatasetError: a damaged file, a first mask without an object or with one too small.
+    """
     image, mask = _read_pair(sequence.images[0], sequence.masks[0])
-    box = mask_box(mask)
-    if box is not None:
-        tracker.init(image, box)
-        for _ in range(WARM_UP_FRAMES):
-            tracker.track(image)
+    frame = Frame.from_bgr(image)
+    _init_from(tracker, frame, sequence.masks[0], mask)
+    for _ in range(WARM_UP_FRAMES):
+        tracker.track(frame)
     tracker.reset()
 
 
@@ -267,6 +290,18 @@ def _find_sequence(images: Path, masks: Path) -> LabelledSequence:
     return LabelledSequence(
         images.name, tuple(image_paths), tuple(by_stem[path.stem] for path in image_paths)
     )
+
+
+def _init_from(tracker: Tracker, frame: Frame, mask_path: Path, mask: np.ndarray) -> Box:
+    """Start on the box of a sequence's first mask, which is returned."""
+    box = mask_box(mask)
+    if box is None:
+        raise DatasetError(f"{mask_path}: the first mask of a sequence is empty")
+    try:
+        tracker.init(frame, box)
+    except BoxError as error:
+        raise DatasetError(f"{mask_path}: {error}") from None
+    return box
 
 
 def _read_pair(image_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray]:

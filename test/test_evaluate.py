@@ -16,10 +16,12 @@ from siampolar_model.evaluate import (
     evaluate_sequence,
     find_sequences,
     plot_sequence,
+    score_frame,
     summarize,
     warm_up,
 )
 from siampolar_model.metrics import boundary_accuracy, region_similarity, sequence_statistics
+from siampolar_model.results import Box
 from siampolar_model.tracker import Tracker, TrackerSettings
 from siampolar_model.video import VideoReader
 
@@ -108,6 +110,32 @@ class TestFindSequences:
         write_sequence(tmp_path, "short", [20, 20])
         with pytest.raises(DatasetError, match="2 images; a sequence needs at least 3"):
             find_sequences(tmp_path)
+
+
+class TestScoreFrame:
+    box = Box(10, 10, 30, 30)
+
+    def mask(self, box: Box | None) -> np.ndarray:
+        mask = np.zeros((50, 60), np.uint8)
+        if box is not None:
+            mask[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)] = 255
+        return mask
+
+    def test_a_quarter_of_the_object(self) -> None:
+        score = score_frame(
+            self.mask(Box(10, 10, 50, 50)), self.box, self.box.corners_xy(), lost=False
+        )
+        assert score.pred.sum() == 400 and score.j == score.box_iou == 0.25
+
+    def test_lost(self) -> None:
+        seen = score_frame(self.mask(self.box), self.box, self.box.corners_xy(), lost=True)
+        assert (seen.j, seen.box_iou) == (0, 0) and not seen.pred.any()
+        gone = score_frame(self.mask(None), self.box, self.box.corners_xy(), lost=True)
+        assert (gone.j, gone.box_iou) == (1, None)
+
+    def test_not_lost_on_an_object_out_of_sight(self) -> None:
+        score = score_frame(self.mask(None), self.box, self.box.corners_xy(), lost=False)
+        assert (score.j, score.box_iou) == (0, None)
 
 
 class TestEvaluate:
@@ -211,6 +239,8 @@ class TestEvaluate:
         write_sequence(tmp_path, "none", [radius, 20, 20])
         with pytest.raises(DatasetError, match=f"00000.png: .*{message}"):
             evaluate_sequence(tracker, find_sequences(tmp_path)[0])
+        with pytest.raises(DatasetError, match=f"none/00000.png: .*{message}"):
+            warm_up(tracker, find_sequences(tmp_path)[0])
 
 
 def test_plot(dataset: Path, tracker: Tracker, tmp_path: Path) -> None:
@@ -227,3 +257,13 @@ def test_reference_masks_of_davis_score_one(shared_data) -> None:  # type: ignor
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         assert region_similarity(mask, mask) == boundary_accuracy(mask, mask) == 1
         assert set(np.unique(mask)) == {0, 255}
+
+
+@pytest.mark.slow
+def test_the_shipped_model_on_davis(shared_data) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("onnxruntime")
+    tracker = Tracker.from_pretrained("siampolar_lite0")
+    sequences = find_sequences(shared_data("davis-dev"))
+    result = summarize([evaluate_sequence(tracker, one) for one in sequences])
+    print({key: result[key] for key in ("J_mean", "box_iou_mean", "lost_frames", "frames")})
+    assert result["J_mean"] >= 0.55
