@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import numpy as np
 import typer
@@ -31,14 +31,30 @@ from rich.progress import (
 from rich.table import Table
 from typer.core import TyperGroup
 
-from .engines.base import EngineError
-from .results import BoxError, parse_box
+from .results import parse_box
 
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
 
 # Typer before 0.2x builds on click, later ones carry a copy; both derive their errors from this.
 _UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+#: Modules that may be absent although the package is installed, and how to get them.
+_MISSING = {
+    "cv2": "OpenCV is missing: apt install python3-opencv, or pip install 'siampolar_ros[opencv]'",
+    "av": "PyAV is missing: apt install python3-av, or pip install av",
+}
+
+# Errors with a message for the user, by name: their modules cannot be imported everywhere.
+_MENDABLE = {
+    (f"siampolar_model.{module}", name)
+    for module, name in (
+        ("bench", "BenchError"), ("cli", "CommandError"), ("engines.base", "EngineError"),
+        ("evaluate", "DatasetError"), ("frames", "FrameError"), ("results", "BoxError"),
+        ("tracker", "TargetLimitError"), ("video", "VideoError"),
+    )
+}  # fmt: skip
 
 
 class CommandError(Exception):
@@ -70,7 +86,7 @@ def _load(entry: EntryPoint) -> typer.Typer:
     try:
         loaded = entry.load()
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = _missing_module(error) or " ".join(str(error).split()) or type(error).__name__
         message = f"{entry.name} cannot be loaded: {reason}"
 
         def unavailable() -> None:
@@ -133,17 +149,18 @@ def track(
     from .frames import Frame
     from .jsonl import json_line
     from .tracker import Tracker
-    from .video import VideoReader, VideoWriter
+    from .video import VideoReader, VideoWriter, image_files
 
     if output is None and jsonl is None:
         raise CommandError("nothing to write: give -o OUT.mp4, --jsonl FILE or both")
     targets = [parse_box(text) for text in box]
-    if output is not None and output.resolve() == video.resolve():
-        raise CommandError(f"{output}: the output would replace the input")
+    inputs = [video, *(image_files(video) if video.is_dir() else ())]
+    _check_distinct(inputs, (output, jsonl))
+    _check_writable(jsonl)
     with VideoReader(video, first=first, last=last) as reader:
         tracker = Tracker.from_pretrained(model, engine=engine, num_threads=threads)
         writer = None if output is None else VideoWriter(output, reader.fps)
-        lines = None if jsonl is None else jsonl.open("w", encoding="utf-8")
+        lines: IO[str] | None = None
         try:
             with _progress() as progress:
                 task = progress.add_task("tracking", total=reader.n_frames)
@@ -152,6 +169,8 @@ def track(
                     if not tracker.ids:
                         for one in targets:
                             tracker.init(view, one)
+                        # Not before: what is refused leaves an older file as it was.
+                        lines = None if jsonl is None else jsonl.open("w", encoding="utf-8")
                     # The first image is tracked as well, as the node does, which gives an
                     # outline on it.
                     results = tracker.track(view)
@@ -195,6 +214,13 @@ def evaluate(
     sequences = find_sequences(data, sequence or ())
     if plot is not None:
         _require_matplotlib()
+    drawn = [
+        folder / f"{one.name}.{suffix}"
+        for folder, suffix in ((overlays, "mp4"), (plot, "png"))
+        for one in sequences
+        if folder is not None
+    ]
+    _check_distinct((p for one in sequences for p in one.images + one.masks), (json_file, *drawn))
     _check_writable(json_file)
     for folder in (overlays, plot):
         if folder is not None:
@@ -246,12 +272,15 @@ def bench(
     last: _Last = None,
 ) -> None:
     """Time the tracker alone, by stage, and beside OpenCV's TrackerNano."""
-    from .bench import RUNS
+    from .bench import PEER_FILES, RUNS
     from .bench import bench as run_bench
     from .pretrained import load_engine
-    from .video import VideoReader
+    from .video import VideoReader, image_files
 
     target = parse_box(box)
+    inputs = [video, *(image_files(video) if video.is_dir() else ())]
+    inputs += [] if peer is None else [peer / name for name in PEER_FILES]
+    _check_distinct(inputs, (json_file,))
     _check_writable(json_file)
     images: list[np.ndarray] = []
     with VideoReader(video, first=first, last=last) as reader:
@@ -287,24 +316,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _message_of(error: Exception) -> str | None:
     """One line for an error that the user can mend; None for a defect of ours."""
-    from .bench import BenchError
-    from .evaluate import DatasetError
-    from .frames import FrameError
-    from .tracker import TargetLimitError
-    from .video import VideoError
-
-    ours = (
-        BenchError, BoxError, CommandError, DatasetError, EngineError, FrameError,
-        TargetLimitError, VideoError,
-    )  # fmt: skip
     if isinstance(error, _UsageError):
         return " ".join(error.format_message().split())
     if isinstance(error, typer.Abort):
         return "aborted"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, ours):
+    names = {(one.__module__, one.__name__) for one in type(error).__mro__}
+    if isinstance(error, CommandError) or names & _MENDABLE:
         return " ".join(str(error).split())
+    return _missing_module(error)
+
+
+def _missing_module(error: Exception) -> str | None:
+    """How to get the module whose absence an error reports, if it is one of ours."""
+    if isinstance(error, ModuleNotFoundError):
+        return _MISSING.get((error.name or "").partition(".")[0])
     return None
 
 
@@ -322,6 +349,21 @@ def _progress() -> Progress:
         console=console,
         disable=not terminal,
     )
+
+
+def _check_distinct(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> None:
+    """Refuse an output that would replace an input or another output."""
+    read = {path.resolve() for path in inputs}
+    written = set()
+    for path in outputs:
+        if path is None:
+            continue
+        place = path.resolve()
+        if place in read:
+            raise CommandError(f"{path}: the output would replace the input")
+        if place in written:
+            raise CommandError(f"{path}: two outputs in one file")
+        written.add(place)
 
 
 def _check_writable(path: Path | None) -> None:

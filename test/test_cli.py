@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from siampolar_model import cli
+from siampolar_model.pretrained import model_folder
 from siampolar_model.video import VideoReader
 
 BOX = "60,40,60,60"
@@ -85,6 +87,21 @@ class TestTrack:
         assert run("track", video, "--box", BOX, "--jsonl", tmp_path / "a.jsonl") == 0
         assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 6
 
+    def test_engines_agree(self, video: Path, tmp_path: Path) -> None:
+        for module in ("onnxruntime", "torch", "timm", "safetensors"):
+            pytest.importorskip(module)
+        lines = {}
+        for engine in ("onnxruntime", "torch"):
+            path = tmp_path / f"{engine}.jsonl"
+            assert run("track", video, "--box", BOX, "--jsonl", path, "--engine", engine) == 0
+            lines[engine] = [json.loads(line) for line in path.read_text().splitlines()]
+        assert len(lines["torch"]) == 6
+        for ours, theirs in zip(lines["torch"], lines["onnxruntime"], strict=True):
+            (one,), (other,) = ours["targets"], theirs["targets"]
+            assert one["state"] == other["state"]
+            assert one["score"] == pytest.approx(other["score"], abs=0.01)
+            assert one["box"] == pytest.approx(other["box"], abs=1)
+
 
 class TestEval:
     def test_writes_the_figures(
@@ -143,8 +160,8 @@ class TestErrors:
             (["track", "{video}", "--box", "999,9,40,40", "-o", "{tmp}/o.mp4"], "wholly outside"),
             (["track", "{video}", "--box", BOX, "-o", "{tmp}/o.avi"], "must end in .mp4"),
             (["track", "{video}", "--box", BOX, "-o", "{tmp}/no/o.mp4"], "does not exist"),
-            (["track", "{video}", "--box", BOX, "--jsonl", "{tmp}/no/o"], "No such file"),
-            (["track", "{video}", "--box", BOX, "--jsonl", "{tmp}"], "Is a directory"),
+            (["track", "{video}", "--box", BOX, "--jsonl", "{tmp}/no/o"], "its folder must exist"),
+            (["track", "{video}", "--box", BOX, "--jsonl", "{tmp}"], "cannot be written"),
             (["track", "{video}", "--box", BOX, "-o", "{tmp}/o.mp4", "--first", "6"], "6 frames"),
             (["track", "{video}", "--box", BOX, "-o", "{tmp}/o.mp4", "--first", "x"], "--first"),
             (
@@ -184,18 +201,110 @@ class TestErrors:
         assert lines[0].startswith("error: ") and message in lines[0]
         assert "Traceback" not in captured.out + captured.err
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["track", "{tmp}/a.mp4", "--box", BOX, "-o", "{tmp}/a.mp4"],
+            ["track", "{tmp}/a.mp4", "--box", BOX, "--jsonl", "{tmp}/a.mp4"],
+            ["track", "{tmp}/link.mp4", "--box", BOX, "--jsonl", "{video}/../a.mp4"],
+            ["track", "{video}", "--box", BOX, "--jsonl", "{video}/00003.png"],
+            ["bench", "{tmp}/a.mp4", "--box", BOX, "--json", "{tmp}/a.mp4"],
+            ["bench", "{video}", "--box", BOX, "--json", "{video}/00003.png"],
+            [
+                "bench", "{video}", "--box", BOX, "--peer", "{tmp}",
+                "--json", "{tmp}/nanotrack_head.onnx",
+            ],
+            ["eval", "--data", "{data}", "--json", "{data}/JPEGImages/480p/ball/00001.jpg"],
+            ["eval", "--data", "{data}", "--json", "{data}/Annotations/480p/ball/00001.png"],
+        ],
+    )  # fmt: skip
     def test_output_must_not_replace_the_input(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self,
+        arguments: list[str],
+        video: Path,
+        dataset: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
-        path = tmp_path / "a.mp4"
-        path.write_bytes(b"precious")
-        assert run("track", path, "--box", BOX, "-o", path) == 2
-        assert "would replace the input" in capsys.readouterr().err
-        assert path.read_bytes() == b"precious"
+        (tmp_path / "a.mp4").write_bytes(b"precious")
+        (tmp_path / "link.mp4").symlink_to("a.mp4")
+        (tmp_path / "nanotrack_head.onnx").write_bytes(b"precious")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        places = {"video": video, "data": dataset, "tmp": tmp_path}
+        assert run(*(argument.format(**places) for argument in arguments)) == 2
+        error = capsys.readouterr().err
+        assert "would replace the input" in error and len(error.splitlines()) == 1
+        after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert after == before
 
-    def test_a_failed_start_leaves_no_video(self, video: Path, tmp_path: Path) -> None:
-        assert run("track", video, "--box", "999,9,40,40", "-o", tmp_path / "o.mp4") == 2
-        assert not (tmp_path / "o.mp4").exists()
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["track", "{video}", "--box", BOX, "-o", "{tmp}/o.mp4", "--jsonl", "{tmp}/o.mp4"],
+            ["eval", "--data", "{data}", "--overlays", "{tmp}", "--json", "{tmp}/ball.mp4"],
+        ],
+    )
+    def test_two_outputs_in_one_file(
+        self,
+        arguments: list[str],
+        video: Path,
+        dataset: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        places = {"video": video, "data": dataset, "tmp": tmp_path}
+        assert run(*(argument.format(**places) for argument in arguments)) == 2
+        assert "two outputs in one file" in capsys.readouterr().err
+        assert not list(tmp_path.glob("*.mp4"))
+
+    def test_a_failed_start_leaves_outputs_as_they_were(self, video: Path, tmp_path: Path) -> None:
+        output, jsonl = tmp_path / "o.mp4", tmp_path / "o.jsonl"
+        jsonl.write_text("of an earlier run")
+        outside = ("track", video, "--box", "999,9,40,40", "-o", output, "--jsonl", jsonl)
+        assert run(*outside) == 2
+        assert run(*outside, "--model", "nothing") == 2
+        assert run("track", tmp_path, "--box", BOX, "--jsonl", jsonl) == 2
+        assert not output.exists() and jsonl.read_text() == "of an earlier run"
+
+    @pytest.mark.parametrize(
+        ("module", "message"),
+        [
+            ("cv2", "OpenCV is missing: apt install python3-opencv, or pip install"),
+            ("av", "PyAV is missing: apt install python3-av, or pip install av"),
+        ],
+    )
+    @pytest.mark.parametrize("command", ["track", "eval", "bench"])
+    def test_missing_libraries(
+        self, command: str, module: str, message: str, video: Path, dataset: Path, tmp_path: Path
+    ) -> None:
+        arguments = {
+            "track": ["track", video, "--box", BOX, "-o", tmp_path / "o.mp4"],
+            "eval": ["eval", "--data", dataset],
+            "bench": ["bench", video, "--box", BOX],
+        }[command]
+        code = (
+            f"import sys; sys.modules[{module!r}] = None\n"
+            "from siampolar_model import cli; cli.main(sys.argv[1:])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr.startswith(f"error: {message}")
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_altered_model(
+        self, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        model = Path(shutil.copytree(model_folder("siampolar_lite0"), tmp_path / "model"))
+        with (model / "search.onnx").open("ab") as file:
+            file.write(b"!")
+        jsonl = tmp_path / "o.jsonl"
+        assert run("track", video, "--box", BOX, "--jsonl", jsonl, "--model", model) == 2
+        error = capsys.readouterr().err
+        assert f"{model / 'search.onnx'} was altered: SHA-256 is" in error
+        assert len(error.splitlines()) == 1 and not jsonl.exists()
 
     def test_our_own_defects_keep_their_traceback(
         self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
