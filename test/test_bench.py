@@ -12,6 +12,9 @@ import pytest
 from blob_engine import BlobEngine
 
 from siampolar_model.bench import PEER_FILES, RUNS, STAGES, BenchError, bench
+from siampolar_model.evaluate import find_sequences
+from siampolar_model.metrics import mask_box
+from siampolar_model.pretrained import load_engine
 from siampolar_model.results import Box, BoxError
 
 BOX = Box.from_xywh(60, 40, 60, 60)
@@ -57,6 +60,23 @@ def test_beside_trackernano(shared_data: Callable[[str], Path]) -> None:
     ratios = [run["tracker_fps"] / run["peer_fps"] for run in peer["runs"]]
     assert peer["fps_ratio"] == pytest.approx(np.median(ratios))
     assert min(ratios) <= peer["fps_ratio"] <= max(ratios)
+
+
+@pytest.mark.slow
+def test_the_shipped_model_beside_trackernano(shared_data: Callable[[str], Path]) -> None:
+    """On real frames, warm, in one process: at least a quarter of the peer's rate."""
+    pytest.importorskip("onnxruntime")
+    if not hasattr(cv2, "TrackerNano_create"):
+        pytest.skip(f"OpenCV {cv2.__version__} has no TrackerNano")
+    peer = shared_data("peers/nanotrack")
+    sequence = find_sequences(shared_data("davis-dev"), ["dog"])[0]
+    box = mask_box(cv2.imread(str(sequence.masks[0]), cv2.IMREAD_GRAYSCALE))
+    assert box is not None
+    frames = [cv2.imread(str(path)) for path in sequence.images]
+    engine = load_engine("siampolar_lite0", "onnxruntime", 2)
+    result = bench(engine, frames, box, num_threads=2, peer=peer)["peers"]["trackernano_v2"]
+    print(f"{result['fps_ratio']:.2f} of TrackerNano's rate")
+    assert result["fps_ratio"] >= 0.25
 
 
 class TestErrors:
