@@ -136,17 +136,50 @@ def test_the_papers_variants_are_configured() -> None:
     [
         ({"correlation": "cross"}, "'cross' is not one of"),
         ({"levels": [16, 8]}, "ascending"),
-        ({"levels": [4]}, "out of"),
-        ({"head": {"rays": 48}}, "rays 48 is not one of"),
-        ({"head": {"depth": 3}}, "unknown key 'depth'"),
+        ({"levels": [4]}, r"strides of \(8, 16, 32\)"),
+        ({"levels": [8.0]}, r"levels \[8.0\] must be"),
+        ({"levels": 8}, r"levels 8 must be a list of ascending strides of \(8, 16, 32\)"),
+        ({"levels": ["a"]}, r"levels \['a'\] must be"),
+        ({"levels": []}, r"levels \[\] must be"),
+        ({"head": {"rays": 72.0}}, "head: rays 72.0 is not one of"),
+        ({"head": {"rays": 48}}, "head: rays 48 is not one of"),
+        ({"head": {"depth": 3}}, "head: unknown key 'depth'; allowed: width, class_convs"),
+        ({"head": {"box_convs": -1}}, "head: box_convs is -1; it must be a whole number from 0"),
+        ({"head": None}, "head: is None; it must be a group of width, class_convs"),
         ({"backbone": "x"}, "unknown key 'backbone'"),
-        ({"search_factor": 0.5}, "search_factor 0.5"),
+        ({"search_factor": 0.5}, "search_factor is 0.5; it must be a number from 1.1 to 4"),
+        ({"search_factor": "2"}, "search_factor is '2'; it must be a number"),
+        ({"search_size": -1}, "search_size is -1; it must be a whole number from 32 to 1024"),
+        ({"width": "a"}, "width is 'a'; it must be a whole number"),
+        ({"width": True}, "width is True; it must be a whole number"),
+        ({"candidates": 0}, "candidates is 0; it must be a whole number from 1 to 1024"),
+        ({"search_size": 64, "candidates": 80}, "candidates is 80; .* from 1 to 64"),
+        ({"detail": 1}, "detail is 1; it must be true or false"),
+        ({"name": ""}, "name is ''; it must be a name"),
+        ({"search_backbone": 18}, "search_backbone is 18; it must be a name"),
     ],
 )
 def test_configurations_are_refused_by_name(values: dict, words: str) -> None:
     base = {"name": "x", "search_backbone": "resnet18", "template_backbone": "resnet18"}
     with pytest.raises(ConfigError, match=words):
         config_from_dict({**base, **values})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: x\nsearch_backbone: resnet18\n", "the key 'template_backbone' is missing"),
+        ("", "is None; it must be a group of name, search_backbone"),
+        ("- 3", r"is \[3\]; it must be a group of"),
+        ("name: [", "not YAML"),
+    ],
+)
+def test_configuration_files_are_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f"a.yaml: {words}") as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
 
 
 class TestDecode:

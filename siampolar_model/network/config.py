@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..ranges import check_ranges
+
 CORRELATIONS = ("depthwise", "pixelwise", "repeated", "constant")
 RAYS = (36, 72, 180)
 STRIDES = (8, 16, 32)
+_LEVELS = [c for n in (1, 2, 3) for c in combinations(STRIDES, n)]
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be built; the message names the value and what is allowed."""
+
+
+# Both ends included. Wider, deeper or larger is no network for a robot but a slip of the pen.
+_WIDTHS, _DEPTHS, _SIZES_PX = (1, 4096), (0, 16), (32, 1024)
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,12 @@ class HeadConfig:
     rays: int = 72
 
     def __post_init__(self) -> None:
-        if self.rays not in RAYS:
-            raise ConfigError(f"head.rays {self.rays} is not one of {RAYS}")
+        _check_ranges(
+            self,
+            {"width": _WIDTHS, "class_convs": _DEPTHS, "box_convs": _DEPTHS, "mask_convs": _DEPTHS},
+        )
+        if self.rays not in RAYS or not isinstance(self.rays, int):
+            raise ConfigError(f"rays {self.rays!r} is not one of {RAYS}")
 
 
 @dataclass(frozen=True)
@@ -58,12 +70,23 @@ class NetworkConfig:
     candidates: int = 8
 
     def __post_init__(self) -> None:
+        for name in ("name", "search_backbone", "template_backbone"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value:
+                raise ConfigError(f"{name} is {value!r}; it must be a name")
+        if not isinstance(self.detail, bool):
+            raise ConfigError(f"detail is {self.detail!r}; it must be true or false")
+        if not isinstance(self.head, HeadConfig):
+            raise ConfigError(f"head is {self.head!r}; it must be a group of {_keys(HeadConfig)}")
         if self.correlation not in CORRELATIONS:
             raise ConfigError(f"correlation {self.correlation!r} is not one of {CORRELATIONS}")
-        if not self.levels or list(self.levels) != sorted(set(self.levels) & set(STRIDES)):
-            raise ConfigError(f"levels {self.levels} must be ascending strides out of {STRIDES}")
-        if not 1.0 < self.search_factor <= 4.0:
-            raise ConfigError(f"search_factor {self.search_factor} must lie in (1, 4]")
+        if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):
+            shown = list(self.levels) if isinstance(self.levels, tuple) else self.levels
+            raise ConfigError(f"levels {shown!r} must be a list of ascending strides of {STRIDES}")
+        sizes = {"template_size": _SIZES_PX, "search_size": _SIZES_PX}
+        _check_ranges(self, {"width": _WIDTHS, "search_factor": (1.1, 4.0), **sizes})
+        # Candidates are cells of the map.
+        _check_ranges(self, {"candidates": (1, self.map_size**2)})
 
     @property
     def stride(self) -> int:
@@ -76,24 +99,59 @@ class NetworkConfig:
         return -(-self.search_size // self.stride)
 
 
-def _checked(cls: type, values: dict[str, Any], where: str) -> dict[str, Any]:
-    known = {f.name for f in fields(cls)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {sorted(known)}")
-    return values
+def _check_ranges(config: Any, ranges: dict[str, tuple[float, float]]) -> None:
+    try:
+        check_ranges(config, ranges)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _keys(cls: type) -> str:
+    return ", ".join(f.name for f in fields(cls))
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    """A dataclass from plain values; errors name the place, the key and what is allowed."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: is {values!r}; it must be a group of {_keys(cls)}")
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; allowed: {_keys(cls)}")
+    for name, one in known.items():
+        if name not in values and one.default is MISSING and one.default_factory is MISSING:
+            raise ConfigError(f"{where}: the key {name!r} is missing")
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def config_from_dict(values: dict[str, Any], where: str = "network") -> NetworkConfig:
-    """Build a configuration from plain values, refusing unknown keys."""
-    values = dict(_checked(NetworkConfig, values, where))
-    if "head" in values:
-        values["head"] = HeadConfig(**_checked(HeadConfig, values["head"], f"{where}.head"))
-    if "levels" in values:
-        values["levels"] = tuple(values["levels"])
-    return NetworkConfig(**values)
+    """Build a configuration from plain values, as YAML and JSON give them.
+
+    Raises:
+        ConfigError: an unknown or missing key, or a value that is not allowed.
+    """
+    if isinstance(values, dict):
+        values = dict(values)
+        if "head" in values:
+            values["head"] = _build(HeadConfig, values["head"], f"{where}, head")
+        if isinstance(values.get("levels"), list):
+            values["levels"] = tuple(values["levels"])
+    network: NetworkConfig = _build(NetworkConfig, values, where)
+    return network
 
 
 def load_config(path: str | Path) -> NetworkConfig:
-    """Read one YAML file of config/network/."""
-    return config_from_dict(yaml.safe_load(Path(path).read_text()), str(path))
+    """Read one YAML file of config/network/.
+
+    Raises:
+        ConfigError: not YAML, an unknown or missing key, or a value that is not allowed.
+        OSError: the file cannot be read.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    return config_from_dict(values, str(path))
