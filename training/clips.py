@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from siampolar_model.evaluate import score_frame
 from siampolar_model.frames import Frame
-from siampolar_model.metrics import mask_box, region_similarity
-from siampolar_model.polar import fill
+from siampolar_model.metrics import mask_box
 from siampolar_model.results import TrackState
 from siampolar_model.tracker import Tracker
 
@@ -44,15 +44,16 @@ def render_clip(photos: Sequence[Photo], seed: int) -> Clip:
     moves = [_Motion.random(rng, target=i == 0) for i in range(len(actors))]
     background = photos[int(rng.integers(len(photos)))].image
     backdrop = _Motion.random(rng, target=False)
-    in_front = rng.random() < 0.3
+    others_in_front = rng.random() < 0.3
     warp = rng.normal(0, 5.0, (2, 4, 4, 2)).astype(np.float32)
     blur_px = int(rng.integers(2, 9))
+    blur_angle_rad = rng.uniform(0, np.pi)
     frames, masks = [], []
     for t in range(FRAMES):
         phase = t / (FRAMES - 1)
         frame = _backdrop(background, backdrop, phase)
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        order = [0, *range(1, len(actors))] if in_front else [*range(1, len(actors)), 0]
+        order = [0, *range(1, len(actors))] if others_in_front else [*range(1, len(actors)), 0]
         for i in order:
             bend = warp[0] * (1 - phase) + warp[1] * phase if i == 0 else None
             image, alpha = _draw(actors[i], moves[i], phase, bend)
@@ -63,7 +64,7 @@ def render_clip(photos: Sequence[Photo], seed: int) -> Clip:
             else:
                 mask[alpha >= 0.5] = 0
         if 0.4 < phase < 0.7:
-            frame = photometric.motion_blur(frame, blur_px, seed)
+            frame = photometric.motion_blur(frame, blur_px, blur_angle_rad)
         gain = 1 + 0.25 * np.sin(2 * np.pi * (phase + seed * 0.37))
         frames.append(np.clip(frame * gain, 0, 255).astype(np.uint8))
         masks.append(mask)
@@ -144,11 +145,14 @@ def _backdrop(image: np.ndarray, motion: _Motion, phase: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ClipScores:
-    """Means over all frames after the first of all clips: J of the polygon, box IoU, states.
+    """Means over all frames after the first of all clips, scored as ``siampolar eval`` scores.
 
     Attributes:
+        j: region similarity; the mask is empty while lost.
+        box_iou: over the frames on which some of the object is seen; 0 while lost.
         lost_on_target: share of frames called lost although the box overlaps the object.
         tracking_off_target: share of frames called tracking although the box misses the object.
+        tracking: share of frames called tracking.
     """
 
     j: float
@@ -159,8 +163,13 @@ class ClipScores:
 
 
 def score_clips(tracker: Tracker, clips: Sequence[Clip]) -> ClipScores:
-    """Track every clip from the box of its first mask."""
-    rows = []
+    """Track every clip from the box of its first mask; one whose object is hidden there is left
+    out.
+
+    Raises:
+        ValueError: no clip is left.
+    """
+    rows, box_ious = [], []
     for clip in clips:
         tracker.reset()
         first = mask_box(clip.masks[0])
@@ -169,17 +178,15 @@ def score_clips(tracker: Tracker, clips: Sequence[Clip]) -> ClipScores:
         tracker.init(Frame.from_bgr(clip.frames[0]), first)
         for frame, mask in zip(clip.frames[1:], clip.masks[1:], strict=True):
             (result,) = tracker.track(Frame.from_bgr(frame))
-            true_box = mask_box(mask)
-            iou = true_box.iou(result.box) if true_box else 0.0
-            j = region_similarity(fill(result.polygon_xy, HEIGHT, WIDTH), mask)
             lost = result.state == TrackState.LOST
-            rows.append(
-                (
-                    0.0 if lost else j,
-                    iou,
-                    lost and iou > 0.3,
-                    result.state == TrackState.TRACKING and iou < 0.1,
-                    result.state == TrackState.TRACKING,
-                )
-            )
-    return ClipScores(*(round(float(v), 4) for v in np.mean(np.array(rows, float), 0)))
+            tracking = result.state == TrackState.TRACKING
+            score = score_frame(mask, result.box, result.polygon_xy, lost=lost)
+            if score.box_iou is not None:
+                box_ious.append(score.box_iou)
+            true_box = mask_box(mask)
+            overlap = true_box.iou(result.box) if true_box else 0.0
+            rows.append((score.j, lost and overlap > 0.3, tracking and overlap < 0.1, tracking))
+    if not rows:
+        raise ValueError(f"{len(clips)} clips, none of which shows its object on the first frame")
+    j, *shares = (round(float(v), 4) for v in np.mean(np.array(rows, float), 0))
+    return ClipScores(j, round(float(np.mean(box_ious or [np.nan])), 4), *shares)
