@@ -17,7 +17,7 @@ from siampolar_model.network.config import NetworkConfig
 from siampolar_model.results import Box
 
 from . import photometric
-from .photos import Photo
+from .photos import DataError, Photo
 from .targets import make_targets, no_target
 
 
@@ -79,6 +79,9 @@ class SyntheticPairs:
 
     Args:
         photos: photographs; those without instances serve as backgrounds only.
+
+    Raises:
+        DataError: instances on fewer than two photographs, so that no negative pair exists.
     """
 
     def __init__(
@@ -92,6 +95,11 @@ class SyntheticPairs:
     ) -> None:
         self._photos = photos
         self._instances = [Instance.of(photo, v) for photo in photos for v in photo.instances]
+        if len({instance.photo.name for instance in self._instances}) < 2:
+            raise DataError(
+                f"{len(photos)} photographs, fewer than two of them with instances; "
+                "pairs need at least two"
+            )
         self._network = network
         self._length = length
         self._seed = seed
@@ -113,7 +121,10 @@ class SyntheticPairs:
         search, mask = self._search_view(rng, target, mirror)
         positive = rng.random() >= self._settings.negative and mask.any()
         if not positive:
-            target = self._pick(rng)
+            absent = self._pick(rng)
+            while absent.photo is target.photo:
+                absent = self._pick(rng)
+            target = absent
         template, box = self._template_view(rng, target, mirror)
         template, search = photometric.jitter_pair(rng, template, search)
         head = self._network.head
