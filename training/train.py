@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import pickle
+import re
 import time
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,40 @@ from torch.utils.data import DataLoader, Subset
 from siampolar_model.network.config import load_config
 from siampolar_model.network.graphs import normalise
 from siampolar_model.network.siampolar import SiamPolar
+from siampolar_model.ranges import check_ranges
 
+from .command import run_command
 from .losses import head_losses
 from .pairs import SyntheticPairs
 from .photos import load_photos
+
+BACKBONE_WEIGHTS = ("none", "timm", "package")
+LOSSES = ("class", "mask", "box", "quality")
+
+#: Steps that one row of log.csv is the mean of.
+LOG_EVERY = 50
+
+#: Allowed range of every number, both ends included.
+SETTING_RANGES: dict[str, tuple[float, float]] = {
+    "pairs": (1, 10**9),
+    "batch": (1, 4096),
+    "learning_rate": (0.0, 1.0),
+    "backbone_rate": (0.0, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "warmup_steps": (0, 10**6),
+    "ema": (0.0, 1.0),
+    "seed": (0, 2**32 - 1),
+    "workers": (0, 256),
+    "threads": (1, 256),
+    "checkpoint_every": (1, 10**6),
+}
+
+
+_SAVED = ("model", "ema", "step", "optimizer", "schedule")
+
+
+class TrainingError(ValueError):
+    """A run that cannot start or go on; the message names the value and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +85,37 @@ class TrainSettings:
         ("quality", 0.3),
     )
     checkpoint_every: int = 250
+
+    def __post_init__(self) -> None:
+        for name in ("network", "photos", "out"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value:
+                raise TrainingError(f"{name} is {value!r}; it must be a path")
+        try:
+            check_ranges(self, SETTING_RANGES)
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
+        if self.pairs < self.batch:
+            raise TrainingError(f"pairs is {self.pairs}; it must fill a batch of {self.batch}")
+        if self.backbone_weights not in BACKBONE_WEIGHTS:
+            raise TrainingError(
+                f"backbone_weights {self.backbone_weights!r} is not one of {BACKBONE_WEIGHTS}"
+            )
+        for pattern in self.frozen:
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError):
+                raise TrainingError(
+                    f"frozen {pattern!r} is no regular expression of parameter names"
+                ) from None
+        for loss, weight in self.loss_weights:
+            if loss not in LOSSES:
+                raise TrainingError(f"loss_weights: unknown loss {loss!r}; allowed: {LOSSES}")
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight >= 0:
+                raise TrainingError(f"loss_weights: {loss} is {weight!r}; it must be 0 or more")
+        for loss in LOSSES:
+            if loss not in dict(self.loss_weights):
+                raise TrainingError(f"loss_weights: the loss {loss!r} is missing")
 
 
 class ModelEma:
@@ -90,12 +153,24 @@ def _parameter_groups(model: SiamPolar, settings: TrainSettings) -> list[dict[st
 
 
 def train(settings: TrainSettings) -> Path:
-    """Run (or resume) a training; returns the checkpoint's path."""
+    """Run (or resume) a training; returns the checkpoint's path.
+
+    Raises:
+        ConfigError, DataError: a network or photographs that cannot be used.
+        TrainingError: a checkpoint that is damaged or of another network.
+    """
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
+    network = load_config(settings.network)
+    total = settings.pairs // settings.batch
+    pairs = SyntheticPairs(
+        load_photos(settings.photos, validation=False),
+        network,
+        length=total * settings.batch,
+        seed=settings.seed,
+    )
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
-    network = load_config(settings.network)
     model = SiamPolar(network, settings.backbone_weights).to(memory_format=torch.channels_last)
     model.template_backbone.freeze([""])
     model.search_backbone.freeze(settings.frozen)
@@ -103,25 +178,24 @@ def train(settings: TrainSettings) -> Path:
     optimizer = torch.optim.AdamW(
         _parameter_groups(model, settings), weight_decay=settings.weight_decay
     )
-    total = settings.pairs // settings.batch
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(step, total, settings.warmup_steps)
     )
     ema = ModelEma(model, settings.ema)
     checkpoint, first = out / "last.pt", 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
+        saved = load_checkpoint(checkpoint)
+        try:
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+        except (RuntimeError, ValueError, KeyError):
+            raise TrainingError(
+                f"{checkpoint}: its network or frozen parts are not those of this run; "
+                "give another folder as `out`"
+            ) from None
         ema.state = saved["ema"]
-        optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
         first = saved["step"]
-    pairs = SyntheticPairs(
-        load_photos(settings.photos, validation=False),
-        network,
-        length=total * settings.batch,
-        seed=settings.seed,
-    )
     loader: DataLoader[dict[str, torch.Tensor]] = DataLoader(
         Subset(pairs, range(first * settings.batch, len(pairs))),  # type: ignore[arg-type]
         batch_size=settings.batch,
@@ -132,7 +206,9 @@ def train(settings: TrainSettings) -> Path:
     weights = dict(settings.loss_weights)
     with (out / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
-        sums: dict[str, float] = {}
+        if not file.tell():
+            log.writerow(["step", *LOSSES, "images_per_s", "waited"])
+        sums, summed = dict.fromkeys(LOSSES, 0.0), 0
         waited, started, asked = 0.0, time.perf_counter(), time.perf_counter()
         for step, batch in enumerate(loader, start=first + 1):
             waited += time.perf_counter() - asked
@@ -149,19 +225,20 @@ def train(settings: TrainSettings) -> Path:
             schedule.step()
             ema.update(model, step)
             for key, value in losses.items():
-                sums[key] = sums.get(key, 0.0) + value.item()
-            if step % 50 == 0 or step == total:
+                sums[key] += value.item()
+            summed += 1
+            if step % LOG_EVERY == 0 or step == total:
                 seconds = time.perf_counter() - started
-                done = 50 if step % 50 == 0 else step % 50
-                row = {k: round(v / done, 4) for k, v in sums.items()}
-                rate = round(done * settings.batch / seconds, 1)
+                row = {k: round(v / summed, 4) for k, v in sums.items()}
+                rate = round(summed * settings.batch / seconds, 1)
                 log.writerow([step, *row.values(), rate, round(waited / seconds, 3)])
                 file.flush()
                 print(
                     f"{step}/{total} {row} {rate} images/s, waited {waited / seconds:.0%}",
                     flush=True,
                 )
-                sums, waited, started = {}, 0.0, time.perf_counter()
+                sums, summed = dict.fromkeys(LOSSES, 0.0), 0
+                waited, started = 0.0, time.perf_counter()
             if step % settings.checkpoint_every == 0 or step == total:
                 _save(
                     checkpoint,
@@ -177,6 +254,23 @@ def train(settings: TrainSettings) -> Path:
     return checkpoint
 
 
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What a run saved last.
+
+    Raises:
+        TrainingError: there is none, or it is damaged.
+    """
+    if not path.is_file():
+        raise TrainingError(f"{path}: no such checkpoint; train first")
+    try:
+        saved = torch.load(path, weights_only=True)
+    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
+        saved = None
+    if not isinstance(saved, dict) or not saved.keys() >= set(_SAVED):
+        raise TrainingError(f"{path}: not a readable checkpoint")
+    return saved
+
+
 def _save(path: Path, state: dict[str, Any]) -> None:
     """Write whole or not at all, so that a kill leaves the last checkpoint usable."""
     partial = path.with_suffix(".partial")
@@ -190,16 +284,36 @@ def _single_threaded(_: int) -> None:
 
 
 def load_settings(path: str | Path) -> TrainSettings:
-    """Read a training configuration; unknown keys are refused by name."""
-    values = yaml.safe_load(Path(path).read_text())
-    known = set(TrainSettings.__dataclass_fields__)
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ValueError(f"{path}: unknown key {unknown[0]!r}; allowed: {sorted(known)}")
+    """Read a training configuration.
+
+    Raises:
+        TrainingError: not YAML, an unknown or missing key, or a value that is not allowed.
+        OSError: the file cannot be read.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    known = {one.name: one for one in fields(TrainSettings)}
+    if not isinstance(values, dict):
+        raise TrainingError(f"{path}: is {values!r}; it must be a group of {', '.join(known)}")
+    for key in values:
+        if key not in known:
+            raise TrainingError(f"{path}: unknown key {key!r}; allowed: {', '.join(known)}")
+    for name, one in known.items():
+        if name not in values and one.default is MISSING:
+            raise TrainingError(f"{path}: the key {name!r} is missing")
+    for name, kind in (("frozen", list), ("loss_weights", dict)):
+        if not isinstance(values.get(name, kind()), kind):
+            shape = "list" if kind is list else "group"
+            raise TrainingError(f"{path}: {name} is {values[name]!r}; it must be a {shape}")
     values["frozen"] = tuple(values.get("frozen", ()))
     if "loss_weights" in values:
         values["loss_weights"] = tuple(values["loss_weights"].items())
-    return TrainSettings(**values)
+    try:
+        return TrainSettings(**values)
+    except TrainingError as error:
+        raise TrainingError(f"{path}: {error}") from None
 
 
 def main() -> None:
@@ -209,4 +323,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

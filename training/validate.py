@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 from typing import Any
 
 from siampolar_model.tracker import SETTING_RANGES, Tracker, TrackerSettings
 
 from .clips import render_clip, score_clips
+from .command import run_command
 from .photos import load_photos
+
+
+def settings_of(text: str) -> list[TrackerSettings]:
+    """The settings that ``NAME=V1,V2,...`` asks for, one for each value.
+
+    Raises:
+        ValueError: an unknown name, no number, or a number out of range.
+    """
+    name, _, values = text.partition("=")
+    if name not in SETTING_RANGES:
+        allowed = ", ".join(SETTING_RANGES)
+        raise ValueError(f"--set {text}: {name!r} is not a setting; allowed: {allowed}")
+    kind = type(SETTING_RANGES[name][0])
+    found = []
+    for value in values.split(","):
+        try:
+            number = kind(value)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise ValueError(f"--set {text}: {value!r} is not {wanted}") from None
+        changed: dict[str, Any] = {name: number}
+        found.append(TrackerSettings(**changed))
+    return found
 
 
 def main() -> None:
@@ -26,22 +49,16 @@ def main() -> None:
         help="tracker setting to compare; names: " + ", ".join(SETTING_RANGES),
     )
     arguments = parser.parse_args()
+    if arguments.clips < 1:
+        raise ValueError(f"--clips {arguments.clips}: at least 1 is needed")
+    trials = [TrackerSettings(), *(one for text in arguments.set for one in settings_of(text))]
+    tracker = Tracker.from_pretrained(arguments.model, engine=arguments.engine)
     photos = load_photos(arguments.photos, validation=True)
     clips = [render_clip(photos, seed) for seed in range(arguments.clips)]
-    kinds = {f.name: int if "frames" in f.name else float for f in fields(TrackerSettings)}
-    trials = [TrackerSettings()]
-    for text in arguments.set:
-        name, _, values = text.partition("=")
-        if name not in kinds:
-            parser.error(f"--set {text!r}: {name!r} is not a setting; allowed: {sorted(kinds)}")
-        for value in values.split(","):
-            changed: dict[str, Any] = {name: kinds[name](value)}
-            trials.append(TrackerSettings(**changed))
-    tracker = Tracker.from_pretrained(arguments.model, engine=arguments.engine)
     for settings in trials:
         tracker.settings = settings
         print(score_clips(tracker, clips), settings, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)
