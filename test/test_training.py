@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import math
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +16,29 @@ import pytest
 pytest.importorskip("timm")
 import cv2
 import torch
+from blob_engine import BlobEngine
 
 from siampolar_model.network.config import config_from_dict
 from siampolar_model.network.head import BASE_PX, HeadMaps
-from siampolar_training.clips import FRAMES, render_clip
+from siampolar_model.tracker import Tracker, TrackerSettings
+from siampolar_training import export, validate
+from siampolar_training import train as training
+from siampolar_training.clips import FRAMES, Clip, render_clip, score_clips
+from siampolar_training.command import run_command
+from siampolar_training.export import load_ema
 from siampolar_training.losses import box_iou, focal, head_losses, polar_iou
 from siampolar_training.pairs import PairSettings, SyntheticPairs
 from siampolar_training.photos import DataError, Photo, held_out, load_photos
 from siampolar_training.targets import MAX_POSITIVES, make_targets, no_target
-from siampolar_training.train import TrainSettings, learning_rate_factor, load_settings, train
+from siampolar_training.train import (
+    LOSSES,
+    TrainingError,
+    TrainSettings,
+    learning_rate_factor,
+    load_settings,
+    train,
+)
+from siampolar_training.validate import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK = config_from_dict(
@@ -173,6 +191,100 @@ class TestPairs:
         with pytest.raises(DataError, match=r"no photographs in .*expected JPEGImages/photos"):
             load_photos(tmp_path, validation=False)
 
+    def test_a_negative_pair_shows_two_photographs(self, photos: list[Photo]) -> None:
+        """With one instance on each of two photographs, the template is always of the other."""
+        ours = [Photo(p.name, p.image, p.labels, (1,)) for p in photos[:2]]
+        plain = PairSettings(negative=1, distractor=0, occluder=0, background=0)
+        pairs = SyntheticPairs(ours, NETWORK, length=20, seed=4, settings=plain)
+        drawn: list[str] = []
+        search_view, template_view = pairs._search_view, pairs._template_view
+        pairs._search_view = lambda rng, target, mirror: (  # type: ignore[method-assign]
+            drawn.append(target.photo.name) or search_view(rng, target, mirror)
+        )
+        pairs._template_view = lambda rng, target, mirror: (  # type: ignore[method-assign]
+            drawn.append(target.photo.name) or template_view(rng, target, mirror)
+        )
+        for index in range(20):
+            assert not pairs[index]["weight"].any()
+        assert len(drawn) == 40
+        assert all(a != b for a, b in zip(drawn[::2], drawn[1::2], strict=True))
+
+    def test_one_photograph_is_too_few(self, photos: list[Photo]) -> None:
+        bare = Photo("00009", photos[0].image, None, ())
+        with pytest.raises(DataError, match="2 photographs, fewer than two of them with instances"):
+            SyntheticPairs([photos[0], bare], NETWORK, length=1, seed=1)
+
+
+class TestPhotos:
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        write_photos(tmp_path, [photo(0), photo(75)])
+        return tmp_path
+
+    def test_both_sides(self, root: Path) -> None:
+        (one,) = load_photos(root, validation=False)
+        (other,) = load_photos(root, validation=True)
+        assert (one.name, other.name) == ("00000", "00075")
+        assert one.instances == (1, 2)
+
+    def test_index_images(self, root: Path) -> None:
+        """A mask with the palette of DAVIS has the same instances as a grey one."""
+        image = pytest.importorskip("PIL.Image")
+        path = root / "Annotations/photos/00000.png"
+        grey = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        indexed = image.fromarray(grey, "L").convert("P")
+        indexed.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+        indexed.putdata(grey.ravel().tolist())
+        indexed.save(path)
+        assert image.open(path).mode == "P"
+        (read,) = load_photos(root, validation=False)
+        assert read.labels is not None and read.labels.dtype == np.uint8
+        assert read.instances == (1, 2)
+        parts = {tuple(np.argwhere(read.labels == v)[0]) for v in (1, 2)}
+        assert parts == {tuple(np.argwhere(grey == v)[0]) for v in (1, 2)}
+        np.testing.assert_array_equal(read.labels > 0, grey > 0)
+        assert all(len(np.unique(grey[read.labels == v])) == 1 for v in (1, 2))
+
+    def test_a_photograph_without_a_mask_is_a_background(self, root: Path) -> None:
+        (root / "Annotations/photos/00000.png").unlink()
+        (read,) = load_photos(root, validation=False)
+        assert read.labels is None and read.instances == ()
+
+    def test_refused(self, root: Path) -> None:
+        mask, image = root / "Annotations/photos/00000.png", root / "JPEGImages/photos/00000.jpg"
+        cv2.imwrite(str(mask), np.zeros((20, 30), np.uint8))
+        with pytest.raises(DataError, match=r"00000.png: is 30x20 px; its photograph is 320x240"):
+            load_photos(root, validation=False)
+        cv2.imwrite(str(mask), np.zeros((240, 320), np.uint16))
+        with pytest.raises(DataError, match=r"00000.png: has uint16 values; a mask has 8 bits"):
+            load_photos(root, validation=False)
+        cv2.imwrite(str(mask), photo(0).image)
+        with pytest.raises(DataError, match=r"00000.png: has \d+ colours; a mask has one an inst"):
+            load_photos(root, validation=False)
+        mask.write_bytes(b"nothing")
+        with pytest.raises(DataError, match=r"00000.png: not a readable image"):
+            load_photos(root, validation=False)
+        image.write_bytes(b"nothing")
+        with pytest.raises(DataError, match=r"00000.jpg: not a readable image"):
+            load_photos(root, validation=False)
+        image.rename(image.with_name("cat.jpg"))
+        with pytest.raises(DataError, match=r"photograph 'cat' must be named by its number, as JP"):
+            load_photos(root, validation=False)
+
+    @pytest.mark.parametrize(("number", "side"), [(75, "training"), (0, "validation")])
+    def test_an_empty_side(self, tmp_path: Path, number: int, side: str) -> None:
+        write_photos(tmp_path, [photo(number)])
+        with pytest.raises(DataError, match=f"none of 1 photographs is on the {side} side"):
+            load_photos(tmp_path, validation=side == "validation")
+
+
+def write_photos(root: Path, photos: list[Photo]) -> None:
+    for folder in ("JPEGImages/photos", "Annotations/photos"):
+        (root / folder).mkdir(parents=True)
+    for p in photos:
+        cv2.imwrite(str(root / f"JPEGImages/photos/{p.name}.jpg"), p.image)
+        cv2.imwrite(str(root / f"Annotations/photos/{p.name}.png"), p.labels)
+
 
 def test_a_clip_is_pure_and_its_object_moves(photos: list[Photo]) -> None:
     clip, again = render_clip(photos, 3), render_clip(photos, 3)
@@ -180,6 +292,44 @@ def test_a_clip_is_pure_and_its_object_moves(photos: list[Photo]) -> None:
     np.testing.assert_array_equal(clip.frames[20], again.frames[20])
     assert clip.masks[0].any()
     assert (clip.masks[0] != clip.masks[-1]).any()
+
+
+class TestScoreClips:
+    """As ``siampolar eval`` scores: lost means no mask and no box."""
+
+    def clip(self, seen: int, gone: int) -> Clip:
+        """A red disc on grey that vanishes."""
+        frames, masks = [], []
+        for index in range(seen + gone):
+            frame, mask = np.full((200, 320, 3), 110, np.uint8), np.zeros((200, 320), np.uint8)
+            if index < seen:
+                cv2.circle(frame, (100 + 2 * index, 90), 25, (30, 30, 220), cv2.FILLED)
+                cv2.circle(mask, (100 + 2 * index, 90), 25, 1, cv2.FILLED)
+            frames.append(frame)
+            masks.append(mask)
+        return Clip(tuple(frames), tuple(masks))
+
+    def test_lost_on_an_object_out_of_sight_is_right(self) -> None:
+        tracker = Tracker(BlobEngine(), TrackerSettings(lost_frames=2))
+        scores = score_clips(tracker, [self.clip(3, 4)])
+        # Two frames in sight, one out of sight and not lost yet, three lost.
+        assert scores.j == pytest.approx((2 * 0.97 + 3) / 6, abs=0.02)
+        assert scores.box_iou > 0.9  # of the two frames with a box
+        assert scores.tracking == pytest.approx(2 / 6, abs=1e-3)
+        assert scores.lost_on_target == scores.tracking_off_target == 0
+
+    def test_lost_on_a_visible_object_costs(self) -> None:
+        class Blind(BlobEngine):
+            def search(self, slots, crops, prior):  # type: ignore[no-untyped-def]
+                return super().search(slots, np.zeros_like(crops), prior)
+
+        tracker = Tracker(Blind(), TrackerSettings(lost_frames=1))
+        scores = score_clips(tracker, [self.clip(4, 0)])
+        assert (scores.j, scores.box_iou, scores.lost_on_target) == (0, 0, 1)
+
+    def test_no_clip_to_start_on(self) -> None:
+        with pytest.raises(ValueError, match="1 clips, none of which shows its object"):
+            score_clips(Tracker(BlobEngine()), [self.clip(0, 3)])
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
@@ -191,8 +341,53 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
 def test_unknown_training_keys_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("network: a\nphotos: b\nout: c\npairs: 1\nbatchsize: 3\n")
-    with pytest.raises(ValueError, match="unknown key 'batchsize'"):
+    with pytest.raises(TrainingError, match=r"x.yaml: unknown key 'batchsize'; allowed: network,"):
         load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is None; it must be a group of network, photos"),
+        ("a: [", "not YAML"),
+        ("network: a\nphotos: b\nout: c\n", "the key 'pairs' is missing"),
+        ("{}pairs: 8\n", "pairs is 8; it must fill a batch of 16"),
+        ("{}pairs: 1.5\n", "pairs is 1.5; it must be a whole number"),
+        ("{}pairs: 32\nlearning_rate: fast\n", "learning_rate is 'fast'; it must be a number"),
+        ("{}pairs: 32\nbatch: 0\n", "batch is 0; it must be a whole number from 1"),
+        ("{}pairs: 32\nphotos:\n", "photos is None; it must be a path"),
+        ("{}pairs: 32\nfrozen: bn\n", "frozen is 'bn'; it must be a list"),
+        ("{}pairs: 32\nfrozen: ['(']\n", "frozen '\\(' is no regular expression"),
+        ("{}pairs: 32\nbackbone_weights: x\n", "backbone_weights 'x' is not one of"),
+        ("{}pairs: 32\nloss_weights: 1\n", "loss_weights is 1; it must be a group"),
+        ("{}pairs: 32\nloss_weights: {class: 1}\n", "the loss 'mask' is missing"),
+        ("{}pairs: 32\nloss_weights: {cls: 1}\n", "unknown loss 'cls'; allowed"),
+        ("{}pairs: 32\nloss_weights: {class: -1}\n", "class is -1; it must be 0 or more"),
+    ],
+)
+def test_training_configurations_are_refused_in_one_line(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text.replace("{}", "network: a\nphotos: b\nout: c\n"))
+    with pytest.raises(TrainingError, match=f"x.yaml: .*{words}") as caught:
+        load_settings(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_to_compare() -> None:
+    first, second = settings_of("lost_frames=3,5")
+    assert (first.lost_frames, second.lost_frames) == (3, 5)
+    assert settings_of("lost_score=0.1")[0].lost_score == 0.1
+    for text, words in (
+        ("lost_score=x", "--set lost_score=x: 'x' is not a number"),
+        ("lost_frames=1.5", "'1.5' is not a whole number"),
+        ("lost_score", "'' is not a number"),
+        ("speed=1", "'speed' is not a setting; allowed: window_weight"),
+        ("lost_score=7", "lost_score is 7.0; it must be"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            settings_of(text)
 
 
 def test_the_committed_training_configuration_is_valid() -> None:
@@ -200,22 +395,92 @@ def test_the_committed_training_configuration_is_valid() -> None:
     assert (ROOT / settings.network).is_file()
 
 
+TINY = (
+    "name: tiny\nsearch_backbone: resnet10t\ntemplate_backbone: resnet10t\nlevels: [32]\n"
+    "width: 8\ncorrelation: pixelwise\nhead: {width: 8, class_convs: 0, box_convs: 0,"
+    " mask_convs: 0, rays: 36}\n"
+)
+
+
+class TestCommands:
+    """Bad input: one line on stderr, exit code 2."""
+
+    @pytest.fixture
+    def work(self, tmp_path: Path, photos: list[Photo]) -> Path:
+        write_photos(tmp_path / "photos", photos)
+        (tmp_path / "tiny.yaml").write_text(TINY)
+        run = "backbone_weights: none\npairs: 32\nnetwork: tiny.yaml\n"
+        (tmp_path / "run.yaml").write_text(f"{run}photos: photos\nout: out\n")
+        (tmp_path / "lost.yaml").write_text(f"{run}photos: nowhere\nout: out\n")
+        (tmp_path / "damaged.yaml").write_text(f"{run}photos: photos\nout: damaged\n")
+        (tmp_path / "damaged").mkdir()
+        (tmp_path / "damaged" / "last.pt").write_bytes(b"nothing")
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["train", "none.yaml"], "none.yaml: No such file or directory"),
+            (["train", "tiny.yaml"], "tiny.yaml: unknown key 'name'"),
+            (["train", "lost.yaml"], "no photographs in nowhere; expected JPEGImages/photos/"),
+            (["train", "damaged.yaml"], "damaged/last.pt: not a readable checkpoint"),
+            (["export", "run.yaml", "model"], "out/last.pt: no such checkpoint; train first"),
+            (["export", "damaged.yaml", "model"], "last.pt: not a readable checkpoint"),
+            (["validate", "nothing"], "model 'nothing' is neither shipped"),
+            (["validate", "nothing", "--set", "lost_score=x"], "'x' is not a number"),
+            (["validate", "nothing", "--clips", "0"], "--clips 0: at least 1 is needed"),
+            (["validate", "siampolar_lite0", "--photos", "nowhere"], "no photographs in nowhere"),
+        ],
+    )
+    def test_one_line(
+        self,
+        arguments: list[str],
+        message: str,
+        work: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        module = {"train": training, "export": export, "validate": validate}[arguments[0]]
+        monkeypatch.chdir(work)
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as caught:
+            run_command(module.main)
+        assert caught.value.code == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
+
+    def test_as_a_process(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "siampolar_training.train", "none.yaml"],
+            capture_output=True, text=True, cwd=ROOT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr == "error: none.yaml: No such file or directory\n"
+
+    def test_defects_keep_their_traceback(self) -> None:
+        def broken() -> None:
+            raise KeyError("a defect")
+
+        with pytest.raises(KeyError):
+            run_command(broken)
+
+    def test_the_commit_is_unknown_outside_a_clone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(export, "__file__", str(tmp_path / "export.py"))
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+        assert export._commit() == "unknown"
+        monkeypatch.setenv("PATH", "")
+        assert export._commit() == "unknown"
+
+
 def test_training_resumes_where_it_was_killed(
     photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after two steps and started again, a run ends with the weights of a whole one."""
-    root = tmp_path / "photos"
-    for folder in ("JPEGImages/photos", "Annotations/photos"):
-        (root / folder).mkdir(parents=True)
-    for p in photos:
-        cv2.imwrite(str(root / f"JPEGImages/photos/{p.name}.jpg"), p.image)
-        cv2.imwrite(str(root / f"Annotations/photos/{p.name}.png"), p.labels)
-    network = tmp_path / "tiny.yaml"
-    network.write_text(
-        "name: tiny\nsearch_backbone: resnet10t\ntemplate_backbone: resnet10t\nlevels: [32]\n"
-        "width: 8\ncorrelation: pixelwise\nhead: {width: 8, class_convs: 0, box_convs: 0,"
-        " mask_convs: 0, rays: 36}\n"
-    )
+    root, network = tmp_path / "photos", tmp_path / "tiny.yaml"
+    write_photos(root, photos)
+    network.write_text(TINY)
 
     def settings(out: str) -> TrainSettings:
         return TrainSettings(
@@ -223,7 +488,9 @@ def test_training_resumes_where_it_was_killed(
             backbone_weights="none", warmup_steps=1, checkpoint_every=2,
         )  # fmt: skip
 
-    whole = torch.load(train(settings("whole")), weights_only=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "LOG_EVERY", 2)
+        whole = torch.load(train(settings("whole")), weights_only=True)
 
     class Killed(BaseException):
         pass
@@ -244,3 +511,22 @@ def test_training_resumes_where_it_was_killed(
     for part in ("model", "ema"):
         for key, value in whole[part].items():
             torch.testing.assert_close(resumed[part][key], value, msg=f"{part} {key}")
+
+    # The row of a resumed run is the mean of the steps since then.
+    logs = {}
+    for name in ("whole", "resumed"):
+        with (tmp_path / name / "log.csv").open() as file:
+            logs[name] = list(csv.DictReader(file))
+    assert list(logs["resumed"][0]) == ["step", *LOSSES, "images_per_s", "waited"]
+    assert [row["step"] for row in logs["whole"]] == ["2", "4"]
+    (row,) = logs["resumed"]
+    for key in ("step", *LOSSES):
+        assert float(row[key]) == pytest.approx(float(logs["whole"][1][key]), abs=2e-3)
+
+    model, seen = load_ema(settings("resumed"))
+    assert seen == 8 and not model.training
+    network.write_text(TINY.replace("width: 8", "width: 9"))
+    with pytest.raises(TrainingError, match=r"last.pt: belongs to another network than"):
+        load_ema(settings("resumed"))
+    with pytest.raises(TrainingError, match=r"last.pt: its network or frozen parts are not"):
+        train(settings("resumed"))
