@@ -47,7 +47,8 @@ class TrackerSettings:
         lost_score: raw score below which the target is not believed to be where it was found.
         recover_frames: images in a row at ``tracking_score`` that end "lost".
         lost_frames: images in a row below ``lost_score`` that make a target lost.
-        max_search_growth: the search window grows up to so many times while uncertain.
+        max_search_growth: the search window grows up to so many times while uncertain. The
+            network was trained on objects 0.7 to 1.4 times their nominal size: beyond, it fails.
         min_box_px: shortest side of an init box, in image pixels.
         max_targets: targets followed at once.
     """
@@ -55,11 +56,11 @@ class TrackerSettings:
     window_weight: float = 0.3
     scale_penalty: float = 0.15
     size_smoothing: float = 0.7
-    tracking_score: float = 0.4
-    lost_score: float = 0.2
+    tracking_score: float = 0.35
+    lost_score: float = 0.15
     recover_frames: int = 2
     lost_frames: int = 8
-    max_search_growth: float = 1.5
+    max_search_growth: float = 1.25
     min_box_px: float = 8.0
     max_targets: int = 16
 
