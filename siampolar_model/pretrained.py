@@ -18,6 +18,7 @@ _WEIGHTS = Path(__file__).parent / "weights"
 #: that a robot needs no more than the runtime it uses.
 ENGINES: dict[str, tuple[str, str, str]] = {
     "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine", "cpu"),
+    "openvino": ("openvino_engine", "OpenVinoEngine", "openvino"),
     "torch": ("torch_engine", "TorchEngine", "train"),
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +26,18 @@ class ModelSpec:
     n_rays: int
     n_candidates: int
     max_targets: int
+
+    @classmethod
+    def from_metadata(cls, text: str | None, path: Path) -> ModelSpec:
+        """Read the ``siampolar`` metadata of an ONNX file; ``text`` is None if it has none.
+
+        Raises:
+            EngineError: not written by our export.
+        """
+        try:
+            return cls(**json.loads(text or "")["spec"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineError(f"{path} has no usable 'siampolar' metadata ({error!r})") from None
 
 
 @dataclass(frozen=True, eq=False)

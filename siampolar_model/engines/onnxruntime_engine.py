@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,11 +28,7 @@ class OnnxRuntimeEngine(Engine):
         self._template = _session(folder / "template.onnx", options)
         self._search = _session(folder / "search.onnx", options)
         metadata = self._search.get_modelmeta().custom_metadata_map
-        try:
-            self.spec = ModelSpec(**json.loads(metadata["siampolar"])["spec"])
-        except (KeyError, TypeError, ValueError) as error:
-            path = folder / "search.onnx"
-            raise EngineError(f"{path} has no usable 'siampolar' metadata ({error!r})") from None
+        self.spec = ModelSpec.from_metadata(metadata.get("siampolar"), folder / "search.onnx")
         self._features: dict[int, np.ndarray] = {}
 
     def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
