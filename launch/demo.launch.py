@@ -4,12 +4,9 @@ Plays the demo's cyclist, or video:=PATH, and starts a target on its first frame
 box:=x,y,w,h. With select:=true drag the box yourself. Ends with the video.
 """
 
-import sys
-
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
-    ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
     RegisterEventHandler,
@@ -60,9 +57,18 @@ def _video(context: LaunchContext) -> list:
         ),
     ]
     if not by_hand:
-        command = [sys.executable, "-m", "siampolar_ros.first_target", "--ros-args"]
-        command += ["-p", f"box:='{box}'", "-r", f"__ns:=/{namespace.strip('/')}"]
-        actions.append(ExecuteProcess(cmd=command, output="screen"))
+        # Without a target the video would stand still for ever.
+        end = [EmitEvent(event=Shutdown(reason="the target could not be started"))]
+        first_target = Node(
+            package="siampolar_ros",
+            executable="first_target",
+            name="first_target",
+            namespace=namespace,
+            parameters=[{"box": box}],
+            output="screen",
+            on_exit=lambda event, _: end if event.returncode else None,
+        )
+        actions.append(first_target)
     return actions
 
 

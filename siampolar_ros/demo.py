@@ -27,7 +27,7 @@ from .default_clip import Clip, ClipError, default_clip
 from .environment import dds_environment, local_environment
 
 #: Seconds for the processes to find each other, and without news before giving up.
-_START_S, _SILENT_S = 30.0, 10.0
+_START_S, _SILENT_S = 60.0, 10.0
 
 
 class DemoError(RuntimeError):

@@ -13,7 +13,7 @@ from siampolar_model.results import Box, TrackResult
 from siampolar_ros.msg import InitResult, Targets
 
 from .conversions import results_from_message, stamp_to_ns
-from .first_target import FirstTarget, stamp_of_serialized
+from .first_target_node import FirstTarget, stamp_of_serialized
 
 
 @dataclass

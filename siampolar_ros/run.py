@@ -55,8 +55,8 @@ def run_node(
         return 2
     try:
         node = make_node()
-    except StartError as error:
-        log.fatal(str(error))
+    except Exception as error:  # StartError, or what rclpy says of a parameter or name
+        log.fatal(one_line(error))
         rclpy.try_shutdown()
         return 1
     executor = SingleThreadedExecutor()

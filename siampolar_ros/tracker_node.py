@@ -123,7 +123,7 @@ class TrackerNode(LifecycleNode):
             settings.session,
             on_result=self._outputs.result,
             on_failure=self._on_failure,
-            on_notice=lambda text: self.get_logger().warning(text, throttle_duration_sec=1.0),
+            on_notice=lambda text: self.get_logger().warning(text),
         )
         self.get_logger().info(f"{tracker.spec.name} runs on {tracker.engine.name}")
         return TransitionCallbackReturn.SUCCESS
@@ -174,7 +174,8 @@ class TrackerNode(LifecycleNode):
     # ---- callbacks -------------------------------------------------------------------------
 
     def _on_image(self, message: Image) -> None:
-        assert self._session is not None
+        if self._images is None or self._session is None:
+            return  # taken by the executor before the subscription ended
         try:
             image = image_from_message(message)
         except FrameError as error:
@@ -189,8 +190,10 @@ class TrackerNode(LifecycleNode):
         self._init(request_from_roi(message))
 
     def _init(self, request: InitRequest) -> None:
-        assert self._session is not None
-        self._session.init(request, self._on_answer)
+        if self._images is None or self._session is None:  # likewise
+            self._on_answer(InitAnswer(False, request.id, "the tracker is not active"))
+        else:
+            self._session.init(request, self._on_answer)
 
     def _on_answer(self, answer: InitAnswer) -> None:
         if answer.success:

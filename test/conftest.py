@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,9 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _importable(name: str) -> bool:
     try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
+        importlib.import_module(name)
+    except ImportError:
         return False
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,13 @@ class Graph:
         for child in self.children:
             if child.poll() is None:
                 child.send_signal(signal.SIGINT)
-        codes = [child.wait(timeout=20) for child in self.children]
+        codes = []
+        for child in self.children:
+            try:
+                codes.append(child.wait(timeout=20))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                codes.append(child.wait())
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.try_shutdown()
@@ -84,7 +90,7 @@ class Graph:
         publishers = (self.images, self.init_target, self.init_roi)
         self.wait(
             lambda: all(p.get_subscription_count() for p in publishers),
-            20,
+            60,
             lambda: self.log("tracker_node"),
         )
         # It may still not know this process's subscriptions: a request that is always refused

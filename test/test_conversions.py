@@ -17,7 +17,7 @@ from siampolar_model.history import StampedImage
 from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_model.session import InitAnswer, SessionResult
 from siampolar_ros import conversions
-from siampolar_ros.first_target import stamp_of_serialized
+from siampolar_ros.first_target_node import stamp_of_serialized
 from siampolar_ros.msg import InitTarget, Target, Targets
 
 HEADER = Header(stamp=conversions.stamp_from_ns(1_700_000_000_123_456_789), frame_id="camera")
