@@ -171,10 +171,7 @@ def _resample(
     interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
     """Shrink and warp the plan's rectangle (h, w) or (h, w, C) to (size, size[, C])."""
-    if region.shape[:2] == (1, 1):  # OpenCV 4.5 takes no array of one pixel: border beside it
-        beside = np.empty_like(region)
-        beside[:] = border if region.ndim == 3 else border[0]
-        region = np.concatenate([region, beside], axis=1)
+    region = _more_than_a_pixel(region, border)
     if plan.cell > 1:
         height, width = region.shape[:2]
         missing_x, missing_y = -width % plan.cell, -height % plan.cell
@@ -185,11 +182,21 @@ def _resample(
             height, width = region.shape[:2]
         cells = (width // plan.cell, height // plan.cell)
         region = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
+        region = _more_than_a_pixel(region, border)
     flags = interpolation | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(
         region, plan.matrix, (size, size), dst=out, flags=flags,
         borderMode=cv2.BORDER_CONSTANT, borderValue=border,
     )  # fmt: skip
+
+
+def _more_than_a_pixel(region: np.ndarray, border: tuple[float, ...]) -> np.ndarray:
+    """OpenCV 4.5 takes no array of a single pixel: lay one of border beside it."""
+    if region.shape[:2] != (1, 1):
+        return region
+    beside = np.empty_like(region)
+    beside[:] = border if region.ndim == 3 else border[0]
+    return np.concatenate([region, beside], axis=1)
 
 
 def cut_array(

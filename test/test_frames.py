@@ -8,7 +8,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from siampolar_model.crops import CropWindow
@@ -78,6 +78,8 @@ windows = st.builds(
 @pytest.mark.parametrize("padding", [0, 1, 7])
 @settings(max_examples=40, deadline=None)
 @given(window=windows)
+@example(window=CropWindow(-3.0, -3.0, 4.0, 2))  # a single averaged pixel is left of the image
+@example(window=CropWindow(-3.0, -3.0, 8.0, 2))
 def test_crop_equals_convert_then_crop(encoding: str, padding: int, window: CropWindow) -> None:
     frame = make_frame(encoding, padding)
     whole = Frame.from_bgr(frame.to_bgr(value_range=RANGE))
