@@ -120,7 +120,20 @@ class Tracker:
         Raises:
             EngineError: unknown model or engine, a missing or altered file.
         """
-        return cls(load_engine(name, engine, num_threads), settings)
+        tracker = cls(load_engine(name, engine, num_threads), settings)
+        tracker.warm_up()
+        return tracker
+
+    def warm_up(self) -> None:
+        """Run both graphs, so that the first image is not slower than the rest."""
+        slot, size = 0, self.spec.template_size  # ids begin at 1
+        box_xyxy = np.array([0.25, 0.25, 0.75, 0.75], np.float32) * size
+        self._engine.encode(slot, np.zeros((size, size, 3), np.uint8), box_xyxy)
+        middle = self.spec.search_size / 2
+        prior = np.array([[0, 0, middle, middle, middle, middle]], np.float32)
+        for _ in range(3):
+            self._engine.search([slot], np.zeros_like(self._crops[:1]), prior)
+        self._engine.release(slot)
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -150,6 +150,12 @@ def test_the_target_leaving_the_image_keeps_a_sane_box(engine: ScriptedEngine) -
         assert result.polygon_xy[:, 0].max() <= 640
 
 
+def test_warming_up_leaves_nothing_behind(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.warm_up()
+    assert engine.batches and not engine.slots and tracker.ids == ()
+
+
 def test_refusals(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine, TrackerSettings(max_targets=1))
     with pytest.raises(BoxError):
