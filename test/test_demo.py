@@ -14,7 +14,6 @@ import pytest
 
 from siampolar_model import polar
 from siampolar_model.cli import app as siampolar
-from siampolar_model.pretrained import shipped_models
 from siampolar_model.results import Box
 from siampolar_model.video import VideoReader
 
@@ -25,8 +24,6 @@ from typer.testing import CliRunner
 
 from siampolar_ros.default_clip import Clip, ClipError, default_clip
 from siampolar_ros.demo_report import frames_by_stamp, state_of
-
-needs_weights = pytest.mark.skipif(not shipped_models(), reason="no shipped weights")
 
 
 def run_demo(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -98,7 +95,6 @@ def run_without_drops(out: Path, rate: float) -> subprocess.CompletedProcess[str
     return done
 
 
-@needs_weights
 @pytest.mark.slow
 def test_the_demo_clip_is_followed_and_written(tmp_path: Path, cyclist: Clip) -> None:
     done = run_without_drops(tmp_path, 10)
@@ -117,7 +113,6 @@ def test_the_demo_clip_is_followed_and_written(tmp_path: Path, cyclist: Clip) ->
         assert (cv2.absdiff(drawn.image, plain.image).max(2) > 60).sum() > 500
 
 
-@needs_weights
 @pytest.mark.slow
 def test_the_node_at_5_hz_equals_the_tracker_alone(tmp_path: Path, cyclist: Clip) -> None:
     run_without_drops(tmp_path / "demo", 5)
@@ -164,7 +159,6 @@ def moving_object(background: np.ndarray, count: int) -> tuple[list[np.ndarray],
     return images, masks
 
 
-@needs_weights
 @pytest.mark.slow
 def test_the_outline_fits_an_object_moved_over_a_real_background(
     tmp_path: Path, cyclist: Clip

@@ -23,13 +23,10 @@ from ros_graph import Graph
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from siampolar_model.pretrained import shipped_models
 from siampolar_ros.conversions import message_from_bgr, stamp_from_ns, stamp_to_ns
 from siampolar_ros.msg import InitTarget, Target
 
 PERIOD_NS = 33_333_333
-
-needs_weights = pytest.mark.skipif(not shipped_models(), reason="no shipped weights")
 
 
 @pytest.fixture
@@ -96,7 +93,6 @@ def play_720p(graph: Graph, reliability: str) -> int:
     return before + len(sent) - received
 
 
-@needs_weights
 @pytest.mark.parametrize("reliability", ["reliable", "best_effort"])
 def test_720p_at_30_hz_arrives_without_loss(
     make_graph: Callable[..., Graph], reliability: str
@@ -113,7 +109,6 @@ def test_720p_at_30_hz_arrives_without_loss(
     assert missing[-1] == 0, f"images that did not arrive, of 90: {missing}"
 
 
-@needs_weights
 def test_one_target_from_init_to_results(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph()
     graph.start_tracker()
@@ -137,7 +132,6 @@ def test_one_target_from_init_to_results(make_graph: Callable[..., Graph]) -> No
     assert abs(center - (100 + 18 + 32)) < 12
 
 
-@needs_weights
 def test_bad_input_is_named_and_harms_nobody(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph()
     graph.start_tracker()
@@ -183,7 +177,6 @@ def test_bad_input_is_named_and_harms_nobody(make_graph: Callable[..., Graph]) -
     assert "Traceback" not in graph.log("tracker_node")
 
 
-@needs_weights
 def test_init_before_the_first_image_waits_for_it(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph()
     graph.start_tracker()
@@ -197,7 +190,6 @@ def test_init_before_the_first_image_waits_for_it(make_graph: Callable[..., Grap
     assert result.header == graph.answers[0].header
 
 
-@needs_weights
 def test_overlay_only_while_somebody_listens(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph()
     graph.start_tracker()
@@ -220,7 +212,6 @@ def test_overlay_only_while_somebody_listens(make_graph: Callable[..., Graph]) -
     assert 100 < changed.sum() < 0.5 * changed.size and 60 < ys.mean() < 180
 
 
-@needs_weights
 def test_auto_reliability_follows_the_publisher(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph(image_reliability="best_effort")
     graph.start("tracker_node")
@@ -228,7 +219,6 @@ def test_auto_reliability_follows_the_publisher(make_graph: Callable[..., Graph]
     assert graph.meet(scene(0)) > 0
 
 
-@needs_weights
 def test_two_interrupts_end_it_cleanly(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph()
     child = graph.start_tracker()
@@ -261,7 +251,6 @@ def test_a_node_that_cannot_be_configured_says_why_and_stays(
     assert child.poll() is None
 
 
-@needs_weights
 def test_altered_weights_are_named(make_graph: Callable[..., Graph], tmp_path: Path) -> None:
     from siampolar_model.pretrained import model_folder
 

@@ -13,7 +13,6 @@ import pytest
 
 from siampolar_model.frames import Frame
 from siampolar_model.history import History, StampedImage, StampError, format_stamp
-from siampolar_model.pretrained import shipped_models
 from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_model.session import (
     Counters,
@@ -575,7 +574,6 @@ def square(index: int) -> StampedImage:
     return StampedImage(10**18 + index * PERIOD_NS, Frame.from_bgr(pixels), index)
 
 
-@pytest.mark.skipif(not shipped_models(), reason="no shipped weights")
 @pytest.mark.parametrize("asked_after", [0, 3, 7])
 def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int) -> None:
     images = [square(index) for index in range(8)]

@@ -157,7 +157,7 @@ class SyntheticPairs:
         window = template_window(box, self._network.template_size)
         crop = Frame.from_bgr(image).cut(window)
         inside = window.box_to_crop(box)
-        return crop, np.array([inside.x1, inside.y1, inside.x2, inside.y2], np.float32)
+        return crop, inside.as_xyxy()
 
     def _search_view(
         self, rng: np.random.Generator, target: Instance, mirror: bool

@@ -11,18 +11,18 @@ import math
 import pickle
 import re
 import time
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-import yaml
 from torch.utils.data import DataLoader, Subset
 
 from siampolar_model.network.config import load_config
 from siampolar_model.network.graphs import normalise
 from siampolar_model.network.siampolar import SiamPolar
+from siampolar_model.network.yaml_values import check_keys, read_yaml
 from siampolar_model.ranges import check_ranges
 
 from .command import run_command
@@ -290,19 +290,8 @@ def load_settings(path: str | Path) -> TrainSettings:
         TrainingError: not YAML, an unknown or missing key, or a value that is not allowed.
         OSError: the file cannot be read.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    known = {one.name: one for one in fields(TrainSettings)}
-    if not isinstance(values, dict):
-        raise TrainingError(f"{path}: is {values!r}; it must be a group of {', '.join(known)}")
-    for key in values:
-        if key not in known:
-            raise TrainingError(f"{path}: unknown key {key!r}; allowed: {', '.join(known)}")
-    for name, one in known.items():
-        if name not in values and one.default is MISSING:
-            raise TrainingError(f"{path}: the key {name!r} is missing")
+    values = read_yaml(path, TrainingError)
+    check_keys(TrainSettings, values, str(path), TrainingError)
     for name, kind in (("frozen", list), ("loss_weights", dict)):
         if not isinstance(values.get(name, kind()), kind):
             shape = "list" if kind is list else "group"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..ranges import check_ranges
+from .yaml_values import check_keys, read_yaml
 
 CORRELATIONS = ("depthwise", "pixelwise", "repeated", "constant")
 RAYS = (36, 72, 180)
@@ -77,7 +76,9 @@ class NetworkConfig:
         if not isinstance(self.detail, bool):
             raise ConfigError(f"detail is {self.detail!r}; it must be true or false")
         if not isinstance(self.head, HeadConfig):
-            raise ConfigError(f"head is {self.head!r}; it must be a group of {_keys(HeadConfig)}")
+            raise ConfigError(
+                f"head is {self.head!r}; it must be a group of {', '.join(f.name for f in fields(HeadConfig))}"
+            )
         if self.correlation not in CORRELATIONS:
             raise ConfigError(f"correlation {self.correlation!r} is not one of {CORRELATIONS}")
         if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):
@@ -106,21 +107,9 @@ def _check_ranges(config: Any, ranges: dict[str, tuple[float, float]]) -> None:
         raise ConfigError(str(error)) from None
 
 
-def _keys(cls: type) -> str:
-    return ", ".join(f.name for f in fields(cls))
-
-
 def _build(cls: type, values: Any, where: str) -> Any:
     """A dataclass from plain values; errors name the place, the key and what is allowed."""
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: is {values!r}; it must be a group of {_keys(cls)}")
-    known = {f.name: f for f in fields(cls)}
-    for key in values:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; allowed: {_keys(cls)}")
-    for name, one in known.items():
-        if name not in values and one.default is MISSING and one.default_factory is MISSING:
-            raise ConfigError(f"{where}: the key {name!r} is missing")
+    check_keys(cls, values, where, ConfigError)
     try:
         return cls(**values)
     except ConfigError as error:
@@ -150,8 +139,4 @@ def load_config(path: str | Path) -> NetworkConfig:
         ConfigError: not YAML, an unknown or missing key, or a value that is not allowed.
         OSError: the file cannot be read.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    return config_from_dict(values, str(path))
+    return config_from_dict(read_yaml(path, ConfigError), str(path))
