@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from ..ranges import check_ranges
-from .yaml_values import check_keys, read_yaml
+from .yaml_values import check_keys, keys_of, read_yaml
 
 CORRELATIONS = ("depthwise", "pixelwise", "repeated", "constant")
 RAYS = (36, 72, 180)
@@ -76,9 +76,7 @@ class NetworkConfig:
         if not isinstance(self.detail, bool):
             raise ConfigError(f"detail is {self.detail!r}; it must be true or false")
         if not isinstance(self.head, HeadConfig):
-            raise ConfigError(
-                f"head is {self.head!r}; it must be a group of {', '.join(f.name for f in fields(HeadConfig))}"
-            )
+            raise ConfigError(f"head is {self.head!r}; it must be a group of {keys_of(HeadConfig)}")
         if self.correlation not in CORRELATIONS:
             raise ConfigError(f"correlation {self.correlation!r} is not one of {CORRELATIONS}")
         if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):
