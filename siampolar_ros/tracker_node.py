@@ -1,38 +1,31 @@
 """The node ``tracker``: a lifecycle around one session (see docs/parameters.md and README.md).
 
-Subscribes to ``image`` (sensor_msgs/Image), ``~/init_target`` (siampolar_ros/InitTarget) and
-``~/init_roi`` (sensor_msgs/RegionOfInterest: a new target on the newest image). Publishes
-``~/targets`` (siampolar_ros/Targets) for every processed image, ``~/init_result``
-(siampolar_ros/InitResult) for every request, and ``~/overlay`` (sensor_msgs/Image, bgr8) while
-somebody listens.
+What comes in: image_input.py and target_requests.py. What goes out: outputs.py.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image, RegionOfInterest
+from rclpy.lifecycle import State, TransitionCallbackReturn
+from sensor_msgs.msg import Image
 
 from siampolar_model.engines.base import EngineError
 from siampolar_model.frames import FrameError
-from siampolar_model.session import InitAnswer, InitRequest, Session
+from siampolar_model.session import Session
 from siampolar_model.tracker import Tracker
-from siampolar_ros.msg import InitTarget
 
 from . import parameters
-from .conversions import image_from_message, request_from_roi, request_from_target
+from .conversions import image_from_message
 from .image_input import ImageInput
+from .lifecycle import SafeLifecycleNode, transition
 from .outputs import Outputs
 from .parameter_table import ParameterError, Parameters
 from .parameters import Settings
 from .run import one_line, run_node
-
-Transition = Callable[[Any, State], TransitionCallbackReturn]
+from .target_requests import TargetRequests
 
 
 def load_tracker(settings: Settings) -> Tracker:
@@ -49,21 +42,7 @@ def load_tracker(settings: Settings) -> Tracker:
     )
 
 
-def _transition(method: Transition) -> Transition:
-    """Log an exception of a transition in one line: rclpy swallows it."""
-
-    @functools.wraps(method)
-    def call(self: TrackerNode, state: State) -> TransitionCallbackReturn:
-        try:
-            return method(self, state)
-        except Exception as error:
-            self.get_logger().error(f"{method.__name__} failed: {one_line(error)}")
-            return TransitionCallbackReturn.ERROR
-
-    return call
-
-
-class TrackerNode(LifecycleNode):
+class TrackerNode(SafeLifecycleNode):
     """Configured it holds a loaded network, active it follows targets.
 
     Args:
@@ -76,7 +55,7 @@ class TrackerNode(LifecycleNode):
         self._session: Session | None = None
         self._outputs: Outputs | None = None
         self._images: ImageInput | None = None
-        self._inits: list[Any] = []
+        self._requests: TargetRequests | None = None
         self._params = Parameters(
             self,
             parameters.TRACKER,
@@ -109,7 +88,7 @@ class TrackerNode(LifecycleNode):
 
     # ---- transitions -----------------------------------------------------------------------
 
-    @_transition
+    @transition
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         try:
             settings = self._settings()
@@ -125,18 +104,15 @@ class TrackerNode(LifecycleNode):
             on_failure=self._on_failure,
             on_notice=lambda text: self.get_logger().warning(text),
         )
+        self._requests = TargetRequests(self, self._session, self._outputs)
         self.get_logger().info(f"{tracker.spec.name} runs on {tracker.engine.name}")
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @transition
     def on_activate(self, state: State) -> TransitionCallbackReturn:
-        assert self._session is not None
+        assert self._session is not None and self._requests is not None
         self._session.start()
-        qos = QoSProfile(depth=10)
-        self._inits = [
-            self.create_subscription(InitTarget, "~/init_target", self._on_init_target, qos),
-            self.create_subscription(RegionOfInterest, "~/init_roi", self._on_init_roi, qos),
-        ]
+        self._requests.open()
         self._images = ImageInput(
             self,
             "image",
@@ -147,7 +123,7 @@ class TrackerNode(LifecycleNode):
         self.get_logger().info(f"active: images from {self._images.topic}")
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @transition
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         self._stop()
         # There is no transition from active to error processing; this is the way round.
@@ -155,17 +131,17 @@ class TrackerNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @transition
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         self._free()
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @transition
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         self.close()
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @transition
     def on_error(self, state: State) -> TransitionCallbackReturn:
         self.close()
         self.get_logger().error("the network was freed; the node is unconfigured")
@@ -182,26 +158,6 @@ class TrackerNode(LifecycleNode):
             self.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
             return
         self._session.add_image(image)
-
-    def _on_init_target(self, message: InitTarget) -> None:
-        self._init(request_from_target(message))
-
-    def _on_init_roi(self, message: RegionOfInterest) -> None:
-        self._init(request_from_roi(message))
-
-    def _init(self, request: InitRequest) -> None:
-        if self._images is None or self._session is None:  # likewise
-            self._on_answer(InitAnswer(False, request.id, "the tracker is not active"))
-        else:
-            self._session.init(request, self._on_answer)
-
-    def _on_answer(self, answer: InitAnswer) -> None:
-        if answer.success:
-            self.get_logger().info(f"target {answer.id} started")
-        else:
-            self.get_logger().error(f"init refused: {answer.message}")
-        if self._outputs is not None:
-            self._outputs.answer(answer)
 
     def _on_parameters(self) -> None:
         if self._session is None:
@@ -229,9 +185,8 @@ class TrackerNode(LifecycleNode):
         if self._images is not None:
             self._images.close()
             self._images = None
-        for subscription in self._inits:
-            self.destroy_subscription(subscription)
-        self._inits = []
+        if self._requests is not None:
+            self._requests.close()
         if self._session is not None and self._session.running:
             self._session.stop()
             counted = self._session.counters
@@ -242,7 +197,7 @@ class TrackerNode(LifecycleNode):
 
     def _free(self) -> None:
         """Drop the network and the publishers."""
-        self._session = None
+        self._session = self._requests = None
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None
