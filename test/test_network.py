@@ -32,7 +32,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / "config" / "network"
 
 def test_pool_box_averages_the_parts_of_the_box() -> None:
     columns = torch.arange(16.0).repeat(1, 1, 16, 1)  # value = column
-    pooled = pool_box(columns, torch.tensor([[32.0, 0.0, 112.0, 128.0]]), 128)
+    pooled = pool_box(columns, torch.tensor([[32.0, 0.0, 112.0, 128.0]]), 8)
     # 8 px a cell: the box spans columns 4 to 14, two a part, whose mean is column + 0.5.
     expected = torch.tensor([4.5, 6.5, 8.5, 10.5, 12.5]).expand(KERNEL, -1)
     torch.testing.assert_close(pooled[0, 0], expected)
@@ -44,7 +44,7 @@ def test_nothing_outside_the_box_enters_the_template() -> None:
     changed = features.clone()
     changed[..., :4, :] += 100
     changed[..., 12:] -= 100
-    torch.testing.assert_close(pool_box(features, box, 128), pool_box(changed, box, 128))
+    torch.testing.assert_close(pool_box(features, box, 8), pool_box(changed, box, 8))
 
 
 def test_template_parts_have_a_fixed_norm_together() -> None:
@@ -114,9 +114,14 @@ def test_configurations_build_and_run_forward_and_backward(path: Path) -> None:
     maps = model(torch.randn(2, 3, t, t), box.repeat(2, 1), torch.randn(2, 3, s, s))
     cells = config.map_size
     assert maps.class_logit.shape == (2, 1, cells, cells)
-    assert maps.log_rays.shape == (2, config.head.rays, cells, cells)
     assert maps.log_ltrb.shape == (2, 4, cells, cells)
-    parts = (maps.class_logit, maps.quality_logit, maps.log_ltrb, maps.log_rays)
+    if config.map is None:
+        assert maps.log_rays.shape == (2, config.head.rays, cells, cells)
+    else:
+        side = -(-s // config.map_stride)
+        assert maps.log_rays is None and maps.mask_logit.shape == (2, 1, side, side)
+    assert (maps.presence_logit is not None) == config.presence
+    parts = [part for part in vars(maps).values() if part is not None]
     torch.stack([p.square().mean() for p in parts]).sum().backward()
     silent = [
         n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()
@@ -155,6 +160,13 @@ def test_the_papers_variants_are_configured() -> None:
         ({"candidates": 0}, "candidates is 0; it must be a whole number from 1 to 1024"),
         ({"search_size": 64, "candidates": 80}, "candidates is 80; .* from 1 to 64"),
         ({"detail": 1}, "detail is 1; it must be true or false"),
+        ({"presence": "yes"}, "presence is 'yes'; it must be true or false"),
+        ({"map": 3}, "map: is 3; it must be a group of widths, convs"),
+        ({"map": {"widths": []}}, r"map: widths \[\] must be a list of 1 to 5 whole numbers"),
+        ({"map": {"widths": 48}}, "map: widths 48 must be a list"),
+        ({"map": {"widths": [48, 0]}}, r"map: widths \[48, 0\] must be"),
+        ({"map": {"convs": 0}}, "map: convs is 0; it must be a whole number from 1 to 16"),
+        ({"map": {"widths": [9, 9, 9, 9]}}, "map: 4 widths end at stride 8 / 8; it must be 2"),
         ({"name": ""}, "name is ''; it must be a name"),
         ({"search_backbone": 18}, "search_backbone is 18; it must be a name"),
     ],
@@ -199,6 +211,7 @@ class TestDecode:
         torch.nn.Module.__init__(graph)
         graph.model = type("Model", (), {"config": self.config})()  # only the config is read
         graph.centers = cell_centers(self.config)
+        graph.reader = None
         return graph
 
     def maps(self, peaks: dict[tuple[int, int], float]) -> HeadMaps:

@@ -194,20 +194,35 @@ class TestPairs:
     def test_a_negative_pair_shows_two_photographs(self, photos: list[Photo]) -> None:
         """With one instance on each of two photographs, the template is always of the other."""
         ours = [Photo(p.name, p.image, p.labels, (1,)) for p in photos[:2]]
-        plain = PairSettings(negative=1, distractor=0, occluder=0, background=0)
+        plain = PairSettings(negative=1, empty=0, distractor=0, occluder=0, background=0)
         pairs = SyntheticPairs(ours, NETWORK, length=20, seed=4, settings=plain)
         drawn: list[str] = []
         search_view, template_view = pairs._search_view, pairs._template_view
-        pairs._search_view = lambda rng, target, mirror: (  # type: ignore[method-assign]
-            drawn.append(target.photo.name) or search_view(rng, target, mirror)
+        pairs._search_view = lambda rng, shown, *rest: (  # type: ignore[method-assign]
+            drawn.append(shown.photo.name) or search_view(rng, shown, *rest)
         )
         pairs._template_view = lambda rng, target, mirror: (  # type: ignore[method-assign]
             drawn.append(target.photo.name) or template_view(rng, target, mirror)
         )
         for index in range(20):
-            assert not pairs[index]["weight"].any()
+            pair = pairs[index]
+            assert not pair["weight"].any() and not pair["mask"].any()
         assert len(drawn) == 40
         assert all(a != b for a, b in zip(drawn[::2], drawn[1::2], strict=True))
+
+    def test_an_empty_pair_never_shows_the_templates_photograph(self, photos: list[Photo]) -> None:
+        marked = [
+            Photo(p.name, np.full_like(p.image, 60 * i), p.labels, p.instances)
+            for i, p in enumerate(photos)
+        ]
+        plain = PairSettings(negative=1, empty=1)
+        pairs = SyntheticPairs(marked, NETWORK, length=30, seed=4, settings=plain)
+        for index in range(30):
+            rng = np.random.default_rng([4, index])
+            target = pairs._pick(rng)
+            shown, mask = pairs._empty_view(rng, target)
+            assert not mask.any()
+            assert not (shown == target.photo.image[0, 0, 0]).any()
 
     def test_one_photograph_is_too_few(self, photos: list[Photo]) -> None:
         bare = Photo("00009", photos[0].image, None, ())

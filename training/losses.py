@@ -1,4 +1,4 @@
-"""Losses of the head, each averaged over the positives of the batch."""
+"""Losses of the network's outputs; those at cells are averaged over the batch's positives."""
 
 from __future__ import annotations
 
@@ -41,12 +41,37 @@ def box_iou(ltrb: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return 1 - inter / (area(ltrb) + area(target) - inter)
 
 
+def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Dense map: cross-entropy over all its cells plus the dice loss of each target.
+
+    ``4 * mean(BCE) + 1 - 2 sum(p m) / (sum(p^2) + sum(m^2))``; the dice part (Milletari et al.
+    2016, eq. 3) weighs small targets like large ones, and is left out where there is none.
+
+    Args:
+        logit: (N, 1, h, w).
+        mask: (N, S, S), 1 inside the visible target.
+    """
+    stride = -(-mask.shape[1] // logit.shape[2])
+    # The last cells may reach over the border: they are the mean of what they cover.
+    target = F.avg_pool2d(
+        mask[:, None].float(), stride, ceil_mode=True, count_include_pad=False
+    ).flatten(1)
+    logit = logit.float().flatten(1)
+    p = torch.sigmoid(logit)
+    entropy = F.binary_cross_entropy_with_logits(logit, target)
+    overlap = 2 * (p * target).sum(1)
+    size = p.square().sum(1) + target.square().sum(1)
+    present = (target.sum(1) > 0).float()
+    dice = ((1 - overlap / size.clamp(min=1e-6)) * present).sum() / present.sum().clamp(min=1)
+    return 4 * entropy + dice
+
+
 def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The four parts, to be summed with their weights.
+    """The parts, to be summed with their weights; "presence" only where it is judged.
 
     Args:
         batch: ``cells`` (N, P), ``weight`` (N, P), ``rays_px`` (N, P, R), ``ltrb_px`` (N, P, 4),
-            see :class:`training.targets.Targets`.
+            see :class:`training.targets.Targets`, and ``mask`` (N, S, S).
     """
     weight = batch["weight"].flatten()
     positive = weight > 0
@@ -64,14 +89,23 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
     def at_positives(maps_nchw: torch.Tensor) -> torch.Tensor:
         return maps_nchw.float().flatten(2)[sample, :, cell]
 
-    rays = lengths_px(at_positives(maps.log_rays))
     ltrb = lengths_px(at_positives(maps.log_ltrb))
-    true_rays = batch["rays_px"].flatten(0, 1)[positive]
     true_ltrb = batch["ltrb_px"].flatten(0, 1)[positive]
     quality = at_positives(maps.quality_logit)[:, 0]
-    return {
+    if maps.mask_logit is not None:
+        mask_part = map_loss(maps.mask_logit, batch["mask"])
+    else:
+        assert maps.log_rays is not None
+        rays = lengths_px(at_positives(maps.log_rays))
+        true_rays = batch["rays_px"].flatten(0, 1)[positive]
+        mask_part = (polar_iou(rays, true_rays) * weight).sum() / total
+    parts = {
         "class": focal(logit, target) / count,
-        "mask": (polar_iou(rays, true_rays) * weight).sum() / total,
+        "mask": mask_part,
         "box": (box_iou(ltrb, true_ltrb) * weight).sum() / total,
         "quality": F.binary_cross_entropy_with_logits(quality, weight, reduction="sum") / count,
     }
+    if maps.presence_logit is not None:
+        present = batch["mask"].flatten(1).any(1).float()
+        parts["presence"] = F.binary_cross_entropy_with_logits(maps.presence_logit.float(), present)
+    return parts

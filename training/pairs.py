@@ -20,6 +20,9 @@ from . import photometric
 from .photos import DataError, Photo
 from .targets import make_targets, no_target
 
+#: Instances so far apart in the list count as near.
+NEAR = 8
+
 
 @dataclass(frozen=True)
 class PairSettings:
@@ -35,7 +38,11 @@ class PairSettings:
     background: float = 0.33
     distractor: float = 0.33
     occluder: float = 0.33
-    negative: float = 0.12
+    negative: float = 0.22
+    #: Of the negative pairs, those whose search crop is a background, not another object.
+    empty: float = 0.4
+    #: Of other objects, those taken from photographs with a near name: often of one class.
+    alike: float = 0.4
     box_jitter: float = 0.04
     #: Least visible part of a target under its occluders.
     min_visible: float = 0.55
@@ -100,6 +107,7 @@ class SyntheticPairs:
                 f"{len(photos)} photographs, fewer than two of them with instances; "
                 "pairs need at least two"
             )
+        self._index = {id(instance): i for i, instance in enumerate(self._instances)}
         self._network = network
         self._length = length
         self._seed = seed
@@ -113,27 +121,53 @@ class SyntheticPairs:
 
         Returns:
             ``template`` uint8 (T, T, 3) and ``search`` uint8 (S, S, 3) in BGR, ``box_xyxy``
-            float32 (4,) in the template crop, and the arrays of :class:`Targets`.
+            float32 (4,) in the template crop, ``mask`` uint8 (S, S), 1 where the target is visible
+            in the search crop, and the arrays of :class:`Targets`.
         """
         rng = np.random.default_rng([self._seed, index])
         target = self._pick(rng)
         mirror = rng.random() < 0.5
-        search, mask = self._search_view(rng, target, mirror)
-        positive = rng.random() >= self._settings.negative and mask.any()
-        if not positive:
-            absent = self._pick(rng)
-            while absent.photo is target.photo:
-                absent = self._pick(rng)
-            target = absent
+        if rng.random() >= self._settings.negative:
+            search, mask = self._search_view(rng, target, target, mirror)
+        elif rng.random() >= self._settings.empty:
+            other = self._other(rng, target, target)
+            search, mask = self._search_view(rng, other, target, mirror)
+            mask = np.zeros_like(mask)
+        else:
+            search, mask = self._empty_view(rng, target)
         template, box = self._template_view(rng, target, mirror)
         template, search = photometric.jitter_pair(rng, template, search)
         head = self._network.head
         targets = (
             make_targets(mask, head.rays, self._network.stride)
-            if positive
+            if mask.any()
             else no_target(head.rays)
         )
-        return {"template": template, "search": search, "box_xyxy": box, **vars(targets)}
+        crops = {"template": template, "search": search, "box_xyxy": box, "mask": mask}
+        return {**crops, **vars(targets)}
+
+    def _other(self, rng: np.random.Generator, shown: Instance, target: Instance) -> Instance:
+        """An instance of another photograph than the target's, often one like what is shown."""
+        near = rng.random() < self._settings.alike
+        while True:
+            if near:
+                at = self._index[id(shown)] + int(rng.integers(-NEAR, NEAR + 1))
+                other = self._instances[at % len(self._instances)]
+                near = rng.random() < 0.9  # all near ones may be of the target's photograph
+            else:
+                other = self._pick(rng)
+            if other.photo is not target.photo:
+                return other
+
+    def _empty_view(
+        self, rng: np.random.Generator, target: Instance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A search crop (S, S, 3) without the target, and an empty mask (S, S)."""
+        image = self._background(rng, besides=target.photo)
+        mask = np.zeros(image.shape[:2], np.uint8)
+        for _ in range(int(rng.integers(0, 3))):
+            image, mask = self._paste(rng, self._other(rng, target, target), image, mask, False)
+        return image, mask
 
     def _pick(self, rng: np.random.Generator) -> Instance:
         return self._instances[rng.integers(len(self._instances))]
@@ -160,38 +194,45 @@ class SyntheticPairs:
         return crop, inside.as_xyxy()
 
     def _search_view(
-        self, rng: np.random.Generator, target: Instance, mirror: bool
+        self, rng: np.random.Generator, shown: Instance, target: Instance, mirror: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A search crop uint8 (S, S, 3) and the mask uint8 (S, S) of what is visible."""
+        """A search crop uint8 (S, S, 3) about what is shown, and the mask (S, S) of its visible
+        part; nothing of the target's photograph is added."""
         s, size = self._settings, self._network.search_size
         shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
         scale = float(np.exp(rng.uniform(-s.log_scale, s.log_scale)))
-        view = self._render(rng, target, mirror, scale, size / 2 + shift)
+        view = self._render(rng, shown, mirror, scale, size / 2 + shift)
         alpha, image = view.alpha, view.image
         # The edge of a photograph would tell where the object is: where it fills little of the
         # crop, exchange it more often.
         exchange = s.background if view.covered.mean() > 0.6 else 2 * s.background
         if rng.random() < exchange:
             alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.6, 1.4))
-            image = _blend(self._background(rng), image, alpha)
+            image = _blend(self._background(rng, besides=target.photo), image, alpha)
         elif rng.random() < 0.6:
             # Outside the photograph there is something in a real video, not a flat colour.
-            image = _blend(self._background(rng), image, view.covered)
+            image = _blend(self._background(rng, besides=target.photo), image, view.covered)
         mask = (view.alpha >= 0.5).astype(np.uint8)
         for chance, in_front in ((s.distractor, False), (s.occluder, True)):
             if rng.random() < chance:
                 for _ in range(int(rng.integers(1, 3))):
-                    image, mask = self._paste(rng, image, mask, in_front)
+                    other = self._other(rng, shown, target)
+                    image, mask = self._paste(rng, other, image, mask, in_front)
         return image, mask
 
     def _paste(
-        self, rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, in_front: bool
+        self,
+        rng: np.random.Generator,
+        instance: Instance,
+        image: np.ndarray,
+        mask: np.ndarray,
+        in_front: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Add another instance behind or in front of the target."""
         size = self._network.search_size
         scale = float(np.exp(rng.uniform(-0.7, 0.25)))
         at_xy = rng.uniform(0.02, 0.98, 2) * size
-        other = self._render(rng, self._pick(rng), bool(rng.random() < 0.5), scale, at_xy)
+        other = self._render(rng, instance, bool(rng.random() < 0.5), scale, at_xy)
         alpha = other.alpha
         if in_front:
             left = mask * (alpha < 0.5)
@@ -227,9 +268,11 @@ class SyntheticPairs:
         source = source @ inverse.T.astype(np.float32) + middle.astype(np.float32)
         return _sample(instance.photo.image, instance.mask, source, zoom)
 
-    def _background(self, rng: np.random.Generator) -> np.ndarray:
-        """A random part of a random photograph, uint8 (S, S, 3)."""
-        image = self._photos[int(rng.integers(len(self._photos)))].image
+    def _background(self, rng: np.random.Generator, besides: Photo) -> np.ndarray:
+        """A random part of a random photograph other than ``besides``, uint8 (S, S, 3)."""
+        while (photo := self._photos[int(rng.integers(len(self._photos)))]) is besides:
+            pass
+        image = photo.image
         h, w = image.shape[:2]
         side = int(min(h, w) * rng.uniform(0.5, 1.0))
         y, x = rng.integers(h - side + 1), rng.integers(w - side + 1)

@@ -17,6 +17,7 @@ from typing import Any
 
 import cv2
 import torch
+from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Subset
 
 from siampolar_model.network.config import load_config
@@ -31,7 +32,7 @@ from .pairs import SyntheticPairs
 from .photos import load_photos
 
 BACKBONE_WEIGHTS = ("none", "timm", "package")
-LOSSES = ("class", "mask", "box", "quality")
+LOSSES = ("class", "mask", "box", "quality", "presence")
 
 #: Steps that one row of log.csv is the mean of.
 LOG_EVERY = 50
@@ -77,12 +78,14 @@ class TrainSettings:
     workers: int = 2
     threads: int = 2
     backbone_weights: str = "package"
+    initial_weights: str = ""
     frozen: tuple[str, ...] = ()
     loss_weights: tuple[tuple[str, float], ...] = (
         ("class", 1.0),
         ("mask", 1.0),
         ("box", 1.0),
         ("quality", 0.3),
+        ("presence", 0.5),
     )
     checkpoint_every: int = 250
 
@@ -172,6 +175,9 @@ def train(settings: TrainSettings) -> Path:
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
     model = SiamPolar(network, settings.backbone_weights).to(memory_format=torch.channels_last)
+    if settings.initial_weights:
+        taken = load_fitting(model, settings.initial_weights)
+        print(f"{taken} of {len(model.state_dict())} tensors from {settings.initial_weights}")
     model.template_backbone.freeze([""])
     model.search_backbone.freeze(settings.frozen)
     model.train()
@@ -252,6 +258,14 @@ def train(settings: TrainSettings) -> Path:
                 )
             asked = time.perf_counter()
     return checkpoint
+
+
+def load_fitting(model: SiamPolar, path: str) -> int:
+    """Take over the tensors of a weights.safetensors whose name and shape fit; how many."""
+    state = model.state_dict()
+    fitting = {k: v for k, v in load_file(path).items() if k in state and v.shape == state[k].shape}
+    model.load_state_dict({**state, **fitting})
+    return len(fitting)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

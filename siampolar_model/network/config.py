@@ -44,6 +44,32 @@ class HeadConfig:
 
 
 @dataclass(frozen=True)
+class MapConfig:
+    """A dense inside/outside map of the target, from which rays are read.
+
+    Attributes:
+        widths: channels at the head's stride, at half of it, and so on: ``[48, 32]`` ends at
+            stride 4 if the head works at stride 8.
+        convs: 3x3 convolutions at the head's stride; each finer stride has two.
+    """
+
+    widths: tuple[int, ...] = (48, 32)
+    convs: int = 2
+
+    def __post_init__(self) -> None:
+        _check_ranges(self, {"convs": (1, 16)})
+        whole = isinstance(self.widths, tuple) and all(
+            isinstance(w, int) and not isinstance(w, bool) and 1 <= w <= _WIDTHS[1]
+            for w in self.widths
+        )
+        if not whole or not 1 <= len(self.widths) <= 5:
+            shown = list(self.widths) if isinstance(self.widths, tuple) else self.widths
+            raise ConfigError(
+                f"widths {shown!r} must be a list of 1 to 5 whole numbers from 1 to {_WIDTHS[1]}"
+            )
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """A whole network.
 
@@ -52,6 +78,8 @@ class NetworkConfig:
         levels: strides that are correlated and summed; the head works at the first one.
         width: channels of every level after its lateral 1x1.
         detail: add stride-4 features, brought to the head's stride by one strided 3x3.
+        map: read rays from a dense map; None: regress them at every cell, as the paper does.
+        presence: also judge from the whole crop whether the target is in it.
         search_factor: side of the search window over the side of the template window.
     """
 
@@ -63,6 +91,8 @@ class NetworkConfig:
     correlation: str = "depthwise"
     detail: bool = False
     head: HeadConfig = field(default_factory=HeadConfig)
+    map: MapConfig | None = None
+    presence: bool = False
     template_size: int = 127
     search_size: int = 255
     search_factor: float = 1.7
@@ -73,10 +103,14 @@ class NetworkConfig:
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise ConfigError(f"{name} is {value!r}; it must be a name")
-        if not isinstance(self.detail, bool):
-            raise ConfigError(f"detail is {self.detail!r}; it must be true or false")
+        for name in ("detail", "presence"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ConfigError(f"{name} is {value!r}; it must be true or false")
         if not isinstance(self.head, HeadConfig):
             raise ConfigError(f"head is {self.head!r}; it must be a group of {keys_of(HeadConfig)}")
+        if not isinstance(self.map, (MapConfig, type(None))):
+            raise ConfigError(f"map is {self.map!r}; it must be a group of {keys_of(MapConfig)}")
         if self.correlation not in CORRELATIONS:
             raise ConfigError(f"correlation {self.correlation!r} is not one of {CORRELATIONS}")
         if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):
@@ -84,13 +118,23 @@ class NetworkConfig:
             raise ConfigError(f"levels {shown!r} must be a list of ascending strides of {STRIDES}")
         sizes = {"template_size": _SIZES_PX, "search_size": _SIZES_PX}
         _check_ranges(self, {"width": _WIDTHS, "search_factor": (1.1, 4.0), **sizes})
-        # Candidates are cells of the map.
+        # Candidates are cells of the head's map.
         _check_ranges(self, {"candidates": (1, self.map_size**2)})
+        if self.map is not None and self.map_stride < 2:
+            raise ConfigError(
+                f"map: {len(self.map.widths)} widths end at stride {self.stride} / "
+                f"{2 ** (len(self.map.widths) - 1)}; it must be 2 or more"
+            )
 
     @property
     def stride(self) -> int:
         """Stride of the map on which the head draws."""
         return self.levels[0]
+
+    @property
+    def map_stride(self) -> int:
+        """Stride of the dense map (0 if it would lie below 1), or of the head without one."""
+        return self.stride >> (len(self.map.widths) - 1) if self.map is not None else self.stride
 
     @property
     def map_size(self) -> int:
@@ -124,6 +168,11 @@ def config_from_dict(values: dict[str, Any], where: str = "network") -> NetworkC
         values = dict(values)
         if "head" in values:
             values["head"] = _build(HeadConfig, values["head"], f"{where}, head")
+        if values.get("map") is not None:
+            group = values["map"]
+            if isinstance(group, dict) and isinstance(group.get("widths"), list):
+                group = {**group, "widths": tuple(group["widths"])}
+            values["map"] = _build(MapConfig, group, f"{where}, map")
         if isinstance(values.get("levels"), list):
             values["levels"] = tuple(values["levels"])
     network: NetworkConfig = _build(NetworkConfig, values, where)

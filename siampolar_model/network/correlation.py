@@ -18,13 +18,13 @@ KERNEL = 5
 TEMPLATE_NORM = 5.0
 
 
-def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, size_px: int) -> torch.Tensor:
+def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, stride: int) -> torch.Tensor:
     """Mean feature of each of KERNEL x KERNEL equal parts of a box.
 
     Two matrix products with the overlap of parts and cells, so exact for any box.
 
     Args:
-        features: (N, C, H, W) of a template crop of ``size_px`` pixels a side.
+        features: (N, C, H, W), a cell for every ``stride`` pixels of the template crop.
         box_xyxy: (N, 4) in crop pixels.
 
     Returns:
@@ -34,10 +34,7 @@ def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, size_px: int) -> to
     def overlap(low: torch.Tensor, high: torch.Tensor, cells: int) -> torch.Tensor:
         edges = torch.arange(cells, device=features.device, dtype=features.dtype)
         part = torch.arange(KERNEL, device=features.device, dtype=features.dtype)
-        # Cells are taken to span the crop evenly. The head counts whole strides instead, which
-        # for a crop of 127 px differs by up to half a pixel; the weights are used to it.
-        scale = cells / size_px
-        low, high = low * scale, torch.maximum(high * scale, low * scale + 1e-3)
+        low, high = low / stride, torch.maximum(high / stride, low / stride + 1e-3)
         step = ((high - low) / KERNEL)[:, None]
         start = (low[:, None] + part * step)[:, :, None]
         inside = torch.minimum(start + step[:, :, None], edges + 1) - torch.maximum(start, edges)

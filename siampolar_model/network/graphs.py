@@ -13,6 +13,7 @@ from torch import nn
 from ..engines.base import ModelSpec
 from .backbones import ChannelStatistics
 from .head import HeadMaps, lengths_px
+from .mask_map import RayReader
 from .siampolar import SiamPolar, cell_centers
 
 #: Targets in one batch; the graph takes any number, buffers do not.
@@ -47,7 +48,15 @@ class SearchGraph(nn.Module):
     def __init__(self, model: SiamPolar) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("centers", cell_centers(model.config), persistent=False)
+        config = model.config
+        self.reader = (
+            RayReader(
+                config.head.rays, -(-config.search_size // config.map_stride) * config.map_stride
+            )
+            if config.map
+            else None
+        )
+        self.register_buffer("centers", cell_centers(config), persistent=False)
         self.centers: torch.Tensor
 
     def forward(
@@ -69,6 +78,8 @@ class SearchGraph(nn.Module):
     def decode(self, maps: HeadMaps, prior: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Apply the prior and take the best K cells."""
         score = torch.sigmoid(maps.class_logit.float()).flatten(1)
+        if maps.presence_logit is not None:
+            score = score * torch.sigmoid(maps.presence_logit.float()).unsqueeze(1)
         quality = torch.sigmoid(maps.quality_logit.float()).flatten(1)
         ltrb = lengths_px(maps.log_ltrb.float()).flatten(2)
         weight, penalty, width, height, x, y = prior.unsqueeze(2).unbind(1)  # each (N, 1)
@@ -95,7 +106,12 @@ class SearchGraph(nn.Module):
         center_xy = take(centers)
         sides = take(ltrb)
         box_xyxy = torch.cat([center_xy - sides[:, :, :2], center_xy + sides[:, :, 2:]], 2)
-        rays_px = lengths_px(take(maps.log_rays.float().flatten(2)))
+        if self.reader is not None:
+            assert maps.mask_logit is not None
+            rays_px, _ = self.reader(maps.mask_logit.float(), center_xy, sides)
+        else:
+            assert maps.log_rays is not None
+            rays_px = lengths_px(take(maps.log_rays.float().flatten(2)))
         return (
             torch.gather(score, 1, best),
             torch.gather(quality, 1, best),

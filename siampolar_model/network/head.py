@@ -20,13 +20,18 @@ class HeadMaps:
     Attributes:
         class_logit, quality_logit: (N, 1, H, W).
         log_ltrb: (N, 4, H, W), logarithm of the distances to the box's sides over BASE_PX.
-        log_rays: (N, R, H, W), logarithm of the ray lengths over BASE_PX.
+        log_rays: (N, R, H, W), logarithm of the ray lengths over BASE_PX; None with a dense map.
+        mask_logit: (N, 1, h, w), whether a place is inside the target, at the dense map's stride;
+            None without one.
+        presence_logit: (N,), whether the target is in the crop at all; None if not judged.
     """
 
     class_logit: torch.Tensor
     quality_logit: torch.Tensor
     log_ltrb: torch.Tensor
-    log_rays: torch.Tensor
+    log_rays: torch.Tensor | None = None
+    mask_logit: torch.Tensor | None = None
+    presence_logit: torch.Tensor | None = None
 
 
 def lengths_px(logarithm: torch.Tensor) -> torch.Tensor:
@@ -34,7 +39,8 @@ def lengths_px(logarithm: torch.Tensor) -> torch.Tensor:
     return BASE_PX * torch.exp(logarithm.clamp(-3.4657, 3.4657))
 
 
-def _tower(channels: int, width: int, depth: int) -> tuple[nn.Sequential, int]:
+def tower(channels: int, width: int, depth: int) -> tuple[nn.Sequential, int]:
+    """3x3 convolutions with batch norm and ReLU, and the channels that come out."""
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [
@@ -47,28 +53,37 @@ def _tower(channels: int, width: int, depth: int) -> tuple[nn.Sequential, int]:
 
 
 class PolarHead(nn.Module):
-    """Three branches of 3x3 convolutions: class, box, and mask (rays and quality)."""
+    """Branches of 3x3 convolutions: class, box, and rays unless they are read from a dense map.
 
-    def __init__(self, channels: int, config: HeadConfig) -> None:
+    Quality belongs to the branch that knows the target's extent.
+    """
+
+    def __init__(self, channels: int, config: HeadConfig, *, rays: bool = True) -> None:
         super().__init__()
-        self.class_tower, c = _tower(channels, config.width, config.class_convs)
+        self.class_tower, c = tower(channels, config.width, config.class_convs)
         self.class_out = nn.Conv2d(c, 1, 3, padding=1)
-        self.box_tower, c = _tower(channels, config.width, config.box_convs)
+        self.box_tower, c = tower(channels, config.width, config.box_convs)
         self.box_out = nn.Conv2d(c, 4, 3, padding=1)
-        self.mask_tower, c = _tower(channels, config.width, config.mask_convs)
-        self.rays_out = nn.Conv2d(c, config.rays, 3, padding=1)
+        outs = [self.class_out, self.box_out]
+        if rays:
+            self.mask_tower, c = tower(channels, config.width, config.mask_convs)
+            self.rays_out = nn.Conv2d(c, config.rays, 3, padding=1)
+            outs.append(self.rays_out)
         self.quality_out = nn.Conv2d(c, 1, 3, padding=1)
-        for out in (self.class_out, self.box_out, self.rays_out, self.quality_out):
+        self.draws_rays = rays
+        for out in (*outs, self.quality_out):
             nn.init.normal_(out.weight, std=0.01)
             # Few cells are positive (RetinaNet, Lin et al. 2017, section 4.1).
             bias = -4.0 if out is self.class_out else 0.0
             out.bias = nn.Parameter(torch.full((out.out_channels,), bias))
 
     def forward(self, features: torch.Tensor) -> HeadMaps:
-        mask = self.mask_tower(features)
+        """Maps of (N, C, H, W) features."""
+        box = self.box_tower(features)
+        mask = self.mask_tower(features) if self.draws_rays else None
         return HeadMaps(
             class_logit=self.class_out(self.class_tower(features)),
-            quality_logit=self.quality_out(mask),
-            log_ltrb=self.box_out(self.box_tower(features)),
-            log_rays=self.rays_out(mask),
+            quality_logit=self.quality_out(box if mask is None else mask),
+            log_ltrb=self.box_out(box),
+            log_rays=None if mask is None else self.rays_out(mask),
         )

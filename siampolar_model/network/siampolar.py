@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -9,7 +11,9 @@ from .backbones import Backbone
 from .config import NetworkConfig
 from .correlation import CORRELATION_MODULES, describe, pool_box
 from .head import HeadMaps, PolarHead
+from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
+from .presence import Presence
 
 
 class SiamPolar(nn.Module):
@@ -23,24 +27,37 @@ class SiamPolar(nn.Module):
     def __init__(self, config: NetworkConfig, weights: str = "none") -> None:
         super().__init__()
         self.config = config
-        strides = ((4,) if config.detail else ()) + config.levels
-        self.search_backbone = Backbone(config.search_backbone, strides, weights)
+        #: Finer strides whose features the dense map takes in, coarse to fine.
+        self.map_strides = [
+            config.stride >> (i + 1) for i in range(len(config.map.widths) - 1 if config.map else 0)
+        ]
+        self.strides = sorted({*config.levels, *self.map_strides, *((4,) if config.detail else ())})
+        self.search_backbone = Backbone(config.search_backbone, self.strides, weights)
         self.template_backbone = Backbone(config.template_backbone, config.levels, weights)
-        channels = self.search_backbone.channels
-        if config.detail:
-            self.detail: nn.Module | None = Detail(channels[0], config.width, config.stride)
-            channels = channels[1:]
-        else:
-            self.detail = None
+        channels = dict(zip(self.strides, self.search_backbone.channels, strict=True))
+        self.detail = Detail(channels[4], config.width, config.stride) if config.detail else None
         # The backbones share no channel order, so each has its own projection; the
         # template's costs nothing while tracking.
-        self.search_laterals = nn.ModuleList(lateral(c, config.width) for c in channels)
+        self.search_laterals = nn.ModuleList(
+            lateral(channels[s], config.width) for s in config.levels
+        )
         self.template_laterals = nn.ModuleList(
             lateral(c, config.width) for c in self.template_backbone.channels
         )
         correlation = CORRELATION_MODULES[config.correlation]
         self.correlations = nn.ModuleList(correlation(config.width) for _ in config.levels)
-        self.head = PolarHead(config.width, config.head)
+        self.head = PolarHead(config.width, config.head, rays=config.map is None)
+        self.mask_map = (
+            MaskMap(
+                config.width,
+                [channels[s] for s in self.map_strides],
+                config.map.widths,
+                config.map.convs,
+            )
+            if config.map
+            else None
+        )
+        self.presence = Presence(config.width) if config.presence else None
 
     def template(self, image: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
         """Features of a target.
@@ -54,24 +71,38 @@ class SiamPolar(nn.Module):
         """
         features = self.template_backbone(image)
         described = [
-            describe(pool_box(project(level), box_xyxy, self.config.template_size))
-            for project, level in zip(self.template_laterals, features, strict=True)
+            describe(pool_box(project(level), box_xyxy, stride))
+            for project, level, stride in zip(
+                self.template_laterals, features, self.config.levels, strict=True
+            )
         ]
         return torch.stack(described, 1)
 
     def search(self, image: torch.Tensor, template: torch.Tensor) -> HeadMaps:
         """Maps of the head for normalised RGB (N, 3, S, S) and features of N targets."""
-        features = self.search_backbone(image)
-        extra = self.detail(features.pop(0)) if self.detail is not None else None
-        maps = [
-            correlate(project(level), template[:, i])
-            for i, (project, correlate, level) in enumerate(
-                zip(self.search_laterals, self.correlations, features, strict=True)
-            )
+        features = dict(zip(self.strides, self.search_backbone(image), strict=True))
+        projected = [
+            project(features[stride])
+            for project, stride in zip(self.search_laterals, self.config.levels, strict=True)
         ]
-        total = top_down(maps)
-        out: HeadMaps = self.head(total if extra is None else total + extra)
-        return out
+        fused = top_down(
+            [
+                correlate(level, template[:, i])
+                for i, (correlate, level) in enumerate(
+                    zip(self.correlations, projected, strict=True)
+                )
+            ]
+        )
+        if self.detail is not None:
+            fused = fused + self.detail(features[4])
+        maps: HeadMaps = self.head(fused)
+        if self.mask_map is not None:
+            finer = [features[stride] for stride in self.map_strides]
+            maps = replace(maps, mask_logit=self.mask_map(fused, finer))
+        if self.presence is not None:
+            logit = self.presence(maps.class_logit, fused, projected[0], template[:, 0, :, -1])
+            maps = replace(maps, presence_logit=logit)
+        return maps
 
     def forward(
         self, template_image: torch.Tensor, box_xyxy: torch.Tensor, search_image: torch.Tensor
