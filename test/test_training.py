@@ -212,7 +212,7 @@ class TestPairs:
 
     def test_an_empty_pair_never_shows_the_templates_photograph(self, photos: list[Photo]) -> None:
         marked = [
-            Photo(p.name, np.full_like(p.image, 60 * i), p.labels, p.instances)
+            Photo(p.name, np.full_like(p.image, (60 * i, 200 - 50 * i, 7 * i)), p.labels, p.instances)
             for i, p in enumerate(photos)
         ]
         plain = PairSettings(negative=1, empty=1)
@@ -222,7 +222,8 @@ class TestPairs:
             target = pairs._pick(rng)
             shown, mask = pairs._empty_view(rng, target)
             assert not mask.any()
-            assert not (shown == target.photo.image[0, 0, 0]).any()
+            # Blending may give its colour to a few pixels of an edge.
+            assert (shown == target.photo.image[0, 0]).all(2).mean() < 0.005
 
     def test_one_photograph_is_too_few(self, photos: list[Photo]) -> None:
         bare = Photo("00009", photos[0].image, None, ())
