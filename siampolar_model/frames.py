@@ -377,6 +377,11 @@ class Frame:
         region = self._region_bgr(plan.x0, plan.y0, plan.x1, plan.y1, value_range)
         return _resample(region, plan, size, BORDER_BGR, out)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the pixels take."""
+        return sum(plane.nbytes for plane in self.planes)
+
     def value_range(self) -> tuple[float, float] | None:
         """mono16: its 1st and 99th percentile, estimated on a regular grid; None for 8-bit."""
         return self._own_range if _FORMATS[self.encoding].wide else None

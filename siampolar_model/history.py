@@ -40,7 +40,7 @@ class StampedImage:
 
     @property
     def nbytes(self) -> int:
-        return sum(plane.nbytes for plane in self.frame.planes)
+        return self.frame.nbytes
 
 
 @dataclass(frozen=True, eq=False)
