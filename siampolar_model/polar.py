@@ -42,7 +42,7 @@ def fill(polygon_xy: np.ndarray, height: int, width: int, value: int = 1) -> np.
 
 
 def fill_into(mask: np.ndarray, polygon_xy: np.ndarray, value: int) -> None:
-    """Paint a polygon (M, 2) into an existing uint8 mask, with the convention of :func:`fill`."""
+    """Paint a polygon (M, 2) into an existing mask of integers, as :func:`fill` does."""
     points = np.asarray(polygon_xy, np.float64)
     if len(points) < 3 or not np.isfinite(points).all():
         return
