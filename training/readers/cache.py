@@ -58,10 +58,11 @@ class CachedReader(Reader):
         """Read everything, if it fits; workers forked afterwards share it.
 
         Returns:
-            Whether it did; the size is judged by the first image, and again while reading.
+            Whether it did; the size is judged by the first image.
         """
         total = sum(self.frames(i) for i in range(len(self)))
-        if self.read(0).nbytes * total > self._cache.max_bytes - self._cache.used_bytes:
+        free_bytes = self._cache.max_bytes - self._cache.used_bytes
+        if self.read(0).nbytes * total > free_bytes:
             return False
         for sequence in range(len(self)):
             for frame in range(self.frames(sequence)):

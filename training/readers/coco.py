@@ -126,7 +126,7 @@ class Coco(Reader):
             else:
                 runs = parts
             mask: np.ndarray = coco_mask.decode(runs)
-        except (TypeError, ValueError, KeyError, IndexError) as error:
+        except Exception as error:  # pycocotools raises Exception itself
             name = self._names[int(self._owner[annotation])]
             raise DataError(f"{name}: its segmentation is damaged ({error})") from None
         if mask.shape != (height, width):
