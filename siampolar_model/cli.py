@@ -105,7 +105,10 @@ app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=
 
 _Model = Annotated[str, typer.Option(help="Shipped model, or the folder of one.")]
 _Engine = Annotated[
-    str, typer.Option(help="Runtime of the network; auto: the first that is there.")
+    str, typer.Option(help="Runtime of the network; auto: the fastest that runs here.")
+]
+_Precision = Annotated[
+    str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto: the fastest that runs here.")
 ]
 _Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
@@ -140,6 +143,7 @@ def track(
     ] = None,
     model: _Model = _DEFAULT_MODEL,
     engine: _Engine = "auto",
+    precision: _Precision = "auto",
     threads: _Threads = None,
     first: _First = 0,
     last: _Last = None,
@@ -158,7 +162,10 @@ def track(
     _check_distinct(inputs, (output, jsonl))
     _check_writable(jsonl)
     with VideoReader(video, first=first, last=last) as reader:
-        tracker = Tracker.from_pretrained(model, engine=engine, num_threads=threads)
+        tracker = Tracker.from_pretrained(
+            model, engine=engine, precision=precision, num_threads=threads
+        )
+        typer.echo(tracker.engine.choice, err=True)
         writer = None if output is None else VideoWriter(output, reader.fps)
         lines: IO[str] | None = None
         try:
@@ -191,6 +198,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Data set in DAVIS layout.")],
     model: _Model = _DEFAULT_MODEL,
     engine: _Engine = "auto",
+    precision: _Precision = "auto",
     threads: _Threads = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File to write all figures to.")
@@ -226,7 +234,10 @@ def evaluate(
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     weights = model_folder(model) / "search.onnx"
-    tracker = Tracker.from_pretrained(model, engine=engine, num_threads=threads)
+    tracker = Tracker.from_pretrained(
+        model, engine=engine, precision=precision, num_threads=threads
+    )
+    typer.echo(tracker.engine.choice, err=True)
     warm_up(tracker, sequences[0])
     scores = []
     with _progress() as progress:
@@ -246,6 +257,7 @@ def evaluate(
         "model": tracker.spec.name,
         "search_sha256": sha256(weights),
         "engine": tracker.engine.name,
+        "precision": tracker.engine.precision,
         "versions": versions(),
         "machine": machine(),
         **summarize(scores),
@@ -260,6 +272,7 @@ def bench(
     box: Annotated[str, typer.Option(help="x,y,w,h in pixels of the first frame.")],
     model: _Model = _DEFAULT_MODEL,
     engine: _Engine = "auto",
+    precision: _Precision = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
     peer: Annotated[
         Path | None,
@@ -288,7 +301,8 @@ def bench(
             images.append(frame.image)
             if len(images) == _BENCH_FRAMES or len(images) * frame.image.nbytes > _BENCH_BYTES:
                 break
-    loaded = load_engine(model, engine, threads)
+    loaded = load_engine(model, engine, precision=precision, num_threads=threads)
+    typer.echo(loaded.choice, err=True)
     with _progress() as progress:
         task = progress.add_task("runs", total=RUNS)
         result = run_bench(

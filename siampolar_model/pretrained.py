@@ -1,29 +1,27 @@
 """Finds a model's files, checks them, and loads them into an engine.
 
 A model is a folder with ``template.onnx``, ``search.onnx``, ``SHA256SUMS`` and a model card; for
-training and comparison also ``weights.safetensors``.
+8 bits also ``search.int8.onnx``, for training and comparison ``weights.safetensors``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from .engines.base import Engine, EngineError
+from .engines.base import INT8_FILE, Engine, EngineError, EngineOptions
 
 _WEIGHTS = Path(__file__).parent / "weights"
 
-#: Engine name -> (module, class, extra that brings the runtime). Imported only when asked for, so
-#: that a robot needs no more than the runtime it uses.
+#: Engine name -> (module, class, extra that brings the runtime), the fastest first. Imported only
+#: when asked for, so that a robot needs no more than the runtime it uses.
 ENGINES: dict[str, tuple[str, str, str]] = {
-    "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine", "cpu"),
     "openvino": ("openvino_engine", "OpenVinoEngine", "openvino"),
+    "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine", "cpu"),
     "torch": ("torch_engine", "TorchEngine", "train"),
 }
-
-#: What "auto" tries, in this order.
-AUTO = ("onnxruntime",)
 
 FILES = ("template.onnx", "search.onnx")
 
@@ -51,6 +49,11 @@ def model_folder(name_or_path: str | Path) -> Path:
     for file in FILES:
         if file not in expected or not (folder / file).is_file():
             raise EngineError(f"{folder / file} is missing or not in SHA256SUMS; install it again")
+    if (folder / INT8_FILE).is_file() and INT8_FILE not in expected:
+        raise EngineError(
+            f"{folder / INT8_FILE} is not in SHA256SUMS: it was not made from this search.onnx; "
+            "delete it or run siampolar quantize"
+        )
     for file, digest in expected.items():
         path = folder / file
         if path.is_file() and sha256(path) != digest:
@@ -76,34 +79,52 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_engine(
-    name_or_path: str | Path, engine: str = "auto", num_threads: int | None = None
-) -> Engine:
+def load_engine(name_or_path: str | Path, engine: str = "auto", **options: Any) -> Engine:
     """Load a model into a runtime.
 
     Args:
-        engine: a key of :data:`ENGINES`, or "auto".
-        num_threads: threads of the runtime; None: one per core.
+        engine: a key of :data:`ENGINES`; "auto": the first of them that can be loaded.
+        options: fields of :class:`siampolar_model.engines.base.EngineOptions`.
+
+    Returns:
+        The engine, whose ``choice`` says in one line what was taken and, for "auto", why nothing
+        before it was.
 
     Raises:
-        EngineError: unknown or unusable engine, unknown model, missing or altered file.
+        EngineError: unknown or unusable engine or option, unknown model, missing or altered file.
     """
-    names = AUTO if engine == "auto" else (engine,)
-    if names[0] not in ENGINES:
+    if engine != "auto" and engine not in ENGINES:
         raise EngineError(f"engine {engine!r} is unknown; allowed: auto, {', '.join(ENGINES)}")
+    settings = EngineOptions(**options)
     folder = model_folder(name_or_path)
-    problems = []
-    for name in names:
-        module, cls, extra = ENGINES[name]
+    if engine != "auto":
+        loaded = _load(engine, folder, settings)
+        loaded.choice = f"{loaded.spec.name} runs on {engine} in {loaded.precision}"
+        return loaded
+    obstacles = []
+    for name in ENGINES:
         try:
-            loaded = getattr(importlib.import_module(f".engines.{module}", __package__), cls)
-            result: Engine = loaded(folder, num_threads)
-        except ImportError as error:
-            problems.append(
-                f"engine {name} cannot be used: {error}; pip install 'siampolar_ros[{extra}]'"
-            )
+            loaded = _load(name, folder, settings)
         except EngineError as error:
-            problems.append(str(error))
-        else:
-            return result
-    raise EngineError("; ".join(problems))
+            obstacles.append(str(error))
+            continue
+        before = f"; before it: {'; '.join(obstacles)}" if obstacles else ""
+        loaded.choice = (
+            f"{loaded.spec.name} runs on {name} in {loaded.precision}, the first of "
+            f"{', '.join(ENGINES)} that can{before}"
+        )
+        return loaded
+    raise EngineError("; ".join(obstacles))
+
+
+def _load(name: str, folder: Path, options: EngineOptions) -> Engine:
+    module, cls, extra = ENGINES[name]
+    try:
+        loaded: Engine = getattr(import_module(f".engines.{module}", __package__), cls)(
+            folder, options
+        )
+    except ImportError as error:
+        raise EngineError(
+            f"engine {name} cannot be used: {error}; pip install 'siampolar_ros[{extra}]'"
+        ) from error
+    return loaded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -113,14 +114,17 @@ class Tracker:
         *,
         engine: str = "auto",
         settings: TrackerSettings | None = None,
-        num_threads: int | None = None,
+        **options: Any,
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
+        Args:
+            options: fields of :class:`siampolar_model.engines.base.EngineOptions`.
+
         Raises:
-            EngineError: unknown model or engine, a missing or altered file.
+            EngineError: see :func:`siampolar_model.pretrained.load_engine`.
         """
-        tracker = cls(load_engine(name, engine, num_threads), settings)
+        tracker = cls(load_engine(name, engine, **options), settings)
         tracker.warm_up()
         return tracker
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+
+from .cpu import cpu_flags, cpu_name
 
 # Runtimes of the engines, by the names of their distributions.
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch")
@@ -26,9 +28,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, str | int]:
-    """Processor and number of cores that this process may use."""
-    return {"cpu": _cpu_name(), "cores": len(os.sched_getaffinity(0))}
+def machine() -> dict[str, Any]:
+    """Processor, its instructions for networks, and number of cores that this process may use."""
+    return {
+        "cpu": cpu_name(),
+        "cpu_flags": list(cpu_flags()),
+        "cores": len(os.sched_getaffinity(0)),
+    }
 
 
 def _version(distribution: str) -> str | None:
@@ -36,14 +42,3 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from siampolar_model import session, tracker
+from siampolar_model.engines.base import PRECISIONS
 from siampolar_model.pretrained import ENGINES
 from siampolar_model.session import SessionSettings
 from siampolar_model.tracker import TrackerSettings
@@ -59,9 +60,17 @@ TRACKER: tuple[Parameter, ...] = (
     Parameter(
         "engine",
         "auto",
-        "Runtime of the network; auto takes the first that is installed.",
+        "Runtime of the network; auto takes the fastest that runs here and logs which and why.",
         Changes.UNCONFIGURED,
         choices=("auto", *ENGINES),
+    ),
+    Parameter(
+        "precision",
+        "auto",
+        "What the network computes in; auto takes the fastest that engine, processor and model "
+        "offer together.",
+        Changes.UNCONFIGURED,
+        choices=PRECISIONS,
     ),
     Parameter(
         "num_threads", 0, "Threads of the runtime; 0: one per core.", Changes.UNCONFIGURED, 0, 256
@@ -136,6 +145,7 @@ class Settings:
     autostart: bool
     model: str
     engine: str
+    precision: str
     num_threads: int | None
     image_reliability: str
     tracker: TrackerSettings
@@ -153,6 +163,7 @@ class Settings:
                 autostart=values["autostart"],
                 model=values["model"],
                 engine=values["engine"],
+                precision=values["precision"],
                 num_threads=values["num_threads"] or None,
                 image_reliability=values["image_reliability"],
                 tracker=_fill(TrackerSettings, values),

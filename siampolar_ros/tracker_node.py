@@ -38,6 +38,7 @@ def load_tracker(settings: Settings) -> Tracker:
         settings.model,
         engine=settings.engine,
         settings=settings.tracker,
+        precision=settings.precision,
         num_threads=settings.num_threads,
     )
 
@@ -105,7 +106,7 @@ class TrackerNode(SafeLifecycleNode):
             on_notice=lambda text: self.get_logger().warning(text),
         )
         self._requests = TargetRequests(self, self._session, self._outputs)
-        self.get_logger().info(f"{tracker.spec.name} runs on {tracker.engine.name}")
+        self.get_logger().info(tracker.engine.choice)
         return TransitionCallbackReturn.SUCCESS
 
     @transition

@@ -73,7 +73,7 @@ def test_the_shipped_model_beside_trackernano(shared_data: Callable[[str], Path]
     box = mask_box(cv2.imread(str(sequence.masks[0]), cv2.IMREAD_GRAYSCALE))
     assert box is not None
     frames = [cv2.imread(str(path)) for path in sequence.images]
-    engine = load_engine("siampolar_lite0", "onnxruntime", 2)
+    engine = load_engine("siampolar_lite0", "onnxruntime", num_threads=2)
     ratios: list[float] = []
     # Other work on the machine hits the longer computation harder, so a low figure is repeated.
     while len(ratios) < 3 and max(ratios, default=0) < 0.25:

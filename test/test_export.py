@@ -97,7 +97,7 @@ def test_every_engine_gives_what_torch_gives_on_the_shipped_weights(folder: Path
     names = ["onnxruntime", "torch"]
     if importlib.util.find_spec("openvino"):  # `make test` requires it
         names.append("openvino")
-    engines += [load_engine(folder, name, 1) for name in names]
+    engines += [load_engine(folder, name, precision="fp32", num_threads=1) for name in names]
     spec = engines[0].spec
     assert all(engine.spec == spec for engine in engines)
     rng = np.random.default_rng(3)

@@ -121,7 +121,7 @@ class LoadedTracker:
         name = "fake"
 
     class engine:
-        name = "fake engine"
+        choice = "fake runs on nothing"
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings.tracker

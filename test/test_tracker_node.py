@@ -39,7 +39,7 @@ class FakeTracker:
         name = "fake"
 
     class engine:
-        name = "fake engine"
+        choice = "fake runs on nothing"
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings.tracker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +63,74 @@ class Candidates:
 PRIOR_COLUMNS = 6
 
 
+#: What a network can compute in; "auto": the fastest that the engine, the processor and the model
+#: offer together.
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
+#: The search graph with 8-bit convolutions, derived from search.onnx by ``siampolar quantize``.
+INT8_FILE = "search.int8.onnx"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run a network, for every engine alike.
+
+    Attributes:
+        precision: one of :data:`PRECISIONS`.
+        num_threads: of the runtime, on a CPU; None: one per core.
+
+    Raises:
+        EngineError: an unknown precision, or fewer than one thread.
+    """
+
+    precision: str = "auto"
+    num_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise EngineError(
+                f"precision {self.precision!r} is unknown; allowed: {', '.join(PRECISIONS)}"
+            )
+        if self.num_threads is not None and self.num_threads < 1:
+            raise EngineError(f"num_threads is {self.num_threads}; it must be at least 1")
+
+
+def choose_precision(engine: str, wanted: str, obstacles: Mapping[str, str | None]) -> str:
+    """The precision to run in.
+
+    Args:
+        engine: its name, for messages.
+        wanted: one of :data:`PRECISIONS`.
+        obstacles: every precision of this engine, the preferred one first, with what stands in
+            its way here; None: nothing.
+
+    Raises:
+        EngineError: the engine cannot run in ``wanted``; the message says what is missing.
+    """
+    if wanted == "auto":
+        wanted = next((name for name, obstacle in obstacles.items() if obstacle is None), "auto")
+    obstacle = obstacles.get(wanted, f"it can run in {', '.join(obstacles)}")
+    if obstacle is not None:
+        raise EngineError(f"{engine} cannot run in {wanted}: {obstacle}")
+    return wanted
+
+
+def int8_obstacle(folder: Path) -> str | None:
+    """What keeps a model folder from being run in 8 bits; None: nothing."""
+    path = folder / INT8_FILE
+    return None if path.is_file() else f"{path} is missing; siampolar quantize makes it"
+
+
 class Engine(ABC):
     """One loaded network. Template features stay in the engine's memory, by slot."""
 
     #: Short name used in logs and in ``engine:`` settings.
     name: str
     spec: ModelSpec
+    #: What the search graph is computed in, one of :data:`PRECISIONS` but "auto".
+    precision: str = "fp32"
+    #: How this engine came to be chosen, for one line of a log; load_engine writes it.
+    choice: str = ""
 
     @abstractmethod
     def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:

@@ -14,7 +14,7 @@ import torch
 from ..network.checkpoint import load_network
 from ..network.graphs import SearchGraph, TemplateGraph, spec_of
 from ..network.siampolar import SiamPolar
-from .base import Candidates, Engine, EngineError
+from .base import Candidates, Engine, EngineError, EngineOptions, choose_precision
 
 
 class TorchEngine(Engine):
@@ -26,13 +26,14 @@ class TorchEngine(Engine):
 
     name = "torch"
 
-    def __init__(self, folder: Path, num_threads: int | None = None) -> None:
+    def __init__(self, folder: Path, options: EngineOptions) -> None:
+        self.precision = choose_precision(self.name, options.precision, {"fp32": None})
         path = folder / "weights.safetensors"
         if not path.is_file():
             raise EngineError(f"{path} is missing; export the model again")
         model = load_network(path)
-        if num_threads is not None:
-            torch.set_num_threads(num_threads)
+        if options.num_threads is not None:
+            torch.set_num_threads(options.num_threads)
         self._load(model)
 
     @classmethod
