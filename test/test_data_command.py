@@ -1,0 +1,124 @@
+"""``siampolar data``: what it writes holds the truth, and bad input ends in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pycocotools")
+import drawn_sets
+from pycocotools.coco import COCO
+
+from siampolar_model import cli
+from siampolar_training.readers.coco import Coco
+from siampolar_training.readers.davis import Davis
+from siampolar_training.readers.segtrack import SegTrack
+from siampolar_training.readers.videos import VideoReader
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is there whether or not the package is installed."""
+    point = EntryPoint("data", "siampolar_training.data_command:app", cli.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(cli, "entry_points", lambda group: [point])
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["data", *map(str, arguments)])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+class TestToCoco:
+    def check(self, path: Path, reader: VideoReader) -> COCO:
+        """Every mask as pycocotools reads it equals the one of our reader, object by object."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco = COCO(str(path))
+        masks = {}
+        for one in coco.dataset["annotations"]:
+            file = coco.imgs[one["image_id"]]["file_name"]
+            masks[file, one["instance_id"]] = (coco.annToMask(one), one)
+        seen = 0
+        for sequence, video in enumerate(reader.videos):
+            for frame, image in enumerate(video.images):
+                read = reader.read(sequence, frame)
+                for value in read.objects:
+                    mask, one = masks[image.relative_to(reader.root).as_posix(), value]
+                    np.testing.assert_array_equal(mask > 0, read.mask(value) > 0)
+                    rows, columns = np.nonzero(mask)
+                    assert one["area"] == len(rows)
+                    assert one["bbox"] == [
+                        columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1,
+                    ]  # fmt: skip
+                    assert coco.cats[one["category_id"]]["name"] == video.name
+                    seen += 1
+        assert seen == len(masks) > 0
+        return coco
+
+    def test_davis_2017(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        root = drawn_sets.write_davis(tmp_path, {"train": ["bus", "bear"], "val": ["camel"]})
+        out = tmp_path / "out.json"
+        assert run("to-coco", "davis", root, out, "--year", 2017) == 0
+        assert "2 sequences, 6 images, 10 annotations" in capsys.readouterr().out
+        coco = self.check(out, Davis(root))
+        images = coco.dataset["images"]
+        # 0-based, so that images[first_frame] is the sequence's first.
+        assert [one["first_frame"] for one in images] == [0, 0, 0, 3, 3, 3]
+        assert images[3]["file_name"] == "JPEGImages/480p/bear/00000.jpg"
+        again = Coco(out, root, validation=None)
+        np.testing.assert_array_equal(
+            again.read(1).labels > 0, Davis(root).read(0, 1).labels > 0  # type: ignore[operator]
+        )  # fmt: skip
+
+    def test_davis_2016(self, tmp_path: Path) -> None:
+        root = drawn_sets.write_davis(tmp_path, {"train": ["bear"], "val": ["camel"]}, year=2016)
+        out = tmp_path / "out.json"
+        assert run("to-coco", "davis", root, out, "--split", "val") == 0
+        coco = self.check(out, Davis(root, year=2016, split="val"))
+        assert {one["instance_id"] for one in coco.dataset["annotations"]} == {1}
+
+    @pytest.mark.parametrize("version", ["write_segtrack", "write_segtrack_v2"])
+    def test_segtrack(self, tmp_path: Path, version: str) -> None:
+        root = getattr(drawn_sets, version)(tmp_path)
+        out = tmp_path / "out.json"
+        assert run("to-coco", "segtrack", root, out) == 0
+        self.check(out, SegTrack(root))
+
+    def test_frames_without_objects_are_left_out(self, tmp_path: Path) -> None:
+        root = drawn_sets.write_davis(tmp_path, {"train": ["bear", "bus"]})
+        empty = np.zeros((drawn_sets.HEIGHT, drawn_sets.WIDTH), np.uint8)
+        drawn_sets.write_index(root / "Annotations/480p/bear/00000.png", empty)
+        out = tmp_path / "out.json"
+        assert run("to-coco", "davis", root, out, "--year", 2017) == 0
+        images = json.loads(out.read_text())["images"]
+        assert [one["first_frame"] for one in images] == [0, 0, 2, 2, 2]
+        assert images[0]["file_name"].endswith("bear/00001.jpg")
+
+    def test_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "out.json"
+        for arguments, words in (
+            (("davis", tmp_path, out), "JPEGImages/480p: no such folder; expected JPEGImages"),
+            (("davis", tmp_path, tmp_path), "cannot be written; its folder must exist"),
+            (("davis", tmp_path, tmp_path / "x" / "y"), "cannot be written; its folder must exist"),
+            (("segtrack", tmp_path / "none", out), "none: no such folder; expected SEQUENCE"),
+            (("coco", tmp_path, out), "'coco' is not one of 'davis', 'segtrack'"),
+            (("davis", tmp_path, out, "--year", 2018), "Invalid value for '--year'"),
+        ):
+            assert run("to-coco", *arguments) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith("error: ") and words in line
+        assert not out.exists()
+
+
+def test_help_needs_nothing_of_training(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    assert "convert data sets" in capsys.readouterr().out
