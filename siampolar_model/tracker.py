@@ -3,91 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from . import polar
-from .crops import CropWindow, search_window, template_window
-from .engines.base import PRIOR_COLUMNS, Candidates, Engine, ModelSpec
+from .crops import search_window, template_window
+from .engines.base import PRIOR_COLUMNS, Engine, ModelSpec
 from .frames import Frame, FrameError
 from .pretrained import load_engine
-from .ranges import check_ranges
+from .research import Sweep, share
 from .results import Box, TrackResult, TrackState, validate_init_box
+from .sight import Look, Sight
+from .target import Target
+from .tracker_settings import SETTING_RANGES as SETTING_RANGES
+from .tracker_settings import TrackerSettings
 
 
 class TargetLimitError(ValueError):
     """There are already as many targets as the settings allow."""
 
 
-#: Allowed range of every tracker setting, both ends included.
-SETTING_RANGES: dict[str, tuple[float, float]] = {
-    "window_weight": (0.0, 1.0),
-    "scale_penalty": (0.0, 2.0),
-    "size_smoothing": (0.05, 1.0),
-    "tracking_score": (0.0, 1.0),
-    "lost_score": (0.0, 1.0),
-    "recover_frames": (1, 100),
-    "lost_frames": (1, 1000),
-    "max_search_growth": (1.0, 4.0),
-    "min_box_px": (1.0, 1000.0),
-    "max_targets": (1, 256),
-}
+#: Seconds between images where the caller does not say.
+_PERIOD_S = 1 / 30
 
-
-@dataclass(frozen=True)
-class TrackerSettings:
-    """How a tracker chooses and believes. Ranges stand in :data:`SETTING_RANGES`.
-
-    Attributes:
-        window_weight: how much nearness to the last place counts against the score.
-        scale_penalty: how strongly a change of size or aspect counts against a candidate.
-        size_smoothing: share of a new size that a score of 1 lets through at once.
-        tracking_score: raw score from which a target is being tracked.
-        lost_score: raw score below which the target is not believed to be where it was found.
-        recover_frames: images in a row at ``tracking_score`` that end "lost".
-        lost_frames: images in a row below ``lost_score`` that make a target lost.
-        max_search_growth: the search window grows up to so many times while uncertain. The
-            network was trained on objects 0.7 to 1.4 times their nominal size: beyond, it fails.
-        min_box_px: shortest side of an init box, in image pixels.
-        max_targets: targets followed at once.
-    """
-
-    window_weight: float = 0.3
-    scale_penalty: float = 0.15
-    size_smoothing: float = 0.7
-    tracking_score: float = 0.35
-    lost_score: float = 0.15
-    recover_frames: int = 2
-    lost_frames: int = 8
-    max_search_growth: float = 1.25
-    min_box_px: float = 8.0
-    max_targets: int = 16
-
-    def __post_init__(self) -> None:
-        check_ranges(self, SETTING_RANGES)
-        if self.lost_score > self.tracking_score:
-            raise ValueError(
-                f"lost_score is {self.lost_score}; it must not exceed tracking_score, "
-                f"{self.tracking_score}"
-            )
-
-
-#: How much the search window grows with every uncertain image.
-_GROWTH_PER_FRAME = 1.1
-
-
-@dataclass(frozen=True, eq=False)
-class _Target:
-    """What is known of one target after its last image; ``result.box`` is where it is."""
-
-    result: TrackResult
-    image_size: tuple[int, int]
-    value_range: tuple[float, float] | None
-    growth: float = 1.0
-    low_frames: int = 0
-    good_frames: int = 0
+#: A lost target looks about its last place once in so many crops, at the whole frame in the others.
+_LAST_PLACE_EVERY = 4
 
 
 class Tracker:
@@ -102,7 +43,7 @@ class Tracker:
     def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
         self._engine = engine
         self.settings = settings or TrackerSettings()
-        self._targets: dict[int, _Target] = {}
+        self._targets: dict[int, Target] = {}
         self._next_id = 1  # ids are not given again: a result of the old target may be on its way
         size = engine.spec.search_size
         self._crops = np.empty((engine.spec.max_targets, size, size, 3), np.uint8)
@@ -194,22 +135,28 @@ class Tracker:
             polygon_xy=box.corners_xy(),
         )
         self._next_id = max(self._next_id, new_id + 1)
-        self._targets[new_id] = _Target(result, (frame.width, frame.height), value_range)
+        self._targets[new_id] = Target(result, (frame.width, frame.height), value_range)
         return new_id
 
     def track(
-        self, frame: Frame | np.ndarray, ids: Collection[int] | None = None
+        self,
+        frame: Frame | np.ndarray,
+        ids: Collection[int] | None = None,
+        *,
+        elapsed_s: float = _PERIOD_S,
+        research_crops: int | None = None,
     ) -> list[TrackResult]:
         """Find targets in the next image.
 
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array, of the size they started on.
             ids: which targets; None: all.
+            elapsed_s: seconds since the last image; the search of the whole frame keeps to them.
+            research_crops: fewer whole-frame windows for this image than the settings allow.
 
         Returns:
             One result per target, sorted by id. A target that is lost stays where it was last
-            believed until an image scores ``tracking_score`` again; from then on its geometry
-            moves, while the state still waits for ``recover_frames``.
+            believed until it was seen at one place on ``recover_frames`` images in a row.
 
         Raises:
             FrameError: the image has another size than the one a target started on.
@@ -224,11 +171,20 @@ class Tracker:
                     f"image is {frame.width}x{frame.height} but target {id} was started on "
                     f"{started[0]}x{started[1]}"
                 )
-        results = []
-        batch = len(self._crops)
-        for start in range(0, len(chosen), batch):
-            results += self._track_batch(frame, chosen[start : start + batch])
-        return results
+        most = self.settings.research_crops
+        looks = self._looks(
+            chosen, elapsed_s, most if research_crops is None else min(most, research_crops)
+        )
+        sights = self._search(frame, looks)
+        # Lost targets last: they cannot be what another one is found to be on this image.
+        for id in sorted(chosen, key=lambda id: self._targets[id].lost):
+            others = [
+                self._targets[other].result
+                for other in chosen
+                if other != id and self._targets[other].result.state == TrackState.TRACKING
+            ]
+            self._targets[id] = self._targets[id].after(sights[id], self.settings, others)
+        return [self._targets[id].result for id in chosen]
 
     def remove(self, id: int) -> bool:
         """Stop following a target; whether it was known."""
@@ -240,98 +196,80 @@ class Tracker:
         for id in self.ids:
             self.remove(id)
 
-    def _track_batch(self, frame: Frame, ids: list[int]) -> list[TrackResult]:
-        if not ids:
-            return []
-        windows = [self._window(self._targets[id]) for id in ids]
-        for i, (id, window) in enumerate(zip(ids, windows, strict=True)):
-            frame.cut(window, out=self._crops[i], value_range=self._targets[id].value_range)
-        prior = self._prior(ids, windows)
-        found = self._engine.search(ids, self._crops[: len(ids)], prior)
-        for i, (id, window) in enumerate(zip(ids, windows, strict=True)):
-            self._targets[id] = self._update(self._targets[id], found, i, window)
-        return [self._targets[id].result for id in ids]
-
-    def _window(self, target: _Target) -> CropWindow:
-        box = target.result.box
-        factor = self.spec.search_factor * target.growth
-        return search_window(box.center_xy, box.width, box.height, factor, self.spec.search_size)
-
-    def _prior(self, ids: list[int], windows: list[CropWindow]) -> np.ndarray:
-        """Rows for the graph; in a search crop the last place is always the middle."""
-        prior = np.empty((len(ids), PRIOR_COLUMNS), np.float32)
-        middle = self.spec.search_size / 2
-        for row, id, window in zip(prior, ids, windows, strict=True):
-            box, settings = self._targets[id].result.box, self.settings
-            width, height = box.width * window.scale, box.height * window.scale
-            row[:] = (
-                settings.window_weight, settings.scale_penalty, width, height, middle, middle
-            )  # fmt: skip
-        return prior
-
-    def _update(self, target: _Target, found: Candidates, i: int, window: CropWindow) -> _Target:
-        """Believe the best candidate, or not."""
-        settings, old = self.settings, target.result
-        score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
-        geometry = (found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0])
-        if not all(np.isfinite(v).all() for v in (score, quality, *geometry)):
-            raise FloatingPointError(
-                f"the network gave numbers that are not finite for target {old.id}: score {score}, "
-                f"quality {quality}, box {geometry[0]}, center {geometry[1]}"
+    def _looks(self, ids: list[int], elapsed_s: float, most: int) -> list[tuple[int, Look]]:
+        """Which crops to search: one for each target, up to ``most`` more for lost ones."""
+        sweeps = {id: self._sweep(self._targets[id]) for id in ids if self._targets[id].searching}
+        if not self.settings.research_crops:
+            sweeps = {}
+        owed = {}
+        for id, sweep in sweeps.items():
+            round_of_looks = len(sweep) * _LAST_PLACE_EVERY / (_LAST_PLACE_EVERY - 1)
+            more = round_of_looks * elapsed_s / self.settings.research_period_s
+            # What could not be granted is forgotten: no burst once it can.
+            owed[id] = min(self._targets[id].owed + more, 1.0 + self.settings.research_crops)
+        extra = share(owed, most)
+        looks = []
+        for id in ids:
+            target = self._targets[id]
+            if id not in sweeps:
+                looks.append((id, self._look_near(target)))
+                continue
+            count = 1 + extra[id]
+            for turn in range(target.turn, target.turn + count):
+                rounds, place = divmod(turn, _LAST_PLACE_EVERY)
+                if place == 0:
+                    looks.append((id, self._look_near(target)))
+                else:
+                    number = rounds * (_LAST_PLACE_EVERY - 1) + place - 1
+                    looks.append((id, self._look_anywhere(target, sweeps[id], number)))
+            self._targets[id] = replace(
+                target, turn=target.turn + count, owed=max(owed[id] - count, 0.0)
             )
-        low_frames = target.low_frames + 1 if score < settings.lost_score else 0
-        good_frames = target.good_frames + 1 if score >= settings.tracking_score else 0
-        state = _next_state(old.state, score, low_frames, good_frames, settings)
-        uncertain = score < settings.tracking_score
-        growth = target.growth * _GROWTH_PER_FRAME if uncertain else 1.0
-        counted = replace(
-            target,
-            growth=min(growth, settings.max_search_growth),
-            low_frames=low_frames,
-            good_frames=good_frames,
+        return looks
+
+    def _sweep(self, target: Target) -> Sweep:
+        box = target.result.box
+        return Sweep.over(target.image_size, box.width, box.height, self.spec.search_factor)
+
+    def _look_near(self, target: Target) -> Look:
+        """About the last place, or the one where a lost target may be again."""
+        box = (target.sighting or target.result).box
+        growth = 1.0 if target.sighting else target.growth
+        factor = self.spec.search_factor * growth
+        size = self.spec.search_size
+        window = search_window(box.center_xy, box.width, box.height, factor, size)
+        settings = self.settings
+        return Look(window, box.width, box.height, settings.window_weight, settings.tracking_score)
+
+    def _look_anywhere(self, target: Target, sweep: Sweep, number: int) -> Look:
+        box = target.result.box
+        window, scale = sweep.window(number, self.spec.search_size)
+        return Look(
+            window, box.width * scale, box.height * scale, 0.0, self.settings.research_score
         )
-        lost = old.state == TrackState.LOST
-        if score < (settings.tracking_score if lost else settings.lost_score):
-            # Following a wrong object would lose the right one: stay where it was last seen.
-            return replace(counted, result=replace(old, state=state, score=score, quality=0.0))
-        width, height = target.image_size
-        seen = window.box_to_image(Box(*map(float, geometry[0])))
-        rate = settings.size_smoothing * score
-        box = _keep_inside(
-            seen.center_xy,
-            old.box.width + (seen.width - old.box.width) * rate,
-            old.box.height + (seen.height - old.box.height) * rate,
-            width,
-            height,
-        )
-        center = window.points_to_image(geometry[1].astype(np.float64))
-        center_xy = (float(center[0]), float(center[1]))
-        rays_px = np.maximum(geometry[2] / np.float32(window.scale), polar.MIN_RAY_PX)
-        outline = polar.clip_polygon(polar.polygon(center_xy, rays_px), width, height)
-        result = TrackResult(old.id, state, score, quality, box, center_xy, rays_px, outline)
-        return replace(counted, result=result)
+
+    def _search(self, frame: Frame, looks: list[tuple[int, Look]]) -> dict[int, list[Sight]]:
+        """What the network finds, in as few batches as its size allows."""
+        sights: dict[int, list[Sight]] = {}
+        for start in range(0, len(looks), len(self._crops)):
+            batch = looks[start : start + len(self._crops)]
+            for crop, (id, look) in zip(self._crops, batch, strict=False):
+                frame.cut(look.window, out=crop, value_range=self._targets[id].value_range)
+            prior = np.array([self._prior(look) for _, look in batch], np.float32)
+            crops = self._crops[: len(batch)]
+            found = self._engine.search([id for id, _ in batch], crops, prior)
+            for i, (id, look) in enumerate(batch):
+                sights.setdefault(id, []).append(Sight.of(look, found, i, id))
+        return sights
+
+    def _prior(self, look: Look) -> tuple[float, ...]:
+        """A row for the graph; the place expected is always the middle of the crop."""
+        scale, middle = look.window.scale, self.spec.search_size / 2
+        size = look.width * scale, look.height * scale
+        row = look.window_weight, self.settings.scale_penalty, *size, middle, middle
+        assert len(row) == PRIOR_COLUMNS
+        return row
 
 
 def _as_frame(frame: Frame | np.ndarray) -> Frame:
     return frame if isinstance(frame, Frame) else Frame.from_bgr(frame)
-
-
-def _keep_inside(
-    center_xy: tuple[float, float], width: float, height: float, image_w: int, image_h: int
-) -> Box:
-    """A box whose centre stays in the image and whose sides stay between 2 px and the image's."""
-    cx = min(max(center_xy[0], 0.0), float(image_w))
-    cy = min(max(center_xy[1], 0.0), float(image_h))
-    return Box.from_center(cx, cy, min(max(width, 2.0), image_w), min(max(height, 2.0), image_h))
-
-
-def _next_state(
-    state: TrackState, score: float, low_frames: int, good_frames: int, settings: TrackerSettings
-) -> TrackState:
-    """Hysteresis: one good image ends "uncertain", several end "lost", many bad ones begin it."""
-    if state == TrackState.LOST:
-        found = good_frames >= settings.recover_frames
-        return TrackState.TRACKING if found else TrackState.LOST
-    if low_frames >= settings.lost_frames:
-        return TrackState.LOST
-    return TrackState.TRACKING if score >= settings.tracking_score else TrackState.UNCERTAIN

@@ -22,9 +22,14 @@ _TRACKER_TEXTS = {
     "size_smoothing": "Share of a new size that a score of 1 lets through at once.",
     "tracking_score": "Raw score from which a target is being tracked.",
     "lost_score": "Raw score below which a target is not believed; at most `tracking_score`.",
-    "recover_frames": "Images in a row at `tracking_score` that end the state lost.",
+    "research_score": "Raw score from which the whole-frame search looks at a place again.",
+    "recover_frames": "Images in a row at `tracking_score`, at one place, that end lost.",
     "lost_frames": "Images in a row below `lost_score` that make a target lost.",
     "max_search_growth": "The search window grows up to so many times while uncertain.",
+    "research_crops": "Windows of the whole frame searched in one image for all lost targets "
+    "together, fewer while images are being skipped; 0: the whole frame is not searched.",
+    "research_period_s": "The whole frame is covered in so many seconds, if `research_crops` "
+    "suffice.",
     "min_box_px": "Shortest side of an init box inside the image, pixels.",
     "max_targets": "Targets followed at once.",
 }

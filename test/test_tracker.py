@@ -112,9 +112,9 @@ def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: Script
     tracker = Tracker(engine)
     tracker.init(FRAME, BOX)
     engine.score, engine.shift_px = 0.05, (60.0, 60.0)
-    for _ in range(20):
+    for _ in range(tracker.settings.lost_frames - 1):
         (result,) = tracker.track(FRAME)
-    assert result.box == BOX
+    assert result.box == BOX and result.state == TrackState.UNCERTAIN
     grown = engine.priors[0][0, 2] / engine.priors[-1][0, 2]
     assert grown == pytest.approx(tracker.settings.max_search_growth, rel=1e-3)
     engine.score, engine.shift_px = 0.9, (0.0, 0.0)

@@ -1,0 +1,58 @@
+"""One look at a part of an image, and what the network sees there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .crops import CropWindow
+from .engines.base import Candidates
+from .results import Box
+
+
+@dataclass(frozen=True)
+class Look:
+    """One search crop for one target.
+
+    Attributes:
+        window: where.
+        width, height: size expected there, image pixels.
+        window_weight: how much nearness to the window's centre counts.
+        least_score: raw score from which a lost target may be what is seen there.
+    """
+
+    window: CropWindow
+    width: float
+    height: float
+    window_weight: float
+    least_score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """The favourite candidate of one look, in its crop's pixels; see :class:`Candidates`."""
+
+    look: Look
+    score: float
+    quality: float
+    box: Box
+    center_xy: np.ndarray
+    rays_px: np.ndarray
+
+    @classmethod
+    def of(cls, look: Look, found: Candidates, i: int, id: int) -> Sight:
+        """Row ``i`` of an engine's answer.
+
+        Raises:
+            FloatingPointError: numbers that are not finite.
+        """
+        score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
+        geometry = (found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0])
+        if not all(np.isfinite(v).all() for v in (score, quality, *geometry)):
+            raise FloatingPointError(
+                f"the network gave numbers that are not finite for target {id}: score {score}, "
+                f"quality {quality}, box {geometry[0]}, center {geometry[1]}"
+            )
+        box = Box(*map(float, geometry[0]))
+        return cls(look, score, quality, box, geometry[1].astype(np.float64), geometry[2].copy())
