@@ -1,0 +1,207 @@
+"""How the stream of images is doing, in one word and one reason; knows no ROS."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+#: Seconds without an image that are too long, unless the stream is slower than that by itself.
+STALLED_S = 2.0
+#: ... which is: this many times the usual time between images.
+_STALLED_PERIODS = 5
+
+#: Seconds that rates and losses are counted over.
+_WINDOW_S = 5.0
+
+PROFILE_ADVICE = (
+    "large images need the Fast DDS profile config/fastdds.xml at both ends "
+    "(FASTDDS_DEFAULT_PROFILES_FILE; on Humble and Jazzy FASTRTPS_DEFAULT_PROFILES_FILE)"
+)
+
+
+class Level(IntEnum):
+    """Values of ``diagnostic_msgs/DiagnosticStatus.level``."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was seen of a stream since it was subscribed to.
+
+    Attributes:
+        received: images that arrived, refused ones too.
+        refused: of those, images that could not be read.
+        lost: images that the middleware reports as sent but never received.
+        announced: messages of ``camera_info``; a camera sends one with each image.
+    """
+
+    received: int = 0
+    refused: int = 0
+    lost: int = 0
+    announced: int = 0
+
+    def __sub__(self, other: Counts) -> Counts:
+        return Counts(
+            self.received - other.received,
+            self.refused - other.refused,
+            self.lost - other.lost,
+            self.announced - other.announced,
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A level and why."""
+
+    level: Level
+    reason: str
+
+
+class StreamHealth:
+    """Counts what arrives on one topic and judges it. Usable from several threads.
+
+    Args:
+        topic: the topic's full name, for the reasons.
+        clock: seconds.
+    """
+
+    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._topic = topic
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began = clock()
+        self._counts = Counts()
+        self._samples: deque[tuple[float, Counts]] = deque([(self._began, self._counts)])
+        self._arrivals: deque[float] = deque(maxlen=16)
+        self._refusal = ""
+        self._publishers = 0
+        self._other_types: tuple[str, ...] = ()
+        self._incompatible = ""
+
+    @property
+    def counts(self) -> Counts:
+        with self._lock:
+            return self._counts
+
+    def received(self) -> None:
+        """An image arrived."""
+        with self._lock:
+            self._arrivals.append(self._clock())
+            self._counts = replace(self._counts, received=self._counts.received + 1)
+
+    def refused(self, reason: str) -> None:
+        """One of those that arrived could not be read."""
+        with self._lock:
+            self._refusal = reason
+            self._counts = replace(self._counts, refused=self._counts.refused + 1)
+
+    def lost(self, images: int) -> None:
+        with self._lock:
+            self._counts = replace(self._counts, lost=self._counts.lost + images)
+
+    def announced(self) -> None:
+        """The camera says that it has sent an image."""
+        with self._lock:
+            self._counts = replace(self._counts, announced=self._counts.announced + 1)
+
+    def set_publishers(self, matching: int, other_types: tuple[str, ...] = ()) -> None:
+        """How many publish this topic, and the other types that are published under its name."""
+        with self._lock:
+            self._publishers, self._other_types = matching, other_types
+            if not matching:
+                self._incompatible = ""
+
+    def set_incompatible(self, reason: str) -> None:
+        """A publisher offers less than the subscription asks for; empty: no longer."""
+        with self._lock:
+            self._incompatible = reason
+
+    @property
+    def silent_s(self) -> float | None:
+        """Seconds without an image, from when that is too long; None: all is well or none yet."""
+        with self._lock:
+            return self._silent_s()
+
+    def recent(self) -> tuple[Counts, float]:
+        """What was counted over the last seconds, and how many seconds."""
+        with self._lock:
+            now = self._clock()
+            self._samples.append((now, self._counts))
+            while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW_S:
+                self._samples.popleft()
+            then, counts = self._samples[0]
+            return self._counts - counts, now - then
+
+    def judge(self) -> Verdict:
+        """The worst thing that can be said of the stream now."""
+        counts, seconds = self.recent()
+        with self._lock:
+            return self._judge(counts, seconds)
+
+    def _judge(self, counts: Counts, seconds: float) -> Verdict:
+        topic, ever = self._topic, self._counts.received
+        silent_s = self._silent_s()
+        if not self._publishers and self._other_types:
+            return Verdict(Level.ERROR, self._wrong_type())
+        if self._incompatible and (silent_s is not None or not ever):
+            return Verdict(Level.ERROR, self._incompatible)
+        if not self._publishers:
+            if not ever:
+                return Verdict(Level.WARN, f"nobody publishes images on {topic}")
+            waited_s = self._clock() - self._arrivals[-1]
+            return Verdict(
+                Level.ERROR,
+                f"nobody publishes on {topic} any more; last image {waited_s:.1f} s ago",
+            )
+        sent = max(counts.received + counts.lost, counts.announced)
+        if sent >= 4 and counts.received + 1 < sent / 2:  # one may be on its way
+            return Verdict(
+                Level.ERROR,
+                f"{counts.received} of {sent} images on {topic} arrived in {seconds:.0f} s; "
+                + PROFILE_ADVICE,
+            )
+        if not ever and self._clock() - self._began > STALLED_S:
+            return Verdict(
+                Level.WARN,
+                f"{self._publishers} publisher(s) on {topic} but no image yet; if they do send, "
+                "the images are lost on the way: " + PROFILE_ADVICE,
+            )
+        if silent_s is not None:
+            return Verdict(Level.ERROR, f"no image on {topic} for {silent_s:.1f} s")
+        if counts.refused:
+            return Verdict(
+                Level.WARN,
+                f"{counts.refused} of {counts.received} images on {topic} refused in "
+                f"{seconds:.0f} s: {self._refusal}",
+            )
+        if self._incompatible:
+            return Verdict(Level.WARN, self._incompatible)
+        if not ever:
+            return Verdict(Level.OK, f"waiting for the first image on {topic}")
+        return Verdict(Level.OK, f"{counts.received / max(seconds, 1e-3):.1f} images a second")
+
+    def _wrong_type(self) -> str:
+        types = " and ".join(self._other_types)
+        text = f"{self._topic} carries {types}"
+        if "sensor_msgs/msg/CompressedImage" in self._other_types:
+            return text + "; set image_transport to compressed"
+        if "sensor_msgs/msg/Image" in self._other_types:
+            return text + "; set image_transport to raw"
+        return text + ", not images"
+
+    def _silent_s(self) -> float | None:
+        if not self._arrivals:
+            return None
+        silent_s = self._clock() - self._arrivals[-1]
+        intervals = [b - a for a, b in itertools.pairwise(self._arrivals)]
+        usual_s = statistics.median(intervals) if intervals else 0.0
+        return silent_s if silent_s > max(STALLED_S, _STALLED_PERIODS * usual_s) else None
