@@ -27,6 +27,23 @@ class TrackState(IntEnum):
 
 
 @dataclass(frozen=True)
+class StateChange:
+    """A target begins, changes its state, or ends.
+
+    Attributes:
+        id: the target.
+        before: None: it is new.
+        after: None: it is gone.
+        reason: why it is gone, unless on request.
+    """
+
+    id: int
+    before: TrackState | None
+    after: TrackState | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Box:
     """Axis-aligned half-open box in continuous pixels, x to the right, y down."""
 

@@ -9,97 +9,23 @@ makes replays and tests exact.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any
 
-import numpy as np
-
-from . import polar
-from .frames import Frame
-from .history import Entry, History, StampedImage, StampError, format_stamp
-from .ranges import check_ranges
-from .results import Box, BoxError, TrackResult, TrackState, validate_init_box
-
-
-class TrackerLike(Protocol):
-    """What a session needs of :class:`siampolar_model.tracker.Tracker`."""
-
-    settings: Any
-
-    @property
-    def ids(self) -> tuple[int, ...]: ...
-    def init(self, frame: Frame, box: Box, *, id: int | None = None) -> int: ...
-    def track(self, frame: Frame, ids: Collection[int] | None = None) -> list[TrackResult]: ...
-    def remove(self, id: int) -> bool: ...
-
-
-#: Allowed range of every session setting, both ends included.
-SETTING_RANGES: dict[str, tuple[float, float]] = {
-    "history_s": (0.0, 60.0),
-    "history_mb": (0.0, 16384.0),
-    "catch_up_frames": (1, 100),
-    "hold_init_s": (0.0, 60.0),
-}
-
-
-@dataclass(frozen=True)
-class SessionSettings:
-    """Bounds of a session. Ranges stand in :data:`SETTING_RANGES`.
-
-    Attributes:
-        history_s: seconds of images kept for inits that arrive late.
-        history_mb: and at most so many megabytes (10**6 bytes) of them.
-        catch_up_frames: history images worked off for late inits before a waiting live image.
-        hold_init_s: seconds an init waits for its image before it is refused.
-    """
-
-    history_s: float = 5.0
-    history_mb: float = 256.0
-    catch_up_frames: int = 2
-    hold_init_s: float = 2.0
-
-    def __post_init__(self) -> None:
-        check_ranges(self, SETTING_RANGES)
-
-
-@dataclass(frozen=True)
-class InitRequest:
-    """Start following what is in a box.
-
-    Attributes:
-        box: in pixels of the image it was drawn on.
-        stamp_ns: that image's stamp; 0: the newest image.
-        id: 0: a new target; else the target to start again, or the id to give to a new one.
-        image_size: width and height the box was drawn on; None: unknown.
-    """
-
-    box: Box
-    stamp_ns: int = 0
-    id: int = 0
-    image_size: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class InitAnswer:
-    """What became of an :class:`InitRequest`.
-
-    Attributes:
-        success: whether the target will be followed.
-        id: the target's id on success, else the id asked for.
-        message: why not; empty on success.
-        image: the image the target starts on; None if none was found.
-    """
-
-    success: bool
-    id: int
-    message: str = ""
-    image: StampedImage | None = None
+from .catch_up import CatchUp
+from .history import Entry, History, StampedImage, format_stamp
+from .requests import Admission, Answer, InitAnswer, InitRequest, Outcome
+from .research import ResearchBudget
+from .results import Box, StateChange, TrackResult
+from .roster import Roster, TrackerLike
+from .session_settings import SETTING_RANGES as SETTING_RANGES
+from .session_settings import SessionSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +36,14 @@ class SessionResult:
         image: the image worked on.
         results: one per target that has caught up with the stream.
         update: the image may have been reported before: a target that started on it, or before
-            it, has joined since, or the tracker failed and every target is lost.
+            it, has joined since, targets were removed, or the tracker failed and all are lost.
+        changes: what is different from the result before.
     """
 
     image: StampedImage
     results: tuple[TrackResult, ...]
     update: bool = False
+    changes: tuple[StateChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,13 +63,10 @@ class Counters:
     lost: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Held:
-    """An init that waits for its image until ``deadline`` (seconds of the session's clock)."""
-
-    request: InitRequest
-    answer: Callable[[InitAnswer], None]
-    deadline: float
+#: Stamps that say less or more about the time between two images are not believed: cameras
+#: without stamps, clocks that jump.
+_LONGEST_GAP_S = 5.0
+_USUAL_GAP_S = 1 / 30
 
 
 def _bounds(settings: SessionSettings) -> tuple[int, int]:
@@ -178,7 +103,6 @@ class Session:
         self._on_result = on_result
         self._on_failure = on_failure
         self._on_notice = on_notice
-        self._clock = clock
         self._thread: threading.Thread | None = None
 
         # Shared between callers and worker, under the lock.
@@ -188,23 +112,27 @@ class Session:
         self._stopping = False
         self._failure: Exception | None = None
         self._history = History(*_bounds(self._settings))
+        self._catch_up = CatchUp(self._history)
         self._waiting: Entry | None = None
-        self._held: list[_Held] = []
-        self._commands: deque[Callable[[], None]] = deque()
-        self._ids: set[int] = set()
-        self._used_ids: set[int] = set()  # never given again by itself
-        self._next_id = 1
-        self._max_targets = int(tracker.settings.max_targets)
-        self._min_box_px = float(tracker.settings.min_box_px)
+        self._commands: deque[partial[None]] = deque()
+        self._admission = Admission(
+            self._history,
+            lambda id, entry, box: self._commands.append(partial(self._start, id, entry, box)),
+            clock,
+            hold_s=self._settings.hold_init_s,
+            max_targets=int(tracker.settings.max_targets),
+            min_box_px=float(tracker.settings.min_box_px),
+        )
         self._counters = Counters()
+        self._listed: tuple[TrackResult, ...] = ()
 
         # The worker's own.
-        self._behind: dict[int, int] = {}  # target -> sequence of the last image it has seen
-        self._last: dict[int, TrackResult] = {}  # target -> what was last believed of it
-        self._sizes: dict[int, tuple[int, int]] = {}  # target -> image size it started on
+        self._roster = Roster(tracker)
         self._live: Entry | None = None
         self._live_results: tuple[TrackResult, ...] = ()
         self._since_live = 0
+        self._skipped_before_live = 0
+        self._budget = ResearchBudget()
 
     # ---- what callers use, from any thread -------------------------------------------------
 
@@ -212,7 +140,13 @@ class Session:
     def ids(self) -> tuple[int, ...]:
         """Targets followed or about to be, sorted."""
         with self._lock:
-            return tuple(sorted(self._ids))
+            return tuple(sorted(self._admission.ids))
+
+    @property
+    def targets(self) -> tuple[TrackResult, ...]:
+        """What was last said of every target that still is followed, sorted by id."""
+        with self._lock:
+            return tuple(r for r in self._listed if r.id in self._admission.ids)
 
     @property
     def counters(self) -> Counters:
@@ -240,53 +174,43 @@ class Session:
                     f"{format_stamp(image.stamp_ns)}; the history starts anew"
                 )
             entry = self._history.add(image)
-            skipped = self._counters.skipped + (self._waiting is not None)
+            self._skip_waiting()
             self._waiting = entry
-            self._counters = replace(
-                self._counters, received=self._counters.received + 1, skipped=skipped
-            )
-            answers = self._retry_held()
+            self._counters = replace(self._counters, received=self._counters.received + 1)
+            outcomes = self._admission.retry() if self._failure is None else []
             self._notify()
         if notice:
             self._on_notice(notice)
-        for answer, outcome in answers:
-            answer(outcome)
+        _tell(outcomes)
 
-    def init(self, request: InitRequest, answer: Callable[[InitAnswer], None]) -> None:
+    def init(self, request: InitRequest, answer: Answer) -> None:
         """Validate a request, assign its id and queue it.
 
         ``answer`` is called exactly once: before this returns, unless the request waits for its
         image, which takes ``hold_init_s`` at most.
         """
         with self._lock:
-            outcome = self._admit(request)
-            if outcome is None:
-                deadline = self._clock() + self._settings.hold_init_s
-                self._held.append(_Held(request, answer, deadline))
+            if self._failure is None:
+                outcomes = self._admission.ask(request, answer)
+            else:
+                message = f"the tracker has failed: {self._failure}"
+                outcomes = [(answer, InitAnswer(False, request.id, message))]
             self._notify()
-        if outcome is not None:
-            answer(outcome)
+        _tell(outcomes)
 
     def remove(self, id: int) -> bool:
         """Stop following a target; whether it was known."""
-        with self._lock:
-            known = id in self._ids
-            self._ids.discard(id)
-            if known:
-                self._commands.append(partial(self._forget, id))
-                self._notify()
-        return known
+        return bool(self._remove([id]))
 
-    def reset(self) -> None:
-        """Stop following all targets."""
-        for id in self.ids:
-            self.remove(id)
+    def reset(self) -> int:
+        """Stop following all targets; how many there were."""
+        return len(self._remove(self.ids))
 
     def set_tracker_settings(self, settings: Any) -> None:
         """Swap the tracker's settings as a whole, between two pieces of work."""
         with self._lock:
-            self._max_targets = int(settings.max_targets)
-            self._min_box_px = float(settings.min_box_px)
+            self._admission.max_targets = int(settings.max_targets)
+            self._admission.min_box_px = float(settings.min_box_px)
             self._commands.append(partial(setattr, self._tracker, "settings", settings))
             self._notify()
 
@@ -294,6 +218,7 @@ class Session:
         """Swap the session's own settings; images kept so far stay if they still fit."""
         with self._lock:
             self._settings = settings
+            self._admission.hold_s = settings.hold_init_s
             self._history.set_bounds(*_bounds(settings))
 
     def count_lost(self, images: int) -> None:
@@ -320,23 +245,20 @@ class Session:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         with self._lock:
-            held, self._held = self._held, []
+            outcomes = self._admission.refuse_all("the tracker was deactivated")
             self._history.clear()
-            if self._waiting is not None:
-                self._waiting = None
-                self._counters = replace(self._counters, skipped=self._counters.skipped + 1)
-        for waiting in held:
-            waiting.answer(self._refuse(waiting.request, "the tracker was deactivated"))
+            self._skip_waiting()
+            self._live, self._live_results = None, ()
+        _tell(outcomes)
 
     # ---- the worker ------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Do one piece of work in the calling thread; False if there is nothing to do."""
         with self._lock:
-            expired = self._take_expired()
+            expired = self._admission.take_expired()
             work = None if self._failure else self._next_work()
-        for held in expired:
-            held.answer(self._expired_answer(held.request))
+        _tell(expired)
         if work is None:
             return bool(expired)
         try:
@@ -356,236 +278,157 @@ class Session:
                 continue
             with self._lock:
                 if not self._woken and not self._stopping:
-                    self._wake.wait(self._seconds_to_deadline())
+                    self._wake.wait(self._admission.seconds_to_deadline())
                 self._woken = False
 
     def _next_work(self) -> Callable[[], None] | None:
         """Commands first; then the waiting image, after at most k history images."""
         if self._commands:
             return self._commands.popleft()
-        late = self._next_late()
+        late = self._catch_up.next(self._live)
         if self._waiting is not None and (
             late is None or self._since_live >= self._settings.catch_up_frames
         ):
             entry, self._waiting = self._waiting, None
             self._counters = replace(self._counters, processed=self._counters.processed + 1)
+            skipped = self._counters.skipped - self._skipped_before_live
+            self._skipped_before_live = self._counters.skipped
             self._since_live = 0
-            return partial(self._track_live, entry)
+            self._catch_up.pace(entry)
+            return partial(self._track_live, entry, skipped)
         if late is not None:
             self._since_live += 1
-            return partial(self._catch_up, *late)
+            return partial(self._track_late, *late)
         return None
-
-    def _next_late(self) -> tuple[Entry, list[int]] | None:
-        """The oldest history image that a late target has yet to see, and all that need it."""
-        if self._live is None:
-            return None
-        found: tuple[Entry, list[int]] | None = None
-        for id, seen in self._behind.items():
-            entry = next(self._history.after(seen), None)
-            if entry is None or entry.sequence > self._live.sequence:
-                continue
-            if found is None or entry.sequence < found[0].sequence:
-                found = entry, [id]
-            elif entry.sequence == found[0].sequence:
-                found[1].append(id)
-        return found
 
     def _start(self, id: int, entry: Entry, box: Box) -> None:
         try:
-            self._tracker.init(entry.image.frame, box, id=id)
+            self._roster.start(id, entry.image, box)
         except ValueError as error:  # what was admitted was refused after all
-            if id not in self._tracker.ids:  # an existing target goes on as before
+            if id not in self._roster.ids:
                 with self._lock:
-                    self._ids.discard(id)
+                    self._admission.ids.discard(id)
             self._on_notice(f"target {id} could not be started: {error}")
             return
-        nothing = np.zeros((0, 2), np.float32)
-        self._last[id] = TrackResult(
-            id, TrackState.LOST, 0.0, 0.0, box, box.center_xy, nothing[:, 0], nothing
-        )
-        self._sizes[id] = entry.image.size
-        # The init image itself is tracked as well, live or here, so that the outline is known
-        # on it and so that the order of arrival of image and request makes no difference.
-        self._behind[id] = entry.sequence - 1
-        self._join()
-
-    def _forget(self, id: int) -> None:
-        self._tracker.remove(id)
-        for table in (self._behind, self._last, self._sizes):
-            table.pop(id, None)
-
-    def _track_live(self, entry: Entry) -> None:
-        self._warn_of_size(entry)
-        self._join()
-        self._live = entry
-        present = [id for id in self._last if id not in self._behind]
-        results = self._track(entry.image, present)
-        self._live_results = results
-        self._on_result(SessionResult(entry.image, results))
-
-    def _catch_up(self, entry: Entry, ids: list[int]) -> None:
-        results = self._track(entry.image, ids)
-        for id in ids:
-            self._behind[id] = entry.sequence
-        joined = self._join()
-        if self._live is None or entry.sequence != self._live.sequence or not joined:
-            return
-        # The image was reported without these targets: say it again with them.
-        merged = {result.id: result for result in (*self._live_results, *results)}
-        self._live_results = tuple(merged[id] for id in sorted(merged) if id in self._last)
-        self._on_result(SessionResult(entry.image, self._live_results, update=True))
-
-    def _join(self) -> list[int]:
-        """Let targets that have seen all there is to see go on with the stream."""
-        live = -1 if self._live is None else self._live.sequence
         with self._lock:
-            caught_up = []
-            for id, seen in self._behind.items():
-                entry = next(self._history.after(seen), None)
-                if entry is None or entry.sequence > live:
-                    caught_up.append(id)
-        for id in caught_up:
-            del self._behind[id]
-        return caught_up
+            # The init image itself is tracked as well, live or here, so that the outline is known
+            # on it and so that the order of arrival of image and request makes no difference.
+            self._catch_up.add(id, entry)
+            self._catch_up.take_caught_up(self._live)
+            self._listed = self._roster.results
 
-    def _track(self, image: StampedImage, ids: list[int]) -> tuple[TrackResult, ...]:
-        """Track the targets that belong to images of this size, report the others lost."""
-        fitting = [id for id in ids if self._sizes[id] == image.size]
-        results = {r.id: r for r in self._tracker.track(image.frame, fitting)} if fitting else {}
-        self._last.update(results)
+    def _forget(self, ids: Iterable[int]) -> None:
+        """On request; said at once, also when no image comes any more."""
         for id in ids:
-            if id not in results:
-                results[id] = self._lost(id, image)
-        return tuple(results[id] for id in sorted(results))
+            self._roster.drop(id)
+            with self._lock:
+                self._catch_up.discard(id)
+        left = tuple(r for r in self._live_results if r.id in self._roster.ids)
+        if self._live is not None and len(left) < len(self._live_results):
+            self._report(left, update=True)
 
-    def _lost(self, id: int, image: StampedImage) -> TrackResult:
-        last = self._last[id]
-        outline = polar.clip_polygon(last.polygon_xy, *image.size)
-        return replace(last, state=TrackState.LOST, score=0.0, quality=0.0, polygon_xy=outline)
+    def _track_live(self, entry: Entry, skipped: int) -> None:
+        self._warn_of_size(entry)
+        wanted = int(self._tracker.settings.research_crops)
+        self._budget.count(skipped, wanted)
+        elapsed_s = self._seconds_since_live(entry.image)
+        with self._lock:
+            self._catch_up.take_caught_up(self._live)
+        self._live = entry
+        results = self._roster.track(
+            entry.image,
+            [id for id in self._roster.ids if id not in self._catch_up],
+            elapsed_s=elapsed_s,
+            research_crops=self._budget.crops(wanted),
+        )
+        dropped = self._roster.time_out(results, elapsed_s, self._settings.lost_timeout_s)
+        with self._lock:
+            # Not one that somebody asked to start again just now.
+            starting = {
+                command.args[0] for command in self._commands if command.func == self._start
+            }
+            self._admission.ids.difference_update(set(dropped) - starting)
+        self._report(tuple(r for r in results if r.id not in dropped), dropped=dropped)
+
+    def _track_late(self, entry: Entry, ids: list[int]) -> None:
+        # One crop a target: a live image may be waiting.
+        results = self._roster.track(entry.image, ids, research_crops=0)
+        with self._lock:
+            self._catch_up.saw(entry, ids)
+            joined = self._catch_up.take_caught_up(self._live)
+        if joined and self._live is not None and entry.sequence == self._live.sequence:
+            # The image was reported without these targets: say it again with them.
+            merged = {result.id: result for result in (*self._live_results, *results)}
+            self._report(tuple(merged[id] for id in sorted(merged)), update=True)
+
+    def _seconds_since_live(self, image: StampedImage) -> float:
+        if self._live is None or image.stamp_ns <= self._live.image.stamp_ns:
+            return _USUAL_GAP_S
+        return min((image.stamp_ns - self._live.image.stamp_ns) / 1e9, _LONGEST_GAP_S)
+
+    def _report(
+        self,
+        results: tuple[TrackResult, ...],
+        *,
+        update: bool = False,
+        dropped: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """Say the results of the live image."""
+        assert self._live is not None
+        self._live_results = results
+        changes = self._roster.changes(results, dropped)
+        with self._lock:
+            self._listed = self._roster.results
+        self._on_result(SessionResult(self._live.image, results, update, changes))
 
     def _warn_of_size(self, entry: Entry) -> None:
         size = entry.image.size
         if self._live is None or size == self._live.image.size:
             return
-        others = [id for id in sorted(self._sizes) if self._sizes[id] != size]
         message = "image size changed from {}x{} to {}x{}".format(*self._live.image.size, *size)
+        others = self._roster.of_other_sizes(size)
         if others:
-            kept = ", ".join("{} ({}x{})".format(id, *self._sizes[id]) for id in others)
             message += (
-                f"; reported lost until images of their size return or they are started again: "
-                f"target {kept}"
+                "; reported lost until images of their size return or they are started again: "
+                f"target {others}"
             )
         self._on_notice(message)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
             self._failure = error
-            waiting, self._waiting = self._waiting, None
-            if waiting is not None:
-                self._counters = replace(self._counters, skipped=self._counters.skipped + 1)
+            self._skip_waiting()
+            outcomes = self._admission.refuse_all(f"the tracker has failed: {error}")
+        _tell(outcomes)
         if self._live is not None:
-            image = self._live.image
-            lost = tuple(self._lost(id, image) for id in sorted(self._last))
             try:
-                self._on_result(SessionResult(image, lost, update=True))
+                self._report(self._roster.lose_all(self._live.image), update=True)
             except Exception as second:
                 self._on_notice(f"the lost targets could not be reported: {second}")
         self._on_failure(error)
 
-    # ---- requests, under the lock ----------------------------------------------------------
+    # ---- under the lock --------------------------------------------------------------------
 
-    def _admit(self, request: InitRequest) -> InitAnswer | None:
-        """The answer to a request; None: it must wait for its image."""
-        if self._failure is not None:
-            return self._refuse(request, f"the tracker has failed: {self._failure}")
-        if request.id < 0:
-            return self._refuse(request, f"target id {request.id} must be 0 (a new one) or more")
-        ahead_ns = self._history.ahead_ns(request.stamp_ns)
-        try:
-            if self._history.newest is None:
-                # A box that no image could hold need not wait for one.
-                box = request.box
-                if not (math.isfinite(box.area) and box.width > 0 and box.height > 0):
-                    validate_init_box(box, 1, 1, 0)
-                return None
-            # A small request overtakes a large image, so a stamp may be a little early.
-            if 0 < ahead_ns <= self._settings.hold_init_s * 1e9:
-                return None
-            entry = self._history.find(request.stamp_ns)
-        except (StampError, BoxError) as error:
-            return self._refuse(request, str(error))
-        image = entry.image
-        if request.image_size is not None and request.image_size != image.size:
-            drawn = "{}x{}".format(*request.image_size)
-            actual = "{}x{}".format(*image.size)
-            return self._refuse(
-                request, f"the box was drawn on {drawn} but the image is {actual}", image
-            )
-        try:
-            box = validate_init_box(request.box, *image.size, self._min_box_px)
-        except BoxError as error:
-            return self._refuse(request, str(error), image)
-        if request.id not in self._ids and len(self._ids) >= self._max_targets:
-            return self._refuse(
-                request,
-                f"{len(self._ids)} targets are followed already; at most {self._max_targets} "
-                "are allowed",
-                image,
-            )
-        id = request.id or self._unused_id()
-        self._ids.add(id)
-        self._used_ids.add(id)
-        self._commands.append(partial(self._start, id, entry, box))
-        return InitAnswer(True, id, image=image)
-
-    def _unused_id(self) -> int:
-        while self._next_id in self._used_ids:
-            self._next_id += 1
-        return self._next_id
-
-    def _refuse(
-        self, request: InitRequest, message: str, image: StampedImage | None = None
-    ) -> InitAnswer:
-        return InitAnswer(False, request.id, message, image)
-
-    def _retry_held(self) -> list[tuple[Callable[[InitAnswer], None], InitAnswer]]:
-        answers = []
-        still = []
-        for held in self._held:
-            outcome = self._admit(held.request)
-            if outcome is None:
-                still.append(held)
-            else:
-                answers.append((held.answer, outcome))
-        self._held = still
-        return answers
-
-    def _take_expired(self) -> list[_Held]:
-        if not self._held:
-            return []
-        now = self._clock()
-        expired = [held for held in self._held if now >= held.deadline]
-        self._held = [held for held in self._held if now < held.deadline]
-        return expired
-
-    def _expired_answer(self, request: InitRequest) -> InitAnswer:
-        waited = f"waited {self._settings.hold_init_s:g} s"
+    def _remove(self, ids: Iterable[int]) -> list[int]:
         with self._lock:
-            newest = self._history.newest
-        if newest is None:
-            return self._refuse(request, f"no image has arrived ({waited})")
-        return self._refuse(
-            request,
-            f"stamp {format_stamp(request.stamp_ns)} lies in the future of the newest image, "
-            f"{format_stamp(newest.stamp_ns)} ({waited})",
-        )
+            known = [id for id in ids if id in self._admission.ids]
+            self._admission.ids.difference_update(known)
+            if known:
+                self._commands.append(partial(self._forget, known))
+                self._notify()
+        return known
 
-    def _seconds_to_deadline(self) -> float | None:
-        if not self._held:
-            return None
-        return max(0.0, min(held.deadline for held in self._held) - self._clock())
+    def _skip_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting = None
+            self._counters = replace(self._counters, skipped=self._counters.skipped + 1)
 
     def _notify(self) -> None:
         self._woken = True
         self._wake.notify()
+
+
+def _tell(outcomes: Iterable[Outcome]) -> None:
+    """Answer requests, outside of the lock."""
+    for answer, outcome in outcomes:
+        answer(outcome)

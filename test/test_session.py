@@ -42,6 +42,7 @@ def index_of(frame: Frame) -> int:
 class FakeSettings:
     max_targets: int = 4
     min_box_px: float = 8.0
+    research_crops: int = 4
 
 
 @dataclass
@@ -53,6 +54,8 @@ class FakeTracker:
     calls: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
     fail_on: int | None = None
     refuse: bool = False
+    states: dict[int, TrackState] = field(default_factory=dict)
+    hows: list[dict[str, float]] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
 
@@ -68,7 +71,10 @@ class FakeTracker:
         self.targets[id] = box
         return id
 
-    def track(self, frame: Frame, ids: Collection[int] | None = None) -> list[TrackResult]:
+    def track(
+        self, frame: Frame, ids: Collection[int] | None = None, **how: float
+    ) -> list[TrackResult]:
+        self.hows.append(how)
         self.threads.add(threading.get_ident())
         if self.gate is not None:
             assert self.gate.wait(5)
@@ -80,7 +86,9 @@ class FakeTracker:
         outline = np.array([[1, 1], [60, 1], [60, 40]], np.float32)
         return [
             TrackResult(
-                i, TrackState.TRACKING, 0.9, 0.8, self.targets[i], (20.0, 20.0), none, outline
+                i,
+                self.states.get(i, TrackState.TRACKING),
+                *(0.9, 0.8, self.targets[i], (20.0, 20.0), none, outline),
             )
             for i in chosen
         ]
