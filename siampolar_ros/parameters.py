@@ -39,6 +39,7 @@ _SESSION_TEXTS = {
     "history_mb": "And at most so many megabytes (10^6 bytes) of them.",
     "catch_up_frames": "History images worked off for late inits before a waiting live image.",
     "hold_init_s": "Seconds an init waits for its image before it is refused.",
+    "lost_timeout_s": "Seconds of images after which a lost target is dropped; 0: never.",
 }
 
 

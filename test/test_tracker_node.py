@@ -55,7 +55,9 @@ class FakeTracker:
         self._boxes[id] = box
         return id
 
-    def track(self, frame: Frame, ids: Collection[int] | None = None) -> list[TrackResult]:
+    def track(
+        self, frame: Frame, ids: Collection[int] | None = None, **how: float
+    ) -> list[TrackResult]:
         if self.broken:
             raise RuntimeError("the device was unplugged\nand more")
         none = np.zeros((0, 2), np.float32)
