@@ -1,0 +1,77 @@
+"""One training sample, whatever it was made from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from siampolar_model.crops import template_window
+from siampolar_model.frames import Frame
+from siampolar_model.network.config import NetworkConfig
+from siampolar_model.results import Box
+
+from .targets import make_targets, no_target
+
+
+class PairSource(Protocol):
+    """Where pairs come from."""
+
+    def sample(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """One pair, see :func:`make_sample`; a pure function of the generator's state."""
+
+
+def make_sample(
+    network: NetworkConfig,
+    template: np.ndarray,
+    box_xyxy: np.ndarray,
+    search: np.ndarray,
+    mask: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Crops and their targets.
+
+    Args:
+        template: uint8 (T, T, 3), BGR.
+        box_xyxy: float32 (4,), the target in the template crop.
+        search: uint8 (S, S, 3), BGR.
+        mask: uint8 (S, S), 1 where the target is visible in the search crop; empty: not there.
+
+    Returns:
+        ``template``, ``box_xyxy``, ``search``, ``mask`` and the arrays of
+        :class:`siampolar_training.targets.Targets`.
+    """
+    rays = network.head.rays
+    targets = make_targets(mask, rays, network.stride) if mask.any() else no_target(rays)
+    crops = {"template": template, "search": search, "box_xyxy": box_xyxy, "mask": mask}
+    return {**crops, **vars(targets)}
+
+
+def cut_template(
+    rng: np.random.Generator, image: np.ndarray, box: Box, jitter: float, mirror: bool, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a template as the tracker does, about a box drawn by a hand that is not exact.
+
+    Args:
+        image: uint8 (H, W, 3), BGR.
+        box: the object's, in image pixels.
+        jitter: centre and sides move by up to this share of the sides.
+        mirror: mirror the image first.
+
+    Returns:
+        The crop uint8 (size, size, 3) and the box in it, float32 (4,).
+    """
+    if mirror:
+        width = image.shape[1]
+        image = cv2.flip(image, 1)
+        box = Box(width - box.x2, box.y1, width - box.x1, box.y2)
+    shift_x, shift_y, log_width, log_height = rng.uniform(-jitter, jitter, 4)
+    cx, cy = box.center_xy
+    drawn = Box.from_center(
+        cx + shift_x * box.width,
+        cy + shift_y * box.height,
+        box.width * float(np.exp(log_width)),
+        box.height * float(np.exp(log_height)),
+    )
+    window = template_window(drawn, size)
+    return Frame.from_bgr(image).cut(window), window.box_to_crop(drawn).as_xyxy()

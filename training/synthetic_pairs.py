@@ -1,0 +1,225 @@
+"""Synthetic pairs: two views of one photograph, as a template and a search crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from siampolar_model.crops import context_side
+from siampolar_model.network.config import NetworkConfig
+from siampolar_model.ranges import check_ranges
+
+from .augment import compose, motion, occluder
+from .augment.sharpness import motion_blur
+from .augment.truncation import truncate
+from .augment.view import View, look_up
+from .instances import Instance, Pool
+from .photometry import PhotometrySettings, jitter_pair
+from .readers.base import Reader
+from .sample import cut_template, make_sample
+
+#: Share of a view that the photograph must cover for its own background to be kept as often.
+_WELL_COVERED = 0.6
+
+
+@dataclass(frozen=True)
+class SyntheticSettings:
+    """How far two views differ. Chances in [0, 1]; lengths in units of the search crop's side.
+
+    Attributes:
+        tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
+        background: chance of another background, twice that where the photograph covers little.
+        distractor, occluder: chances of one or two other objects behind and in front.
+        clutter: chance of a beam or foliage in front.
+        recolour: of the distractors, those that take on the target's mean colour.
+        similar: of other objects, those most likely of the same class.
+        truncate: chance that the camera's border runs through the target.
+        swift: of the targets on another background, those blurred by their own motion.
+        negative: chance that the target is not in the search crop ...
+        empty: ... and of these, that no other object takes its place in the middle.
+        box_jitter: how far the box of the template is off, in units of its sides.
+        min_visible: least visible share of a target.
+    """
+
+    shift_sigma: float = 0.1
+    log_scale: float = 0.35
+    rotation_sigma_rad: float = 0.2
+    shear: float = 0.12
+    log_aspect: float = 0.12
+    tilt: float = 0.3
+    tilt_sigma: float = 0.1
+    bend: float = 0.5
+    bend_sigma: float = 0.018
+    background: float = 0.33
+    distractor: float = 0.33
+    recolour: float = 0.25
+    occluder: float = 0.25
+    clutter: float = 0.1
+    similar: float = 0.4
+    truncate: float = 0.08
+    swift: float = 0.15
+    negative: float = 0.22
+    empty: float = 0.4
+    box_jitter: float = 0.04
+    min_visible: float = 0.55
+
+    def __post_init__(self) -> None:
+        check_ranges(self, dict.fromkeys(vars(self), (0.0, 1.0)))
+
+
+class SyntheticPairs:
+    """Pairs from single images of a data set.
+
+    Raises:
+        DataError: objects in fewer than two sequences, so that no negative pair exists.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        network: NetworkConfig,
+        settings: SyntheticSettings,
+        photometry: PhotometrySettings,
+    ) -> None:
+        self._pool = Pool(reader)
+        self._network = network
+        self._settings = settings
+        self._photometry = photometry
+
+    def sample(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """One pair, see :func:`siampolar_training.sample.make_sample`."""
+        s, network = self._settings, self._network
+        target = self._pool.instance(rng)
+        mirror = bool(rng.random() < 0.5)
+        if rng.random() >= s.negative:
+            search, mask = self._search_view(rng, target, target, mirror)
+        else:
+            if rng.random() < s.empty:
+                search = self._empty_view(rng, target)
+            else:
+                similar = bool(rng.random() < s.similar)
+                other = self._pool.other(rng, target, target, similar=similar)
+                search, _ = self._search_view(rng, other, target, mirror)
+            mask = np.zeros(search.shape[:2], np.uint8)
+        template, box_xyxy = cut_template(
+            rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size
+        )
+        template, search = jitter_pair(rng, template, search, self._photometry)
+        return make_sample(network, template, box_xyxy, search, mask)
+
+    def _search_view(
+        self, rng: np.random.Generator, shown: Instance, target: Instance, mirror: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A search crop (S, S, 3) about what is shown, and the mask (S, S) of its visible part;
+        nothing else of the target's photograph is added."""
+        s, size = self._settings, self._network.search_size
+        shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
+        scale = float(np.exp(rng.uniform(-s.log_scale, s.log_scale)))
+        view = self._render(rng, shown, mirror, scale, size / 2 + shift)
+        image, alpha = self._on_background(rng, view, target)
+        mask = (alpha >= 0.5).astype(np.uint8)
+        if rng.random() < s.distractor:
+            for _ in range(int(rng.integers(1, 3))):
+                image = self._add_distractor(rng, image, mask, shown, target)
+        if rng.random() < s.occluder:
+            for _ in range(int(rng.integers(1, 3))):
+                other = self._other_view(rng, shown, target)
+                image, mask = self._cover(image, mask, other.image, other.alpha)
+        if rng.random() < s.clutter:
+            kind = occluder.bar if rng.random() < 0.5 else occluder.foliage
+            cover = compose.soften(kind(rng, size), rng.uniform(0.5, 2.0))
+            image, mask = self._cover(image, mask, self._background(rng, target), cover)
+        if rng.random() < s.truncate:
+            image, mask = truncate(rng, image, mask, s.min_visible)
+        return image, mask
+
+    def _empty_view(self, rng: np.random.Generator, target: Instance) -> np.ndarray:
+        """A search crop (S, S, 3) of other things."""
+        image = self._background(rng, target)
+        nothing = np.zeros(image.shape[:2], np.uint8)
+        for _ in range(int(rng.integers(0, 3))):
+            image = self._add_distractor(rng, image, nothing, target, target)
+        return image
+
+    def _on_background(
+        self, rng: np.random.Generator, view: View, target: Instance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The view on its own background or another one, and the object's alpha."""
+        s = self._settings
+        # The edge of a photograph would tell where the object is: where it fills little of the
+        # crop, exchange it more often.
+        exchange = s.background * (1 if view.covered.mean() > _WELL_COVERED else 2)
+        image, alpha = view.image, view.alpha
+        if rng.random() < exchange:
+            soft = compose.soften(alpha, rng.uniform(0.6, 1.4))
+            if rng.random() < s.swift:
+                length, angle = int(rng.integers(4, 14)), rng.uniform(0, np.pi)
+                soft = motion_blur(soft, length, angle)
+                image = motion_blur(image, length, angle)
+                alpha = soft
+            return compose.blend(self._background(rng, target), image, soft), alpha
+        if rng.random() < 0.6:
+            # Outside the photograph there is something in a real video, not a flat colour.
+            image = compose.blend(self._background(rng, target), image, view.covered)
+        return image, alpha
+
+    def _add_distractor(
+        self,
+        rng: np.random.Generator,
+        image: np.ndarray,
+        mask: np.ndarray,
+        shown: Instance,
+        target: Instance,
+    ) -> np.ndarray:
+        other = self._other_view(rng, shown, target)
+        drawn = other.image
+        if rng.random() < self._settings.recolour:
+            colour = compose.mean_colour(target.source.image, target.mask)
+            drawn = compose.in_colours_of(drawn, other.alpha, colour)
+        return compose.put_behind(image, mask, drawn, other.alpha)
+
+    def _cover(
+        self, image: np.ndarray, mask: np.ndarray, other: np.ndarray, alpha: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Put something in front, or behind if it would hide too much."""
+        covered = compose.put_in_front(image, mask, other, alpha, self._settings.min_visible)
+        if covered is None:
+            return compose.put_behind(image, mask, other, alpha), mask
+        return covered
+
+    def _other_view(self, rng: np.random.Generator, shown: Instance, target: Instance) -> View:
+        """Another object, anywhere."""
+        similar = bool(rng.random() < self._settings.similar)
+        other = self._pool.other(rng, shown, target, similar=similar)
+        scale = float(np.exp(rng.uniform(-0.7, 0.25)))
+        at_xy = rng.uniform(0.02, 0.98, 2) * self._network.search_size
+        return self._render(rng, other, bool(rng.random() < 0.5), scale, at_xy)
+
+    def _render(
+        self,
+        rng: np.random.Generator,
+        instance: Instance,
+        mirror: bool,
+        scale: float,
+        at_xy: np.ndarray,
+    ) -> View:
+        """Draw an instance at nominal size times ``scale`` with its middle at ``at_xy``."""
+        s, network = self._settings, self._network
+        size = network.search_size
+        linear = motion.affine(rng, s.rotation_sigma_rad, s.shear, s.log_aspect)
+        if mirror:
+            linear = linear @ np.diag([-1.0, 1.0])
+        seen = instance.hull_xy @ linear.T
+        low, high = seen.min(0), seen.max(0)
+        side = network.search_factor * context_side(*np.maximum(high - low, 2.0))
+        middle = np.linalg.solve(linear, (low + high) / 2)
+        placement = motion.Placement(at_xy, middle, linear, scale * size / side)
+        tilt = motion.perspective(rng, s.tilt_sigma) if rng.random() < s.tilt else None
+        field = motion.bend(rng, size, s.bend_sigma * size) if rng.random() < s.bend else None
+        grid = motion.source_grid(placement, size, tilt, field)
+        return look_up(instance.source.image, instance.mask, grid)
+
+    def _background(self, rng: np.random.Generator, besides: Instance) -> np.ndarray:
+        image = self._pool.background(rng, besides)
+        return compose.background_part(rng, image, self._network.search_size)
