@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from array import array
 
+import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import Image, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
+from siampolar_model.compressed import MAX_PIXELS, CompressedFrame, check_pixels
 from siampolar_model.frames import Frame
 from siampolar_model.history import StampedImage
 from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_model.session import InitAnswer, InitRequest, SessionResult
 from siampolar_ros.msg import InitResult, InitTarget, Target, Targets
+
+#: Of the compressed overlay: lines and text without visible blocks.
+_JPEG_QUALITY = 85
 
 
 def stamp_to_ns(stamp: Time) -> int:
@@ -25,12 +30,19 @@ def stamp_from_ns(stamp_ns: int) -> Time:
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
-def image_from_message(message: Image) -> StampedImage:
-    """A view on the message's pixels, which stay alive with it; nothing is copied.
+def image_from_message(
+    message: Image | CompressedImage, max_pixels: int = MAX_PIXELS
+) -> StampedImage:
+    """A view on the message's pixels, which stay alive with it; nothing is copied or decoded.
 
     Raises:
-        FrameError: an unknown encoding, or a size that contradicts step or data.
+        FrameError: an unknown encoding or format, a size that contradicts step or data, or more
+            pixels than allowed.
     """
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    if isinstance(message, CompressedImage):
+        return StampedImage(stamp_ns, CompressedFrame(message.data, max_pixels), message.header)
+    check_pixels(message.width, message.height, max_pixels)
     frame = Frame.from_buffer(
         message.data,
         encoding=message.encoding,
@@ -39,15 +51,33 @@ def image_from_message(message: Image) -> StampedImage:
         step=message.step,
         is_bigendian=bool(message.is_bigendian),
     )
-    return StampedImage(stamp_to_ns(message.header.stamp), frame, message.header)
+    return StampedImage(stamp_ns, frame, message.header)
 
 
 def message_from_bgr(image: np.ndarray, header: Header) -> Image:
     """``bgr8`` message of a uint8 (H, W, 3) image; one copy."""
-    height, width = image.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width)
+    return _image(image, "bgr8", header)
+
+
+def message_from_labels(labels: np.ndarray, header: Header) -> Image:
+    """``mono16`` message of a uint16 (H, W) image; one copy."""
+    return _image(labels.astype("<u2", copy=False), "mono16", header)
+
+
+def _image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    height, width = pixels.shape[:2]
+    message = Image(header=header, height=height, width=width, encoding=encoding)
+    message.step = pixels.nbytes // height
     # Assigning bytes or an array checks every element; this does not.
-    message.data.frombytes(np.ascontiguousarray(image).data.cast("B"))
+    message.data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
+    return message
+
+
+def jpeg_from_bgr(image: np.ndarray, header: Header) -> CompressedImage:
+    """JPEG message of a uint8 (H, W, 3) image."""
+    message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
+    _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    message.data.frombytes(data.data.cast("B"))
     return message
 
 

@@ -94,8 +94,9 @@ class FirstTargetNode(Node):
         super().__init__("first_target")
         self._done = done
         try:
-            values = Parameters(self, parameters.FIRST_TARGET, lambda values: None).values()
-            box = parse_box(str(values["box"]))
+            box = Parameters(
+                self, parameters.FIRST_TARGET, lambda values: parse_box(str(values["box"]))
+            ).settings()
         except (ParameterError, BoxError) as error:
             self.destroy_node()
             raise StartError(str(error)) from None

@@ -1,13 +1,21 @@
-"""The image subscription: which reliability, and what the middleware lost."""
+"""The image subscription: which topic, type and reliability, and how the stream is doing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from sensor_msgs.msg import CompressedImage, Image
+
+from siampolar_model.frames import FrameError
+from siampolar_model.history import StampedImage
+
+from .conversions import image_from_message
+from .settings import ImageSettings
+from .stream_health import StreamHealth
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -19,6 +27,9 @@ DEPTH = 5
 
 #: Seconds between looks at the publishers: Humble has no event for a new one.
 _LOOK_S = 0.5
+
+_TYPES = {"raw": Image, "compressed": CompressedImage}
+_TYPE_NAMES = {"raw": "sensor_msgs/msg/Image", "compressed": "sensor_msgs/msg/CompressedImage"}
 
 
 def choose_reliability(wanted: str, offered: Iterable[ReliabilityPolicy]) -> ReliabilityPolicy:
@@ -32,64 +43,118 @@ def choose_reliability(wanted: str, offered: Iterable[ReliabilityPolicy]) -> Rel
     return ReliabilityPolicy.BEST_EFFORT
 
 
+def image_topic(base: str, transport: str) -> str:
+    """The topic of a transport, by the convention of image_transport."""
+    compressed = transport == "compressed" and not base.endswith("/compressed")
+    return base + "/compressed" if compressed else base
+
+
 class ImageInput:
-    """Subscribes to ``topic`` and subscribes anew when publishers call for another reliability."""
+    """Takes the images on ``image`` and subscribes anew when settings or publishers call for it.
+
+    Args:
+        settings: asked at every look, so that a change counts within half a second.
+        on_image: called in the executor's thread with each image that can be read.
+        on_lost: called with the number of images that the middleware reports as lost.
+    """
 
     def __init__(
         self,
         node: Node,
-        topic: str,
-        wanted: Callable[[], str],
-        on_image: Callable[[Image], None],
+        settings: Callable[[], ImageSettings],
+        on_image: Callable[[StampedImage], None],
         on_lost: Callable[[int], None] = lambda images: None,
     ) -> None:
         self._node = node
-        self._topic = topic
-        self._wanted = wanted
+        self._settings = settings
         self._on_image = on_image
         self._on_lost = on_lost
-        self._subscription: Any = None
-        self._reliability = ReliabilityPolicy.RELIABLE
-        self._subscribe(choose_reliability(wanted(), ()))
-        self._timer = node.create_timer(_LOOK_S, self.look)
-
-    @property
-    def topic(self) -> str:
-        """The topic's full name, remapped."""
-        return str(self._subscription.topic_name)
-
-    @property
-    def reliability(self) -> ReliabilityPolicy:
-        return self._reliability
+        self._silent = self._closed = False
+        #: Topic ``image``, remapped, without what the transport adds.
+        self.base = node.resolve_topic_name("image")
+        self._open(settings())
+        # Not the node's clock: a simulation that stands still must not stop this one.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_LOOK_S, self.look, clock=steady)
 
     def look(self) -> None:
-        """Compare with what the publishers offer now."""
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
-        offered = [publisher.qos_profile.reliability for publisher in publishers]
-        if not offered:
-            return
-        reliability = choose_reliability(self._wanted(), offered)
-        if reliability != self._reliability:
+        """Compare with what is published now; say when the stream stops and when it is back."""
+        settings = self._settings()
+        if image_topic(self.base, settings.image_transport) != self.topic:
             self._node.destroy_subscription(self._subscription)
-            self._subscribe(reliability)
+            self._open(settings)
+            self._node.get_logger().info(f"images are now taken from {self.topic}")
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        ours = [p for p in publishers if p.topic_type == _TYPE_NAMES[settings.image_transport]]
+        others = {p.topic_type for p in publishers} - {_TYPE_NAMES[settings.image_transport]}
+        self.health.set_publishers(len(ours), tuple(sorted(others)))
+        reliability = choose_reliability(
+            settings.image_reliability, [p.qos_profile.reliability for p in ours]
+        )
+        if ours and reliability != self.reliability:
+            self._node.destroy_subscription(self._subscription)
+            self._subscribe(settings, reliability)
             word = "reliable" if reliability == ReliabilityPolicy.RELIABLE else "best effort"
             self._node.get_logger().info(f"images on {self.topic} are now taken {word}")
+        self._say_if_silent()
 
     def close(self) -> None:
+        self._closed = True
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
 
-    def _subscribe(self, reliability: ReliabilityPolicy) -> None:
-        self._reliability = reliability
+    def _open(self, settings: ImageSettings) -> None:
+        self.topic = image_topic(self.base, settings.image_transport)
+        self.health = StreamHealth(self.topic)
+        self._subscribe(settings, choose_reliability(settings.image_reliability, ()))
+
+    def _subscribe(self, settings: ImageSettings, reliability: ReliabilityPolicy) -> None:
+        self.reliability = reliability
+        self.health.set_incompatible("")
         qos = QoSProfile(depth=DEPTH, reliability=reliability)
+        arguments = (_TYPES[settings.image_transport], self.topic, self._take, qos)
         events = SubscriptionEventCallbacks(
-            message_lost=lambda event: self._on_lost(event.total_count_change)
+            message_lost=lambda event: self._lose(event.total_count_change),
+            incompatible_qos=self._on_incompatible_qos,
         )
+        self._subscription: Any
         try:
-            self._subscription = self._node.create_subscription(
-                Image, self._topic, self._on_image, qos, event_callbacks=events
-            )
+            self._subscription = self._node.create_subscription(*arguments, event_callbacks=events)
         except UnsupportedEventTypeError:  # not every middleware counts
-            self._subscription = self._node.create_subscription(
-                Image, self._topic, self._on_image, qos
-            )
+            self._subscription = self._node.create_subscription(*arguments)
+
+    def _take(self, message: Image | CompressedImage) -> None:
+        if self._closed:
+            return  # taken by the executor before the subscription ended
+        self.health.received()
+        try:
+            image = image_from_message(message, self._settings().max_image_pixels)
+        except FrameError as error:
+            self.health.refused(str(error))
+            self._node.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
+            return
+        self._on_image(image)
+
+    def _lose(self, images: int) -> None:
+        self.health.lost(images)
+        self._on_lost(images)
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        wanted = self._settings().image_reliability
+        if wanted == "auto":
+            return  # the next look takes them as they are offered
+        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+        reason = (
+            f"a publisher on {self.topic} offers incompatible QoS ({policy}): none of its images "
+            f"arrives; image_reliability is {wanted}, set it to auto"
+        )
+        self.health.set_incompatible(reason)
+        self._node.get_logger().warning(reason)
+
+    def _say_if_silent(self) -> None:
+        silent_s = self.health.silent_s
+        if silent_s is not None and not self._silent:
+            self._node.get_logger().warning(f"no image on {self.topic} for {silent_s:.1f} s")
+        elif silent_s is None and self._silent:
+            self._node.get_logger().info(f"images on {self.topic} again")
+        self._silent = silent_s is not None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -106,14 +106,17 @@ def check_all(table: Iterable[Parameter], values: Mapping[str, Any]) -> dict[str
     return checked
 
 
-class Parameters:
+S = TypeVar("S")
+
+
+class Parameters(Generic[S]):
     """The parameters of one node, declared from a table.
 
-    A change is validated as a whole before anything is taken over: ``validate`` gets all values
-    as they would be and raises :class:`ValueError` for what does not fit together; only then is
-    ``on_change`` called.
+    A change is validated as a whole before anything is taken over: ``validate`` makes the settings
+    of all values as they would be and raises :class:`ValueError` for what does not fit together;
+    only then are the settings swapped and ``on_change`` called.
 
-    A node whose start values are wrong still comes up: :meth:`values` raises until they are
+    A node whose start values are wrong still comes up: :meth:`settings` raises until they are
     corrected, so that a lifecycle node can say so and wait.
     """
 
@@ -121,7 +124,7 @@ class Parameters:
         self,
         node: Node,
         table: Sequence[Parameter],
-        validate: Callable[[dict[str, Value]], Any],
+        validate: Callable[[dict[str, Value]], S],
         on_change: Callable[[], None] = lambda: None,
         is_unconfigured: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -130,20 +133,23 @@ class Parameters:
         self._on_change = on_change
         self._is_unconfigured = is_unconfigured
         self._raw = {parameter.name: _declare(node, parameter) for parameter in table}
+        self._settings: S | None = None
         node.add_on_set_parameters_callback(self._on_set)
 
-    def values(self) -> dict[str, Value]:
-        """All values, checked.
+    def settings(self) -> S:
+        """What ``validate`` makes of the present values; the same object until they change.
 
         Raises:
             ParameterError: naming everything that is not allowed.
         """
-        return check_all(self._table.values(), self._raw)
+        if self._settings is None:
+            self._settings = self._validate(check_all(self._table.values(), self._raw))
+        return self._settings
 
     def _on_set(self, changes: Sequence[Any]) -> Any:
         from rcl_interfaces.msg import SetParametersResult
 
-        new = dict(self._raw)
+        new, settings = dict(self._raw), None
         try:
             for change in changes:
                 parameter = self._table.get(change.name)
@@ -165,10 +171,10 @@ class Parameters:
                 # Wrong start values elsewhere must not keep this one from being corrected.
                 pass
             else:
-                self._validate(values)
+                settings = self._validate(values)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._raw = new
+        self._raw, self._settings = new, settings
         self._on_change()
         return SetParametersResult(successful=True)
 

@@ -12,7 +12,10 @@ from siampolar_model.pretrained import ENGINES
 from siampolar_model.session import SessionSettings
 from siampolar_model.tracker import TrackerSettings
 
+from .detections import SETTING_RANGES as DETECTION_RANGES
+from .detections import DetectionSettings
 from .parameter_table import Changes, Parameter, ParameterError, Value, reference
+from .settings import SETTING_RANGES, ImageSettings, OutputSettings
 
 T = TypeVar("T")
 
@@ -42,17 +45,59 @@ _SESSION_TEXTS = {
     "lost_timeout_s": "Seconds of images after which a lost target is dropped; 0: never.",
 }
 
+_IMAGE_TEXTS = {
+    "image_transport": "Raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage "
+    "(JPEG, PNG) on `image/compressed`, or on `image` itself if it is remapped to a name that ends "
+    "so.",
+    "image_reliability": "QoS of the image subscription; auto is reliable if every publisher "
+    "offers it, else best effort.",
+    "max_image_pixels": "Larger images are refused before anything is allocated for them.",
+}
+_IMAGE_CHOICES = {
+    "image_transport": ("raw", "compressed"),
+    "image_reliability": ("auto", "reliable", "best_effort"),
+}
+
+_DETECTION_TEXTS = {
+    "auto_init": "Start the best of `~/detections_in` while no target is followed; a lost one "
+    "counts as followed.",
+    "detection_score": "Detections with a lower score are ignored.",
+    "detection_iou": "Overlap with the last box of a lost target from which a detection of its "
+    "class starts it again.",
+    "detection_classes": "The only class ids that start anything, separated by commas; empty: all.",
+}
+
+_OUTPUT_TEXTS = {
+    "overlay": "Draw the overlay while somebody listens; false: not even then (a recorder of all "
+    "topics listens).",
+    "marker_depth": "Metres from the camera to the plane of `~/polygon` and `~/markers`.",
+    "image_is_rectified": "The images have no distortion and follow P of the camera info, not K.",
+}
+
 
 def _of_settings(
-    settings: Any, texts: Mapping[str, str], ranges: Mapping[str, tuple[float, float]]
+    settings: Any,
+    texts: Mapping[str, str],
+    ranges: Mapping[str, tuple[float, float]],
+    choices: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Parameter, ...]:
-    """Rows for a dataclass of siampolar_model: defaults and ranges stand there, once."""
-    return tuple(
-        Parameter(
-            f.name, getattr(settings, f.name), texts[f.name], Changes.ANY_TIME, *ranges[f.name]
+    """Rows for a dataclass of settings: defaults and ranges stand there, once."""
+    rows = []
+    for f in fields(settings):
+        default = getattr(settings, f.name)
+        low, high = ranges.get(f.name, (None, None))
+        rows.append(
+            Parameter(
+                f.name,
+                ",".join(default) if isinstance(default, tuple) else default,
+                texts[f.name],
+                Changes.ANY_TIME,
+                low,
+                high,
+                choices=(choices or {}).get(f.name, ()),
+            )
         )
-        for f in fields(settings)
-    )
+    return tuple(rows)
 
 
 TRACKER: tuple[Parameter, ...] = (
@@ -81,16 +126,11 @@ TRACKER: tuple[Parameter, ...] = (
     Parameter(
         "num_threads", 0, "Threads of the runtime; 0: one per core.", Changes.UNCONFIGURED, 0, 256
     ),
-    Parameter(
-        "image_reliability",
-        "auto",
-        "QoS of the image subscription; auto is reliable if every publisher offers it, else "
-        "best effort.",
-        Changes.ANY_TIME,
-        choices=("auto", "reliable", "best_effort"),
-    ),
+    *_of_settings(ImageSettings(), _IMAGE_TEXTS, SETTING_RANGES, _IMAGE_CHOICES),
     *_of_settings(TrackerSettings(), _TRACKER_TEXTS, tracker.SETTING_RANGES),
     *_of_settings(SessionSettings(), _SESSION_TEXTS, session.SETTING_RANGES),
+    *_of_settings(DetectionSettings(), _DETECTION_TEXTS, DETECTION_RANGES),
+    *_of_settings(OutputSettings(), _OUTPUT_TEXTS, SETTING_RANGES),
 )
 
 VIDEO_PUBLISHER: tuple[Parameter, ...] = (
@@ -124,14 +164,9 @@ VIDEO_PUBLISHER: tuple[Parameter, ...] = (
     ),
 )
 
-SELECT_TARGET: tuple[Parameter, ...] = (
-    Parameter(
-        "image_reliability",
-        "auto",
-        "QoS of the image subscription, as for the tracker.",
-        Changes.ANY_TIME,
-        choices=("auto", "reliable", "best_effort"),
-    ),
+# As for the tracker, on whose images it draws.
+SELECT_TARGET: tuple[Parameter, ...] = _of_settings(
+    ImageSettings(), _IMAGE_TEXTS, SETTING_RANGES, _IMAGE_CHOICES
 )
 
 FIRST_TARGET: tuple[Parameter, ...] = (
@@ -139,7 +174,7 @@ FIRST_TARGET: tuple[Parameter, ...] = (
 )
 
 
-def _fill(cls: type[T], values: Mapping[str, Any]) -> T:
+def fill(cls: type[T], values: Mapping[str, Any]) -> T:
     """A dataclass from the values of its fields' names."""
     return cls(**{f.name: values[f.name] for f in fields(cls)})  # type: ignore[arg-type]
 
@@ -153,9 +188,11 @@ class Settings:
     engine: str
     precision: str
     num_threads: int | None
-    image_reliability: str
+    images: ImageSettings
     tracker: TrackerSettings
     session: SessionSettings
+    detections: DetectionSettings
+    outputs: OutputSettings
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:
@@ -164,6 +201,7 @@ class Settings:
         Raises:
             ParameterError: values that do not fit together.
         """
+        classes = (one.strip() for one in values["detection_classes"].split(","))
         try:
             return cls(
                 autostart=values["autostart"],
@@ -171,9 +209,13 @@ class Settings:
                 engine=values["engine"],
                 precision=values["precision"],
                 num_threads=values["num_threads"] or None,
-                image_reliability=values["image_reliability"],
-                tracker=_fill(TrackerSettings, values),
-                session=_fill(SessionSettings, values),
+                images=fill(ImageSettings, values),
+                tracker=fill(TrackerSettings, values),
+                session=fill(SessionSettings, values),
+                detections=fill(
+                    DetectionSettings, {**values, "detection_classes": tuple(filter(None, classes))}
+                ),
+                outputs=fill(OutputSettings, values),
             )
         except ValueError as error:
             raise ParameterError(f"parameter {error}") from None

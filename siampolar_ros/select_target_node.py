@@ -17,18 +17,17 @@ import cv2
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
 
 from siampolar_model.frames import FrameError
 from siampolar_model.history import StampedImage
 from siampolar_ros.msg import InitResult, InitTarget
 
 from . import parameters
-from .conversions import image_from_message
 from .drag import Drag
 from .image_input import ImageInput
 from .parameter_table import ParameterError, Parameters
 from .run import StartError, run_node
+from .settings import ImageSettings
 
 _WINDOW = "select_target: drag a box; Esc ends"
 _REFRESH_S = 1 / 30
@@ -64,9 +63,11 @@ class SelectTargetNode(Node):
         self._newest: StampedImage | None = None
         self._drag: Drag[StampedImage] | None = None
         self._status = "waiting for images"
-        self._params = Parameters(self, parameters.SELECT_TARGET, lambda values: None)
+        params = Parameters(
+            self, parameters.SELECT_TARGET, lambda values: parameters.fill(ImageSettings, values)
+        )
         try:
-            self._params.values()
+            params.settings()
             open_window()
         except (ParameterError, StartError) as error:
             self.destroy_node()
@@ -78,23 +79,15 @@ class SelectTargetNode(Node):
         self.create_subscription(
             InitResult, "tracker/init_result", self._on_answer, QoSProfile(depth=10)
         )
-        self._images = ImageInput(
-            self,
-            "image",
-            wanted=lambda: str(self._params.values()["image_reliability"]),
-            on_image=self._on_image,
-        )
+        self._images = ImageInput(self, params.settings, self._on_image)
         self.create_timer(_REFRESH_S, self._refresh)
 
     def close(self) -> None:
         self._images.close()
         cv2.destroyAllWindows()
 
-    def _on_image(self, message: Image) -> None:
-        try:
-            self._newest = image_from_message(message)
-        except FrameError as error:
-            self.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
+    def _on_image(self, image: StampedImage) -> None:
+        self._newest = image
 
     def _on_answer(self, message: InitResult) -> None:
         self._status = f"target {message.id} started" if message.success else message.message
@@ -122,7 +115,10 @@ class SelectTargetNode(Node):
     def _refresh(self) -> None:
         shown = self._drag.image if self._drag is not None else self._newest
         if shown is not None:
-            cv2.imshow(_WINDOW, self._picture(shown))
+            try:
+                cv2.imshow(_WINDOW, self._picture(shown))
+            except FrameError as error:  # a compressed image that is damaged
+                self.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
         key = cv2.waitKey(1) & 0xFF
         closed = cv2.getWindowProperty(_WINDOW, cv2.WND_PROP_VISIBLE) < 1
         if key in (27, ord("q")) or closed:

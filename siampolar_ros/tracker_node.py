@@ -10,15 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
-from sensor_msgs.msg import Image
 
 from siampolar_model.engines.base import EngineError
-from siampolar_model.frames import FrameError
 from siampolar_model.session import Session
 from siampolar_model.tracker import Tracker
 
 from . import parameters
-from .conversions import image_from_message
 from .image_input import ImageInput
 from .lifecycle import SafeLifecycleNode, transition
 from .outputs import Outputs
@@ -116,9 +113,8 @@ class TrackerNode(SafeLifecycleNode):
         self._requests.open()
         self._images = ImageInput(
             self,
-            "image",
-            wanted=lambda: self._settings().image_reliability,
-            on_image=self._on_image,
+            settings=lambda: self._settings().images,
+            on_image=self._session.add_image,
             on_lost=self._session.count_lost,
         )
         self.get_logger().info(f"active: images from {self._images.topic}")
@@ -150,16 +146,6 @@ class TrackerNode(SafeLifecycleNode):
 
     # ---- callbacks -------------------------------------------------------------------------
 
-    def _on_image(self, message: Image) -> None:
-        if self._images is None or self._session is None:
-            return  # taken by the executor before the subscription ended
-        try:
-            image = image_from_message(message)
-        except FrameError as error:
-            self.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
-            return
-        self._session.add_image(image)
-
     def _on_parameters(self) -> None:
         if self._session is None:
             return
@@ -179,7 +165,7 @@ class TrackerNode(SafeLifecycleNode):
     # ---- helpers ---------------------------------------------------------------------------
 
     def _settings(self) -> Settings:
-        return Settings.of(self._params.values())
+        return self._params.settings()
 
     def _stop(self) -> None:
         """Take no more input and end the worker; targets stay."""

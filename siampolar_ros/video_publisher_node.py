@@ -66,7 +66,7 @@ class VideoPublisherNode(Node):
             self._params = Parameters(
                 self, parameters.VIDEO_PUBLISHER, VideoSettings.of, self._on_parameters
             )
-            self._settings = VideoSettings.of(self._params.values())
+            self._settings = self._params.settings()
             self._on_parameters()
             if self._settings.device:
                 self._camera = open_camera(self._settings)
@@ -89,7 +89,7 @@ class VideoPublisherNode(Node):
             self._camera.release()
 
     def _on_parameters(self) -> None:
-        if self._params.values()["paused"]:
+        if self._params.settings().paused:
             self._going.clear()
         else:
             self._going.set()
