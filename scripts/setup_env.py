@@ -29,7 +29,7 @@ LOG = os.path.join(VENV, "setup.log")
 PYTHON = os.path.join(VENV, "bin", "python")
 
 OLDEST, NEWEST_WITH_WHEELS = (3, 10), (3, 14)
-OPTIONAL_EXTRAS = ("train", "dev", "openvino", "tensorrt")
+OPTIONAL_EXTRAS = ("train", "dev", "openvino", "tensorrt", "replay")
 # The metrics of the DAVIS authors, which tests compare ours with. It declares neither what its
 # build needs nor limits that hold today, so it is built beside what is installed.
 REFERENCE = ["install", "--no-build-isolation", "--no-deps", "davisinteractive==1.0.4"]

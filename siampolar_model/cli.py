@@ -36,6 +36,9 @@ from .results import parse_box
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
 
+# Our own command that lives in a file of its own, and needs an extra.
+_OWN = (EntryPoint("replay", "siampolar_model.replay_command:replay", ENTRY_POINT_GROUP),)
+
 # Typer before 0.2x builds on click, later ones carry a copy; both derive their errors from this.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -43,6 +46,7 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 #: Modules that may be absent although the package is installed, and how to get them.
 _MISSING = {
     "cv2": "OpenCV is missing: apt install python3-opencv, or pip install 'siampolar_ros[opencv]'",
+    "rosbags": "rosbags is missing: pip install 'siampolar_ros[replay]'",
     "av": "PyAV is missing: apt install python3-av, or pip install av",
 }
 
@@ -50,9 +54,10 @@ _MISSING = {
 _MENDABLE = {
     (f"siampolar_model.{module}", name)
     for module, name in (
-        ("bench", "BenchError"), ("cli", "CommandError"), ("engines.base", "EngineError"),
-        ("evaluate", "DatasetError"), ("frames", "FrameError"), ("results", "BoxError"),
-        ("tracker", "TargetLimitError"), ("video", "VideoError"),
+        ("bags", "BagError"), ("bench", "BenchError"), ("cli", "CommandError"),
+        ("engines.base", "EngineError"), ("evaluate", "DatasetError"), ("frames", "FrameError"),
+        ("replay", "ReplayError"), ("results", "BoxError"), ("tracker", "TargetLimitError"),
+        ("video", "VideoError"),
     )
 }  # fmt: skip
 
@@ -77,7 +82,8 @@ class _Commands(TyperGroup):
 
 
 def _plugins() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    found = (*_OWN, *entry_points(group=ENTRY_POINT_GROUP))
+    return {entry.name: entry for entry in found}
 
 
 def _load(entry: EntryPoint) -> typer.Typer:
@@ -159,7 +165,7 @@ def track(
         raise CommandError("nothing to write: give -o OUT.mp4, --jsonl FILE or both")
     targets = [parse_box(text) for text in box]
     inputs = [video, *(image_files(video) if video.is_dir() else ())]
-    _check_distinct(inputs, (output, jsonl))
+    check_distinct(inputs, (output, jsonl))
     _check_writable(jsonl)
     with VideoReader(video, first=first, last=last) as reader:
         tracker = Tracker.from_pretrained(
@@ -169,7 +175,7 @@ def track(
         writer = None if output is None else VideoWriter(output, reader.fps)
         lines: IO[str] | None = None
         try:
-            with _progress() as progress:
+            with progress_bar() as progress:
                 task = progress.add_task("tracking", total=reader.n_frames)
                 for frame in reader:
                     view = Frame.from_bgr(frame.image)
@@ -228,7 +234,7 @@ def evaluate(
         for one in sequences
         if folder is not None
     ]
-    _check_distinct((p for one in sequences for p in one.images + one.masks), (json_file, *drawn))
+    check_distinct((p for one in sequences for p in one.images + one.masks), (json_file, *drawn))
     _check_writable(json_file)
     for folder in (overlays, plot):
         if folder is not None:
@@ -240,7 +246,7 @@ def evaluate(
     typer.echo(tracker.engine.choice, err=True)
     warm_up(tracker, sequences[0])
     scores = []
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("", total=sum(len(one.images) for one in sequences))
         for one in sequences:
             progress.update(task, description=one.name)
@@ -293,7 +299,7 @@ def bench(
     target = parse_box(box)
     inputs = [video, *(image_files(video) if video.is_dir() else ())]
     inputs += [] if peer is None else [peer / name for name in PEER_FILES]
-    _check_distinct(inputs, (json_file,))
+    check_distinct(inputs, (json_file,))
     _check_writable(json_file)
     images: list[np.ndarray] = []
     with VideoReader(video, first=first, last=last) as reader:
@@ -303,7 +309,7 @@ def bench(
                 break
     loaded = load_engine(model, engine, precision=precision, num_threads=threads)
     typer.echo(loaded.choice, err=True)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("runs", total=RUNS)
         result = run_bench(
             loaded, images, target, num_threads=threads, peer=peer,
@@ -349,7 +355,7 @@ def _missing_module(error: Exception) -> str | None:
     return None
 
 
-def _progress() -> Progress:
+def progress_bar() -> Progress:
     """A progress bar on stderr, silent where that is no terminal."""
     terminal = sys.stderr.isatty()
     console = Console(stderr=True, quiet=not terminal)
@@ -365,7 +371,7 @@ def _progress() -> Progress:
     )
 
 
-def _check_distinct(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> None:
+def check_distinct(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> None:
     """Refuse an output that would replace an input or another output."""
     read = {path.resolve() for path in inputs}
     written = set()

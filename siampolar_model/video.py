@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -249,7 +250,11 @@ class VideoWriter:
         frame = frame.reformat(format="yuv420p")
         try:
             self._container.mux(self._stream.encode(frame))
-        except av.FFmpegError as error:
+        except (av.FFmpegError, OSError) as error:
+            # PyAV crashes when an encoder is flushed into a file whose header was not written.
+            container, self._container = self._container, None
+            with contextlib.suppress(av.FFmpegError, OSError):
+                container.close()
             raise self._unwritable(error) from None
 
     def close(self) -> None:
@@ -261,7 +266,7 @@ class VideoWriter:
                     container.mux(self._stream.encode())
                 finally:
                     container.close()
-            except av.FFmpegError as error:
+            except (av.FFmpegError, OSError) as error:
                 raise self._unwritable(error) from None
 
     def _unwritable(self, error: Exception) -> VideoError:

@@ -147,7 +147,8 @@ def test_oldest_requirements_are_the_lower_bounds() -> None:
         if "==" in line
     )
     lists = declared()
-    bounds = dict(line.split(">=") for line in [*lists[""], *lists["cpu"], *lists["opencv"]])
+    extras = ("", "cpu", "opencv", "replay")
+    bounds = dict(line.split(">=") for extra in extras for line in lists[extra])
     assert set(bounds) <= set(pins)
     for name, bound in bounds.items():
         assert (pins[name] + ".").startswith(bound + "."), (name, bound, pins[name])
@@ -157,7 +158,7 @@ def test_oldest_requirements_are_the_lower_bounds() -> None:
 
 
 def test_everything_imported_is_declared_where_it_is_needed() -> None:
-    robot = requirement_names("", "cpu", "openvino", "tensorrt", "opencv") | {"tensorrt"}
+    robot = requirement_names("", "cpu", "openvino", "tensorrt", "opencv", "replay") | {"tensorrt"}
     train = robot | requirement_names("train")
     allowed = {
         "siampolar_model": robot | OWN - {"siampolar_ros", "siampolar_training"},
@@ -307,7 +308,7 @@ def test_an_unknown_extra_is_refused_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "setup: --with trian: unknown; allowed are train, dev, openvino, tensorrt"
+        "setup: --with trian: unknown; allowed are train, dev, openvino, tensorrt, replay"
     ]
 
 
