@@ -109,7 +109,7 @@ def message_from_result(result: SessionResult) -> Targets:
         header=result.image.header,
         image_width=width,
         image_height=height,
-        targets=[_target(one) for one in result.results],
+        targets=[message_from_track(one) for one in result.results],
     )
 
 
@@ -130,7 +130,8 @@ def results_from_message(message: Targets) -> list[TrackResult]:
     ]
 
 
-def _target(result: TrackResult) -> Target:
+def message_from_track(result: TrackResult) -> Target:
+    """One target, as on one image."""
     outline = array("f")
     outline.frombytes(np.ascontiguousarray(result.polygon_xy, np.float32).tobytes())
     return Target(

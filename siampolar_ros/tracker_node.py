@@ -12,10 +12,11 @@ from typing import Any
 from rclpy.lifecycle import State, TransitionCallbackReturn
 
 from siampolar_model.engines.base import EngineError
-from siampolar_model.session import Session
+from siampolar_model.session import Session, SessionResult
 from siampolar_model.tracker import Tracker
 
 from . import parameters
+from .change_log import log_changes
 from .image_input import ImageInput
 from .lifecycle import SafeLifecycleNode, transition
 from .outputs import Outputs
@@ -98,7 +99,7 @@ class TrackerNode(SafeLifecycleNode):
         self._session = Session(
             tracker,
             settings.session,
-            on_result=self._outputs.result,
+            on_result=self._on_result,
             on_failure=self._on_failure,
             on_notice=lambda text: self.get_logger().warning(text),
         )
@@ -153,6 +154,12 @@ class TrackerNode(SafeLifecycleNode):
         self._session.set_tracker_settings(settings.tracker)
         self._session.set_settings(settings.session)
 
+    def _on_result(self, result: SessionResult) -> None:
+        """In the worker's thread."""
+        log_changes(self.get_logger(), result.changes)
+        if self._outputs is not None:
+            self._outputs.result(result)
+
     def _on_failure(self, error: Exception) -> None:
         """In the worker's thread, after all targets were published as lost."""
         self.get_logger().error(f"the tracker failed, all targets are lost: {one_line(error)}")
@@ -183,8 +190,11 @@ class TrackerNode(SafeLifecycleNode):
             )
 
     def _free(self) -> None:
-        """Drop the network and the publishers."""
-        self._session = self._requests = None
+        """Drop the network, the services and the publishers."""
+        self._session = None
+        if self._requests is not None:
+            self._requests.destroy()
+            self._requests = None
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None

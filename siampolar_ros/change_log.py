@@ -1,0 +1,23 @@
+"""Logs what becomes of targets, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from siampolar_model.results import StateChange, TrackState
+
+
+def log_changes(log: Any, changes: Iterable[StateChange]) -> None:
+    """One line a change; what was asked for (start, remove) is logged where it was asked."""
+    for change in changes:
+        target = f"target {change.id}"
+        if change.after is None:
+            if change.reason:
+                log.warning(f"{target} dropped: {change.reason}")
+        elif change.after == TrackState.LOST:
+            log.warning(f"{target} is lost")
+        elif change.before == TrackState.LOST:
+            log.info(f"{target} was found again")
+        elif change.before is not None:
+            log.debug(f"{target} is {change.after.name.lower()}")
