@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .catch_up import CatchUp
+from .frames import FrameError
 from .history import Entry, History, StampedImage, format_stamp
 from .requests import Admission, Answer, InitAnswer, InitRequest, Outcome
 from .research import ResearchBudget
@@ -328,6 +329,8 @@ class Session:
             self._report(left, update=True)
 
     def _track_live(self, entry: Entry, skipped: int) -> None:
+        if self._roster.ids and not self._can_be_read(entry):
+            return
         self._warn_of_size(entry)
         wanted = int(self._tracker.settings.research_crops)
         self._budget.count(skipped, wanted)
@@ -352,7 +355,10 @@ class Session:
 
     def _track_late(self, entry: Entry, ids: list[int]) -> None:
         # One crop a target: a live image may be waiting.
-        results = self._roster.track(entry.image, ids, research_crops=0)
+        if self._can_be_read(entry):
+            results = self._roster.track(entry.image, ids, research_crops=0)
+        else:
+            results = ()
         with self._lock:
             self._catch_up.saw(entry, ids)
             joined = self._catch_up.take_caught_up(self._live)
@@ -360,6 +366,15 @@ class Session:
             # The image was reported without these targets: say it again with them.
             merged = {result.id: result for result in (*self._live_results, *results)}
             self._report(tuple(merged[id] for id in sorted(merged)), update=True)
+
+    def _can_be_read(self, entry: Entry) -> bool:
+        """Whether the image has pixels: compressed ones are decoded here, and may be damaged."""
+        try:
+            _ = entry.image.frame.planes
+        except FrameError as error:
+            self._on_notice(f"image of {format_stamp(entry.image.stamp_ns)} skipped: {error}")
+            return False
+        return True
 
     def _seconds_since_live(self, image: StampedImage) -> float:
         if self._live is None or image.stamp_ns <= self._live.image.stamp_ns:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from siampolar_model.compressed import CompressedFrame
 from siampolar_model.frames import Frame
 from siampolar_model.history import History, StampedImage, StampError, format_stamp
 from siampolar_model.results import Box, TrackResult, TrackState
@@ -379,6 +380,32 @@ def test_another_image_size_reports_lost_and_comes_back() -> None:
     rig.add(4)
     assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING, TrackState.LOST]
     assert rig.tracker.tracked(1) == [0, 1, 4]
+
+
+def test_an_image_that_cannot_be_decoded_is_skipped_and_said() -> None:
+    """Its header was good when it was taken in; the rest of it is missing."""
+    rig = Rig()
+
+    def add(index: int, damaged: bool = False) -> None:
+        whole = image(index)
+        _, data = cv2.imencode(".png", whole.frame.planes[0])
+        frame = CompressedFrame(bytes(data)[: 40 if damaged else None])
+        rig.session.add_image(StampedImage(whole.stamp_ns, frame, whole.header))
+        rig.session.drain()
+
+    add(0, damaged=True)
+    assert len(rig.results) == 1 and not rig.notices  # nobody looks at its pixels
+    add(1)
+    rig.init()
+    for index in (2, 3, 4):
+        add(index, damaged=index == 3)
+    assert rig.tracker.tracked(1) == [1, 2, 4]
+    assert [result.image.header for result in rig.results[-2:]] == ["header 2", "header 4"]
+    assert len(rig.notices) == 1 and "skipped: PNG image of 64x48 px cannot" in rig.notices[0]
+    # The same for a target that has to catch up over it.
+    rig.init(2)
+    rig.session.drain()
+    assert rig.tracker.tracked(2) == [2, 4] and not rig.failures
 
 
 def test_stamps_that_go_back_start_the_history_anew() -> None:
