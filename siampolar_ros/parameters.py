@@ -103,6 +103,12 @@ def _of_settings(
 TRACKER: tuple[Parameter, ...] = (
     Parameter("autostart", True, "Configure and activate without being told to.", Changes.START),
     Parameter(
+        "auto_recover",
+        True,
+        "Configure and activate again after the tracker failed, waiting longer every time.",
+        Changes.ANY_TIME,
+    ),
+    Parameter(
         "model",
         "siampolar_lite0",
         "Name of shipped weights, or a folder with template.onnx, search.onnx and SHA256SUMS.",
@@ -184,6 +190,7 @@ class Settings:
     """The tracker node's parameters, valid as a whole."""
 
     autostart: bool
+    auto_recover: bool
     model: str
     engine: str
     precision: str
@@ -205,6 +212,7 @@ class Settings:
         try:
             return cls(
                 autostart=values["autostart"],
+                auto_recover=values["auto_recover"],
                 model=values["model"],
                 engine=values["engine"],
                 precision=values["precision"],

@@ -22,6 +22,7 @@ from .lifecycle import SafeLifecycleNode, transition
 from .outputs import Outputs
 from .parameter_table import ParameterError, Parameters
 from .parameters import Settings
+from .recovery import DELAYS_S, Recovery
 from .run import one_line, run_node
 from .target_requests import TargetRequests
 
@@ -46,9 +47,15 @@ class TrackerNode(SafeLifecycleNode):
 
     Args:
         load: makes the tracker on configure.
+        recovery_delays_s: seconds before a failed node is configured again.
     """
 
-    def __init__(self, load: Callable[[Settings], Any] = load_tracker, **node: Any) -> None:
+    def __init__(
+        self,
+        load: Callable[[Settings], Any] = load_tracker,
+        recovery_delays_s: Sequence[float] = DELAYS_S,
+        **node: Any,
+    ) -> None:
         super().__init__("tracker", **node)
         self._load = load
         self._session: Session | None = None
@@ -64,6 +71,7 @@ class TrackerNode(SafeLifecycleNode):
         )
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
+        self._recovery = Recovery(self, self._start, recovery_delays_s)
 
     def autostart(self) -> None:
         """Configure and activate, unless the parameter says no."""
@@ -72,9 +80,7 @@ class TrackerNode(SafeLifecycleNode):
                 return
         except ParameterError:
             pass  # configure says what is wrong
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
-        else:
+        if not self._start():
             self.get_logger().info(
                 "not started; correct the parameters, then: "
                 f"ros2 lifecycle set {self.get_fully_qualified_name()} configure, then activate"
@@ -89,6 +95,7 @@ class TrackerNode(SafeLifecycleNode):
 
     @transition
     def on_configure(self, state: State) -> TransitionCallbackReturn:
+        self._recovery.cancel()
         try:
             settings = self._settings()
             tracker = self._load(settings)
@@ -136,6 +143,7 @@ class TrackerNode(SafeLifecycleNode):
 
     @transition
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        self._recovery.cancel()
         self.close()
         return TransitionCallbackReturn.SUCCESS
 
@@ -166,10 +174,18 @@ class TrackerNode(SafeLifecycleNode):
         self._failed.trigger()
 
     def _on_failed(self) -> None:
-        if self._images is not None:
-            self.trigger_deactivate()
+        if self._images is None:
+            return  # deactivated by somebody else since
+        self.trigger_deactivate()
+        if self._settings().auto_recover:
+            self._recovery.failed()
 
     # ---- helpers ---------------------------------------------------------------------------
+
+    def _start(self) -> bool:
+        """Configure and activate; whether both succeeded."""
+        success = TransitionCallbackReturn.SUCCESS
+        return self.trigger_configure() == success and self.trigger_activate() == success
 
     def _settings(self) -> Settings:
         return self._params.settings()
