@@ -22,11 +22,13 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from .engines.base import FP16_FILE
 from .network.checkpoint import save_network
 from .network.config import NetworkConfig
 from .network.correlation import KERNEL
 from .network.graphs import SearchGraph, TemplateGraph, spec_of
 from .network.siampolar import SiamPolar
+from .precision import write_fp16
 from .pretrained import FILES, sha256
 
 #: ONNX Runtime 1.12 (the oldest tested) ends at 17; TensorRT 10 and OpenVINO know it too.
@@ -54,7 +56,7 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
 
 
 def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = None) -> Path:
-    """Write ``template.onnx``, ``search.onnx``, ``weights.safetensors`` and ``SHA256SUMS``.
+    """Write both ONNX files, ``search.fp16.onnx``, ``weights.safetensors`` and ``SHA256SUMS``.
 
     Args:
         model: a trained network; it is not changed.
@@ -90,7 +92,8 @@ def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]
     for file, graph, names, outputs in graphs:
         _write(graph.eval(), {k: inputs[k] for k in names}, outputs, folder / file, metadata)
         _compare(graph, {k: example_inputs(config, 3, 1)[k] for k in names}, folder / file)
-    return [*(folder / file for file in FILES), weights]
+    write_fp16(folder / "search.onnx", folder / FP16_FILE)
+    return [*(folder / file for file in (*FILES, FP16_FILE)), weights]
 
 
 def _write(

@@ -1,7 +1,8 @@
 """Finds a model's files, checks them, and loads them into an engine.
 
 A model is a folder with ``template.onnx``, ``search.onnx``, ``SHA256SUMS`` and a model card; for
-8 bits also ``search.int8.onnx``, for training and comparison ``weights.safetensors``.
+8 bits also ``search.int8.onnx``, for TensorRT in half precision ``search.fp16.onnx``, for training
+and comparison ``weights.safetensors``.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .engines.base import INT8_FILE, Engine, EngineError, EngineOptions
+from .engines.base import FP16_FILE, INT8_FILE, Engine, EngineError, EngineOptions
 
 _WEIGHTS = Path(__file__).parent / "weights"
 
 #: Engine name -> (module, class, extra that brings the runtime), the fastest first. Imported only
 #: when asked for, so that a robot needs no more than the runtime it uses.
 ENGINES: dict[str, tuple[str, str, str]] = {
+    "tensorrt": ("tensorrt_engine", "TensorRtEngine", "tensorrt"),
     "openvino": ("openvino_engine", "OpenVinoEngine", "openvino"),
     "onnxruntime": ("onnxruntime_engine", "OnnxRuntimeEngine", "cpu"),
     "torch": ("torch_engine", "TorchEngine", "train"),
@@ -49,11 +51,15 @@ def model_folder(name_or_path: str | Path) -> Path:
     for file in FILES:
         if file not in expected or not (folder / file).is_file():
             raise EngineError(f"{folder / file} is missing or not in SHA256SUMS; install it again")
-    if (folder / INT8_FILE).is_file() and INT8_FILE not in expected:
-        raise EngineError(
-            f"{folder / INT8_FILE} is not in SHA256SUMS: it was not made from this search.onnx; "
-            "delete it or run siampolar quantize"
-        )
+    for file, again in (
+        (INT8_FILE, "siampolar quantize"),
+        (FP16_FILE, f"python -m siampolar_model.precision {folder}"),
+    ):
+        if (folder / file).is_file() and file not in expected:
+            raise EngineError(
+                f"{folder / file} is not in SHA256SUMS: it was not made from this search.onnx; "
+                f"delete it or run {again}"
+            )
     for file, digest in expected.items():
         path = folder / file
         if path.is_file() and sha256(path) != digest:

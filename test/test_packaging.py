@@ -34,7 +34,11 @@ ROS_PACKAGES = {
     tag.text for kind in ("depend", "exec_depend") for tag in PACKAGE_XML.iter(kind) if tag.text
 } - {"python3-numpy", "python3-opencv"}
 #: Parts of siampolar_model that no robot imports; the only ones that may import torch.
-OFF_ROBOT = ("siampolar_model/network/", "siampolar_model/export.py")
+OFF_ROBOT = (
+    "siampolar_model/network/",
+    "siampolar_model/export.py",
+    "siampolar_model/precision.py",
+)
 TORCH_ENGINE = "siampolar_model/engines/torch_engine.py"
 
 

@@ -15,6 +15,10 @@ class EngineError(RuntimeError):
     """A runtime or model that cannot be used; the message says what is missing."""
 
 
+class EngineMissing(EngineError):
+    """The TensorRT engine of a model was not built yet for this GPU and this TensorRT."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """What a tracker must know about a network; stored as metadata in its ONNX files."""
@@ -70,6 +74,12 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 #: The search graph with 8-bit convolutions, derived from search.onnx by ``siampolar quantize``.
 INT8_FILE = "search.int8.onnx"
 
+#: The search graph with convolutions in fp16, derived from search.onnx by precision.py.
+FP16_FILE = "search.fp16.onnx"
+
+#: When TensorRT engines are built: only by ``siampolar build-engine``, or also when one is missing.
+BUILD_ENGINE = ("never", "if_missing")
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -78,13 +88,18 @@ class EngineOptions:
     Attributes:
         precision: one of :data:`PRECISIONS`.
         num_threads: of the runtime, on a CPU; None: one per core.
+        build_engine: one of :data:`BUILD_ENGINE`, for TensorRT; the build blocks for minutes.
+        engine_path: folder of a built TensorRT engine in the user's cache; None: the one that was
+            built for this model, GPU and TensorRT.
 
     Raises:
-        EngineError: an unknown precision, or fewer than one thread.
+        EngineError: an unknown precision or ``build_engine``, or fewer than one thread.
     """
 
     precision: str = "auto"
     num_threads: int | None = None
+    build_engine: str = "never"
+    engine_path: Path | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -93,6 +108,10 @@ class EngineOptions:
             )
         if self.num_threads is not None and self.num_threads < 1:
             raise EngineError(f"num_threads is {self.num_threads}; it must be at least 1")
+        if self.build_engine not in BUILD_ENGINE:
+            raise EngineError(
+                f"build_engine is {self.build_engine!r}; allowed: {', '.join(BUILD_ENGINE)}"
+            )
 
 
 def choose_precision(engine: str, wanted: str, obstacles: Mapping[str, str | None]) -> str:
@@ -119,6 +138,14 @@ def int8_obstacle(folder: Path) -> str | None:
     """What keeps a model folder from being run in 8 bits; None: nothing."""
     path = folder / INT8_FILE
     return None if path.is_file() else f"{path} is missing; siampolar quantize makes it"
+
+
+def fp16_obstacle(folder: Path) -> str | None:
+    """What keeps TensorRT from running a model folder in fp16; None: nothing."""
+    path = folder / FP16_FILE
+    if path.is_file():
+        return None
+    return f"{path} is missing; python -m siampolar_model.precision {folder} makes it"
 
 
 class Engine(ABC):
