@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -12,6 +13,8 @@ from siampolar_model.frames import Frame
 from siampolar_model.network.config import NetworkConfig
 from siampolar_model.results import Box
 
+from .augment.border import outside, paint
+from .photometry import PhotometrySettings, jitter_pair
 from .targets import make_targets, no_target
 
 
@@ -47,9 +50,22 @@ def make_sample(
     return {**crops, **vars(targets)}
 
 
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A view before its light and colour change.
+
+    Attributes:
+        image: uint8 (S, S, 3), BGR.
+        beyond: bool (S, S), True beyond the border of the camera's image.
+    """
+
+    image: np.ndarray
+    beyond: np.ndarray
+
+
 def cut_template(
     rng: np.random.Generator, image: np.ndarray, box: Box, jitter: float, mirror: bool, size: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Crop, np.ndarray]:
     """Cut a template as the tracker does, about a box drawn by a hand that is not exact.
 
     Args:
@@ -59,10 +75,10 @@ def cut_template(
         mirror: mirror the image first.
 
     Returns:
-        The crop uint8 (size, size, 3) and the box in it, float32 (4,).
+        The crop, and the box in it, float32 (4,).
     """
+    height, width = image.shape[:2]
     if mirror:
-        width = image.shape[1]
         image = cv2.flip(image, 1)
         box = Box(width - box.x2, box.y1, width - box.x1, box.y2)
     shift_x, shift_y, log_width, log_height = rng.uniform(-jitter, jitter, 4)
@@ -74,4 +90,22 @@ def cut_template(
         box.height * float(np.exp(log_height)),
     )
     window = template_window(drawn, size)
-    return Frame.from_bgr(image).cut(window), window.box_to_crop(drawn).as_xyxy()
+    crop = Crop(Frame.from_bgr(image).cut(window), outside(window, width, height))
+    return crop, window.box_to_crop(drawn).as_xyxy()
+
+
+def finish(
+    rng: np.random.Generator,
+    network: NetworkConfig,
+    photometry: PhotometrySettings,
+    template: Crop,
+    box_xyxy: np.ndarray,
+    search: Crop,
+    mask: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Change light and colour, paint the camera's border, and make the targets."""
+    images = jitter_pair(rng, template.image, search.image, photometry)
+    template_image, search_image = (
+        paint(image, crop.beyond) for image, crop in zip(images, (template, search), strict=True)
+    )
+    return make_sample(network, template_image, box_xyxy, search_image, mask)

@@ -11,13 +11,13 @@ from siampolar_model.network.config import NetworkConfig
 from siampolar_model.ranges import check_ranges
 
 from .augment import compose, motion, occluder
+from .augment.border import border
 from .augment.sharpness import motion_blur
-from .augment.truncation import truncate
 from .augment.view import View, look_up
 from .instances import Instance, Pool
-from .photometry import PhotometrySettings, jitter_pair
+from .photometry import PhotometrySettings
 from .readers.base import Reader
-from .sample import cut_template, make_sample
+from .sample import Crop, cut_template, finish
 
 #: Share of a view that the photograph must cover for its own background to be kept as often.
 _WELL_COVERED = 0.6
@@ -34,7 +34,7 @@ class SyntheticSettings:
         clutter: chance of a beam or foliage in front.
         recolour: of the distractors, those that take on the target's mean colour.
         similar: of other objects, those most likely of the same class.
-        truncate: chance that the camera's border runs through the target.
+        border: chance of a border of the camera's image, half of them through the target.
         swift: of the targets on another background, those blurred by their own motion.
         negative: chance that the target is not in the search crop ...
         empty: ... and of these, that no other object takes its place in the middle.
@@ -57,7 +57,7 @@ class SyntheticSettings:
     occluder: float = 0.25
     clutter: float = 0.1
     similar: float = 0.4
-    truncate: float = 0.08
+    border: float = 0.15
     swift: float = 0.15
     negative: float = 0.22
     empty: float = 0.4
@@ -102,11 +102,16 @@ class SyntheticPairs:
                 other = self._pool.other(rng, target, target, similar=similar)
                 search, _ = self._search_view(rng, other, target, mirror)
             mask = np.zeros(search.shape[:2], np.uint8)
+        beyond = np.zeros(mask.shape, bool)
+        if rng.random() < s.border:
+            beyond = border(rng, mask, s.min_visible)
+            mask[beyond] = 0
         template, box_xyxy = cut_template(
             rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size
         )
-        template, search = jitter_pair(rng, template, search, self._photometry)
-        return make_sample(network, template, box_xyxy, search, mask)
+        return finish(
+            rng, network, self._photometry, template, box_xyxy, Crop(search, beyond), mask
+        )
 
     def _search_view(
         self, rng: np.random.Generator, shown: Instance, target: Instance, mirror: bool
@@ -130,8 +135,6 @@ class SyntheticPairs:
             kind = occluder.bar if rng.random() < 0.5 else occluder.foliage
             cover = compose.soften(kind(rng, size), rng.uniform(0.5, 2.0))
             image, mask = self._cover(image, mask, self._background(rng, target), cover)
-        if rng.random() < s.truncate:
-            image, mask = truncate(rng, image, mask, s.min_visible)
         return image, mask
 
     def _empty_view(self, rng: np.random.Generator, target: Instance) -> np.ndarray:
@@ -159,9 +162,10 @@ class SyntheticPairs:
                 image = motion_blur(image, length, angle)
                 alpha = soft
             return compose.blend(self._background(rng, target), image, soft), alpha
-        if rng.random() < 0.6:
-            # Outside the photograph there is something in a real video, not a flat colour.
-            image = compose.blend(self._background(rng, target), image, view.covered)
+        if not view.covered.all():
+            # The edge of a photograph, turned, is no border of a camera's image.
+            covered = compose.soften(view.covered.astype(np.float32), rng.uniform(0.7, 4.0))
+            image = compose.blend(self._background(rng, target), image, covered)
         return image, alpha
 
     def _add_distractor(

@@ -10,13 +10,13 @@ from siampolar_model.crops import search_window
 from siampolar_model.network.config import NetworkConfig
 from siampolar_model.ranges import check_ranges
 
+from .augment.border import border
 from .augment.motion import Placement, source_grid
-from .augment.truncation import truncate
-from .augment.view import look_up
+from .augment.view import View, look_up
 from .instances import MIN_AREA_PX, Instance, Pool, instances_of
-from .photometry import PhotometrySettings, jitter_pair
+from .photometry import PhotometrySettings
 from .readers.base import DataError, Reader
-from .sample import cut_template, make_sample
+from .sample import Crop, cut_template, finish
 
 _TRIES = 50
 
@@ -29,16 +29,16 @@ class VideoSettings:
         max_gap: frames of the video between the two, at most, in either direction.
         shift_sigma: of the search crop's centre, in units of its side.
         log_scale: the search crop is up to ``e^+-log_scale`` times as large as it should be.
-        truncate: chance that the camera's border runs through the target.
+        border: chance of a border of the camera's image, half of them through the target.
         negative: chance that the search crop shows another object, half of them of a like class.
         box_jitter: how far the box of the template is off, in units of its sides.
-        min_visible: least visible share of a truncated target.
+        min_visible: least visible share of a target that the border cuts.
     """
 
     max_gap: int = 40
     shift_sigma: float = 0.1
     log_scale: float = 0.35
-    truncate: float = 0.04
+    border: float = 0.08
     negative: float = 0.15
     box_jitter: float = 0.04
     min_visible: float = 0.55
@@ -77,16 +77,17 @@ class VideoPairs:
             similar = bool(rng.random() < 0.5)
             shown = self._pool.other(rng, target, target, similar=similar)
         mirror = bool(rng.random() < 0.5)
-        search, mask = self._search_view(rng, shown, mirror)
-        if negative:
-            mask = np.zeros_like(mask)
-        elif rng.random() < s.truncate:
-            search, mask = truncate(rng, search, mask, s.min_visible)
+        view = self._search_view(rng, shown, mirror)
+        mask = (view.alpha >= 0.5).astype(np.uint8) * (not negative)
+        beyond = ~view.covered
+        if rng.random() < s.border:
+            beyond |= border(rng, mask, s.min_visible)
+            mask[beyond] = 0
         template, box_xyxy = cut_template(
             rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size
         )
-        template, search = jitter_pair(rng, template, search, self._photometry)
-        return make_sample(network, template, box_xyxy, search, mask)
+        search = Crop(view.image, beyond)
+        return finish(rng, network, self._photometry, template, box_xyxy, search, mask)
 
     def _two_frames(self, rng: np.random.Generator) -> tuple[Instance, Instance]:
         """One object on two frames; a sequence of one frame gives the same one twice."""
@@ -110,10 +111,8 @@ class VideoPairs:
             f"sequence, {self._settings.max_gap} apart at most, in {_TRIES} tries"
         )
 
-    def _search_view(
-        self, rng: np.random.Generator, shown: Instance, mirror: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The crop of a tracker whose last position and size were off; its mask (S, S)."""
+    def _search_view(self, rng: np.random.Generator, shown: Instance, mirror: bool) -> View:
+        """The crop of a tracker whose last position and size were off."""
         s, size = self._settings, self._network.search_size
         shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
         log_scale = float(rng.uniform(-s.log_scale, s.log_scale))
@@ -125,5 +124,4 @@ class VideoPairs:
         placement = Placement(
             size / 2 + shift, np.array(box.center_xy), linear, window.scale * np.exp(log_scale)
         )
-        view = look_up(shown.source.image, shown.mask, source_grid(placement, size))
-        return view.image, (view.alpha >= 0.5).astype(np.uint8)
+        return look_up(shown.source.image, shown.mask, source_grid(placement, size))

@@ -64,7 +64,7 @@ def night(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     level = np.arange(256, dtype=np.float32)[:, None] / 255
     warm = rng.uniform(-0.25, 0.35)
     tint = np.array([1 - warm, 1.0, 1 + warm], np.float32)
-    table = level ** rng.uniform(1.0, 1.6) * rng.uniform(0.2, 0.5) * tint
+    table = level ** rng.uniform(0.9, 1.3) * rng.uniform(0.3, 0.6) * tint
     dark = apply_table(image, np.clip(table * 255, 0, 255).astype(np.uint8))
     return noise(rng, saturation(dark, rng.uniform(0.2, 0.7)), rng.uniform(2, 7))
 

@@ -17,7 +17,7 @@ class View:
     Attributes:
         image: uint8 (S, S, 3), BGR; ``BORDER_BGR`` outside the photograph.
         alpha: float32 (S, S), 1 on the object.
-        covered: float32 (S, S), 1 inside the photograph.
+        covered: bool (S, S), True inside the photograph.
     """
 
     image: np.ndarray
@@ -36,9 +36,7 @@ def look_up(image: np.ndarray, mask: np.ndarray, source_xy: np.ndarray) -> View:
     height, width = image.shape[:2]
     x, y = source_xy[..., 0], source_xy[..., 1]
     # Half a pixel inside: there is no neighbour to interpolate with beyond.
-    covered = ((x >= 0.5) & (y >= 0.5) & (x <= width - 0.5) & (y <= height - 0.5)).astype(
-        np.float32
-    )
+    covered = (x >= 0.5) & (y >= 0.5) & (x <= width - 0.5) & (y <= height - 0.5)
     step = _pixels_per_step(source_xy)
     # Only the part that is seen is shrunk and read.
     margin = int(2 * step) + 2
