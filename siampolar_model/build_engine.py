@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from .engines.base import EngineError
+from .engines.base import EngineError, EngineOptions
 
 #: Module that the child runs.
 _CHILD = "siampolar_model.engines.tensorrt_build"
@@ -38,9 +38,13 @@ class EngineBuild:
         folder: the model's.
         precision: as in :class:`siampolar_model.engines.base.EngineOptions`.
         lean: for the lean runtime, to be named by ``engine_path`` there.
+
+    Raises:
+        EngineError: an unknown precision.
     """
 
     def __init__(self, folder: Path, precision: str = "auto", *, lean: bool = False) -> None:
+        EngineOptions(precision=precision)  # refused here rather than by the child
         request = {"folder": str(folder.resolve()), "precision": precision, "lean": lean}
         self._path: Path | None = None
         self._errors = TemporaryFile()  # noqa: SIM115 (read at the end, gone with this object)

@@ -36,8 +36,13 @@ from .results import parse_box
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
 
-# Our own command that lives in a file of its own, and needs an extra.
-_OWN = (EntryPoint("replay", "siampolar_model.replay_command:replay", ENTRY_POINT_GROUP),)
+# Our own commands that live in files of their own, and need an extra.
+_OWN = (
+    EntryPoint(
+        "build-engine", "siampolar_model.build_engine_command:build_engine", ENTRY_POINT_GROUP
+    ),
+    EntryPoint("replay", "siampolar_model.replay_command:replay", ENTRY_POINT_GROUP),
+)
 
 # Typer before 0.2x builds on click, later ones carry a copy; both derive their errors from this.
 _UsageError: Any = typer.BadParameter.__mro__[1]
