@@ -19,7 +19,7 @@ def frame(index: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(index)
     image = cv2.resize(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8), (WIDTH, HEIGHT))
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.circle(labels, (20 + 3 * index, 24), 8, 2, cv2.FILLED)
+    cv2.circle(labels, (20 + 3 * index, 26), 10, 2, cv2.FILLED)
     if index:
         cv2.rectangle(labels, (44, 4), (56, 14), 1, cv2.FILLED)
     image[labels == 2] = (20, 200, 240)

@@ -47,8 +47,7 @@ def to_coco(
         from .readers.davis import Davis
         from .readers.segtrack import SegTrack
 
-        if output.is_dir() or not output.resolve().parent.is_dir():
-            raise CommandError(f"{output}: cannot be written; its folder must exist")
+        _check_writable(output)
         davis = kind is VideoSet.davis
         reader = Davis(root, year=year, split=split) if davis else SegTrack(root)
         total = sum(reader.frames(i) for i in range(len(reader)))
@@ -60,6 +59,56 @@ def to_coco(
         f"{output}: {len(data['categories'])} sequences, {len(data['images'])} images, "
         f"{len(data['annotations'])} annotations"
     )
+
+
+@app.command()
+def preview(
+    config: Annotated[Path, typer.Argument(help="Training configuration.")],
+    output: Annotated[Path, typer.Argument(help="PNG file to write.")],
+    samples: Annotated[int, typer.Option(min=1, max=300, help="How many of the first ones.")] = 24,
+) -> None:
+    """Write a contact sheet of what a training configuration shows the network.
+
+    Left the template, right the search crop: outline of the target in green; box in yellow and
+    polygon in red, of the best cell; all positive cells in blue. A red frame: the target is not
+    there.
+    """
+    with bad_input():
+        import cv2
+
+        from siampolar_model.network.config import load_config
+        from siampolar_model.network.yaml_values import keys_of, read_yaml
+
+        from .data_config import DataConfig, data_config, open_training
+        from .preview import contact_sheet
+        from .readers.base import DataError
+
+        _check_writable(output)
+        if output.suffix.lower() != ".png":
+            raise CommandError(f"{output}: must end in .png")
+        values = read_yaml(config, DataError)
+        try:
+            network_path, given = values["model"]["network"], values["data"]
+            ours = keys_of(DataConfig).split(", ")
+            wanted = {key: given[key] for key in given if key in ours}
+            seed = int(values.get("seed_everything", 1))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise DataError(
+                f"{config}: not a training configuration; it must hold model.network and "
+                "data.sources"
+            ) from None
+        network = load_config(network_path)
+        data = data_config(wanted, f"{config}, data")
+        pairs = open_training(data, network, length=samples, seed=seed, preload=False)
+        sheet = contact_sheet([pairs[i] for i in range(samples)], network.stride)
+        if not cv2.imwrite(str(output), sheet):
+            raise CommandError(f"{output}: cannot be written")
+    typer.echo(f"{output}: {samples} samples, {sheet.shape[1]}x{sheet.shape[0]} px")
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise CommandError(f"{path}: cannot be written; its folder must exist")
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from typing import Any
 
 from siampolar_model.network.config import NetworkConfig
 from siampolar_model.network.yaml_values import check_keys
-from siampolar_model.ranges import check_ranges
 
+from .checked import checked
 from .mixture import Mixture
 from .photometry import PhotometrySettings
 from .readers.base import DataError, Reader
@@ -72,7 +72,7 @@ class SourceConfig:
             raise DataError(f"kind {self.kind!r} is not one of {KINDS}")
         if not self.root:
             raise DataError(f"root of {self.kind} is empty; it must be a folder")
-        _checked(self, {"weight": (1e-6, 1e6)})
+        checked(self, {"weight": (1e-6, 1e6)})
         if self.pairs not in ("", *PAIRS) or (self.kind in STILLS and self.pairs == "video"):
             allowed = PAIRS[:1] if self.kind in STILLS else PAIRS
             raise DataError(f"pairs {self.pairs!r} of {self.kind} is not one of {allowed}")
@@ -107,7 +107,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.sources:
             raise DataError("sources is empty; a training needs at least one")
-        _checked(self, {"cache_mb": (0, 10**6)})
+        checked(self, {"cache_mb": (0, 10**6)})
 
 
 def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
@@ -139,8 +139,13 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
     return reader
 
 
-def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed: int) -> Mixture:
+def open_training(
+    data: DataConfig, network: NetworkConfig, *, length: int, seed: int, preload: bool = True
+) -> Mixture:
     """All sources as one data set of pairs.
+
+    Args:
+        preload: read what fits into the cache now, so that forked workers share it.
 
     Raises:
         DataError: a source that cannot be used.
@@ -160,7 +165,7 @@ def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed
         else:
             made = SyntheticPairs(reader, network, data.synthetic, data.photometry)
         sources.append((made, source.weight))
-    for reader in readers.values():
+    for reader in readers.values() if preload else ():
         reader.preload()
     return Mixture(sources, length=length, seed=seed)
 
@@ -206,10 +211,3 @@ def _build(cls: type, values: Any, where: str) -> Any:
         return cls(**values)
     except ValueError as error:
         raise DataError(f"{where}: {error}") from None
-
-
-def _checked(settings: Any, ranges: dict[str, tuple[float, float]]) -> None:
-    try:
-        check_ranges(settings, ranges)
-    except ValueError as error:
-        raise DataError(str(error)) from None

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from siampolar_model.ranges import check_ranges
 
 from .augment import light, sharpness
-
-_CHANCE = (0.0, 1.0)
+from .checked import CHANCE, checked
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class PhotometrySettings:
     compress: float = 0.2
 
     def __post_init__(self) -> None:
-        check_ranges(self, dict.fromkeys(vars(self), _CHANCE))
+        checked(self, dict.fromkeys(vars(self), CHANCE))
 
 
 def jitter_pair(

@@ -8,12 +8,12 @@ import numpy as np
 
 from siampolar_model.crops import context_side
 from siampolar_model.network.config import NetworkConfig
-from siampolar_model.ranges import check_ranges
 
 from .augment import compose, motion, occluder
 from .augment.border import border
 from .augment.sharpness import motion_blur
 from .augment.view import View, look_up
+from .checked import CHANCE, checked
 from .instances import Instance, Pool
 from .photometry import PhotometrySettings
 from .readers.base import Reader
@@ -65,7 +65,7 @@ class SyntheticSettings:
     min_visible: float = 0.55
 
     def __post_init__(self) -> None:
-        check_ranges(self, dict.fromkeys(vars(self), (0.0, 1.0)))
+        checked(self, dict.fromkeys(vars(self), CHANCE))
 
 
 class SyntheticPairs:

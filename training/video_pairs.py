@@ -8,11 +8,11 @@ import numpy as np
 
 from siampolar_model.crops import search_window
 from siampolar_model.network.config import NetworkConfig
-from siampolar_model.ranges import check_ranges
 
 from .augment.border import border
 from .augment.motion import Placement, source_grid
 from .augment.view import View, look_up
+from .checked import CHANCE, checked
 from .instances import MIN_AREA_PX, Instance, Pool, instances_of
 from .photometry import PhotometrySettings
 from .readers.base import DataError, Reader
@@ -44,8 +44,7 @@ class VideoSettings:
     min_visible: float = 0.55
 
     def __post_init__(self) -> None:
-        chances = dict.fromkeys(vars(self), (0.0, 1.0))
-        check_ranges(self, {**chances, "max_gap": (1, 10**6)})
+        checked(self, {**dict.fromkeys(vars(self), CHANCE), "max_gap": (1, 10**6)})
 
 
 class VideoPairs:
