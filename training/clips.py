@@ -169,24 +169,45 @@ def score_clips(tracker: Tracker, clips: Sequence[Clip]) -> ClipScores:
     Raises:
         ValueError: no clip is left.
     """
-    rows, box_ious = [], []
-    for clip in clips:
-        tracker.reset()
-        first = mask_box(clip.masks[0])
-        if first is None:
-            continue
-        tracker.init(Frame.from_bgr(clip.frames[0]), first)
-        for frame, mask in zip(clip.frames[1:], clip.masks[1:], strict=True):
-            (result,) = tracker.track(Frame.from_bgr(frame))
-            lost = result.state == TrackState.LOST
-            tracking = result.state == TrackState.TRACKING
-            score = score_frame(mask, result.box, result.polygon_xy, lost=lost)
-            if score.box_iou is not None:
-                box_ious.append(score.box_iou)
-            true_box = mask_box(mask)
-            overlap = true_box.iou(result.box) if true_box else 0.0
-            rows.append((score.j, lost and overlap > 0.3, tracking and overlap < 0.1, tracking))
-    if not rows:
+    return mean_scores([score_clip(tracker, clip) for clip in clips])
+
+
+def score_clip(tracker: Tracker, clip: Clip) -> np.ndarray:
+    """The fields of :class:`ClipScores` for each frame after the first: float64 (frames, 5).
+
+    ``box_iou`` is NaN where nothing of the object is seen. No frame counts if the object is hidden
+    on the first one.
+    """
+    rows: list[tuple[float, ...]] = []
+    tracker.reset()
+    first = mask_box(clip.masks[0])
+    if first is None:
+        return np.empty((0, 5))
+    tracker.init(Frame.from_bgr(clip.frames[0]), first)
+    for frame, mask in zip(clip.frames[1:], clip.masks[1:], strict=True):
+        (result,) = tracker.track(Frame.from_bgr(frame))
+        lost = result.state == TrackState.LOST
+        tracking = result.state == TrackState.TRACKING
+        score = score_frame(mask, result.box, result.polygon_xy, lost=lost)
+        box_iou = np.nan if score.box_iou is None else score.box_iou
+        true_box = mask_box(mask)
+        overlap = true_box.iou(result.box) if true_box else 0.0
+        rows.append(
+            (score.j, box_iou, lost and overlap > 0.3, tracking and overlap < 0.1, tracking)
+        )
+    return np.array(rows, float)
+
+
+def mean_scores(clips: Sequence[np.ndarray]) -> ClipScores:
+    """Means over all frames of what :func:`score_clip` gave for each clip.
+
+    Raises:
+        ValueError: no frame counts.
+    """
+    rows = np.concatenate([np.empty((0, 5)), *clips])
+    if not len(rows):
         raise ValueError(f"{len(clips)} clips, none of which shows its object on the first frame")
-    j, *shares = (round(float(v), 4) for v in np.mean(np.array(rows, float), 0))
-    return ClipScores(j, round(float(np.mean(box_ious or [np.nan])), 4), *shares)
+    means = rows.mean(0)
+    seen = ~np.isnan(rows[:, 1])
+    means[1] = rows[seen, 1].mean() if seen.any() else np.nan
+    return ClipScores(*(round(float(value), 4) for value in means))

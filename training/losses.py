@@ -7,6 +7,8 @@ import torch.nn.functional as F
 
 from siampolar_model.network.head import HeadMaps, lengths_px
 
+from .distributed import normaliser
+
 
 def focal(logit: torch.Tensor, target: torch.Tensor, alpha: float = 0.5) -> torch.Tensor:
     """Sum of ``-alpha_t (1 - p_t)^2 log p_t`` (Lin et al. 2017, eq. 5)."""
@@ -62,8 +64,8 @@ def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     overlap = 2 * (p * target).sum(1)
     size = p.square().sum(1) + target.square().sum(1)
     present = (target.sum(1) > 0).float()
-    dice = ((1 - overlap / size.clamp(min=1e-6)) * present).sum() / present.sum().clamp(min=1)
-    return 4 * entropy + dice
+    dice = (1 - overlap / size.clamp(min=1e-6)) * present
+    return 4 * entropy + dice.sum() / normaliser(present.sum())
 
 
 def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -76,11 +78,10 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
     weight = batch["weight"].flatten()
     positive = weight > 0
     n, p = batch["cells"].shape
-    sample = torch.arange(n).repeat_interleave(p)[positive]
+    sample = torch.arange(n, device=positive.device).repeat_interleave(p)[positive]
     cell = batch["cells"].flatten()[positive]
     weight = weight[positive]
-    count = max(len(weight), 1)
-    total = weight.sum().clamp(min=1e-6)
+    count, total = normaliser(positive.sum()), normaliser(weight.sum(), least=1e-6)
 
     logit = maps.class_logit.float().flatten(1)
     target = torch.zeros_like(logit)

@@ -22,7 +22,7 @@ MAX_TARGETS = 16
 
 def normalise(crops: torch.Tensor, statistics: ChannelStatistics) -> torch.Tensor:
     """BGR uint8 (N, H, W, 3) to normalised RGB float32 (N, 3, H, W), channels last."""
-    mean, std = (torch.tensor(values).flip(0) * 255 for values in statistics)
+    mean, std = (torch.tensor(values, device=crops.device).flip(0) * 255 for values in statistics)
     scaled = (crops.float() - mean) / std
     # [2, 1, 0] as slices: reversing with a step or an index is a Gather or worse in ONNX.
     b, g, r = scaled.unbind(3)
