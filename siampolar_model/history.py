@@ -27,11 +27,13 @@ class StampedImage:
         stamp_ns: when it was taken, nanoseconds.
         frame: its pixels; the buffer below must not change any more.
         header: whatever the owner wants back with the results (the node: the ROS header).
+        arrived_s: when it came in, on the monotonic clock; None: unknown.
     """
 
     stamp_ns: int
     frame: Frame
     header: Any = None
+    arrived_s: float | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 
 import cv2
@@ -39,19 +40,21 @@ def image_from_message(
         FrameError: an unknown encoding or format, a size that contradicts step or data, or more
             pixels than allowed.
     """
-    stamp_ns = stamp_to_ns(message.header.stamp)
+    arrived_s = time.monotonic()
+    frame: Frame
     if isinstance(message, CompressedImage):
-        return StampedImage(stamp_ns, CompressedFrame(message.data, max_pixels), message.header)
-    check_pixels(message.width, message.height, max_pixels)
-    frame = Frame.from_buffer(
-        message.data,
-        encoding=message.encoding,
-        width=message.width,
-        height=message.height,
-        step=message.step,
-        is_bigendian=bool(message.is_bigendian),
-    )
-    return StampedImage(stamp_ns, frame, message.header)
+        frame = CompressedFrame(message.data, max_pixels)
+    else:
+        check_pixels(message.width, message.height, max_pixels)
+        frame = Frame.from_buffer(
+            message.data,
+            encoding=message.encoding,
+            width=message.width,
+            height=message.height,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+        )
+    return StampedImage(stamp_to_ns(message.header.stamp), frame, message.header, arrived_s)
 
 
 def message_from_bgr(image: np.ndarray, header: Header) -> Image:

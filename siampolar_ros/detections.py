@@ -15,7 +15,7 @@ from siampolar_model.results import Box, TrackResult, TrackState
 #: A detection that overlaps a tracked target so much is that target.
 _SAME_OBJECT_IOU = 0.5
 
-#: Seconds before a target that is still lost is started again.
+#: Seconds before the same is asked for again: a start takes time, and may be refused.
 _PAUSE_S = 0.5
 
 #: Allowed range of every number among the settings, both ends included.
@@ -77,7 +77,8 @@ class DetectionStarter:
         self._lock = threading.Lock()
         self._results: dict[int, TrackResult] = {}
         self._classes: dict[int, str] = {}
-        self._asked_at: dict[int, float] = {}  # id -> when; 0: a new target, not answered yet
+        self._asked_at: dict[int, float] = {}  # id, or 0 for a new target -> when
+        self._unanswered = False  # a new target was asked for, which may wait for its image
 
     def on_result(self, results: Sequence[TrackResult]) -> None:
         """Take note of all targets on the newest image."""
@@ -107,9 +108,10 @@ class DetectionStarter:
             free = [d for d in detections if _usable(d, settings)]
             free = self._claim(free)
             starts = self._find_lost(free, now, settings)
-            if not starts and not followed and settings.auto_init and 0 not in self._asked_at:
+            if not followed and settings.auto_init and not self._unanswered and self._may(0, now):
                 best = max(free, key=lambda d: d.score, default=None)
                 starts = [] if best is None else [Start(best)]
+                self._unanswered = best is not None
             for start in starts:
                 self._asked_at[start.id] = now
             return starts
@@ -118,9 +120,13 @@ class DetectionStarter:
         """What became of a start: the target's id; None: it was refused."""
         with self._lock:
             if start.id == 0:
-                self._asked_at.pop(0, None)
+                self._unanswered = False
             if id is not None and start.detection.class_id:
                 self._classes[id] = start.detection.class_id
+
+    def _may(self, id: int, now: float) -> bool:
+        """Whether it is long enough since this was asked for last."""
+        return now - self._asked_at.get(id, -math.inf) >= _PAUSE_S
 
     def _forget(self, followed: Collection[int]) -> None:
         tables: tuple[dict[int, Any], ...] = (self._results, self._classes, self._asked_at)
@@ -148,8 +154,7 @@ class DetectionStarter:
         pairs = [
             (result.box.iou(detection.box), detection.score, result.id, place)
             for result in self._results.values()
-            if result.state == TrackState.LOST
-            and now - self._asked_at.get(result.id, -math.inf) >= _PAUSE_S
+            if result.state == TrackState.LOST and self._may(result.id, now)
             for place, detection in enumerate(detections)
             if _same_class(self._classes.get(result.id, ""), detection.class_id)
         ]

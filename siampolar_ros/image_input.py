@@ -69,7 +69,7 @@ class ImageInput:
         self._settings = settings
         self._on_image = on_image
         self._on_lost = on_lost
-        self._silent = self._closed = False
+        self._closed = False
         #: Topic ``image``, remapped, without what the transport adds.
         self.base = node.resolve_topic_name("image")
         self._open(settings())
@@ -78,7 +78,7 @@ class ImageInput:
         self._timer = node.create_timer(_LOOK_S, self.look, clock=steady)
 
     def look(self) -> None:
-        """Compare with what is published now; say when the stream stops and when it is back."""
+        """Compare with what is published now."""
         settings = self._settings()
         if image_topic(self.base, settings.image_transport) != self.topic:
             self._node.destroy_subscription(self._subscription)
@@ -96,7 +96,6 @@ class ImageInput:
             self._subscribe(settings, reliability)
             word = "reliable" if reliability == ReliabilityPolicy.RELIABLE else "best effort"
             self._node.get_logger().info(f"images on {self.topic} are now taken {word}")
-        self._say_if_silent()
 
     def close(self) -> None:
         self._closed = True
@@ -109,6 +108,7 @@ class ImageInput:
         self._subscribe(settings, choose_reliability(settings.image_reliability, ()))
 
     def _subscribe(self, settings: ImageSettings, reliability: ReliabilityPolicy) -> None:
+        self.transport = settings.image_transport
         self.reliability = reliability
         self.health.set_incompatible("")
         qos = QoSProfile(depth=DEPTH, reliability=reliability)
@@ -150,11 +150,3 @@ class ImageInput:
         )
         self.health.set_incompatible(reason)
         self._node.get_logger().warning(reason)
-
-    def _say_if_silent(self) -> None:
-        silent_s = self.health.silent_s
-        if silent_s is not None and not self._silent:
-            self._node.get_logger().warning(f"no image on {self.topic} for {silent_s:.1f} s")
-        elif silent_s is None and self._silent:
-            self._node.get_logger().info(f"images on {self.topic} again")
-        self._silent = silent_s is not None

@@ -79,14 +79,19 @@ class Parameter:
         words = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
         text = words[type(self.default)]
         if self.low is not None and self.high is not None:
-            text += f" from {self.low:g} to {self.high:g}"
+            text += f" from {_digits(self.low)} to {_digits(self.high)}"
         elif self.low is not None:
-            text += f" of at least {self.low:g}"
+            text += f" of at least {_digits(self.low)}"
         return text
 
     def _error(self, value: Any) -> ParameterError:
         shown = repr(value) if isinstance(value, str) else str(value)
         return ParameterError(f"parameter {self.name} is {shown}; it must be {self.allowed}")
+
+
+def _digits(number: float) -> str:
+    """``1000000`` where ``:g`` writes ``1e+06``."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def check_all(table: Iterable[Parameter], values: Mapping[str, Any]) -> dict[str, Value]:
@@ -209,9 +214,9 @@ def _declare(node: Node, parameter: Parameter) -> Any:
     return value
 
 
-def reference(title: str, table: Iterable[Parameter]) -> str:
+def reference(table: Iterable[Parameter]) -> str:
     """The table as Markdown."""
-    lines = [f"## {title}", "", "| name | default | allowed | may change | what it does |"]
+    lines = ["| parameter | default | allowed | may change | what it does |"]
     lines.append("|---|---|---|---|---|")
     for p in table:
         default = str(p.default).lower() if isinstance(p.default, bool) else p.default

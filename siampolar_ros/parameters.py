@@ -1,4 +1,4 @@
-"""All parameters of all nodes; docs/parameters.md is ``python -m siampolar_ros.parameters``."""
+"""All parameters of all nodes; docs/nodes.md is made from them (node_reference.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from siampolar_model.tracker import TrackerSettings
 
 from .detections import SETTING_RANGES as DETECTION_RANGES
 from .detections import DetectionSettings
-from .parameter_table import Changes, Parameter, ParameterError, Value, reference
+from .parameter_table import Changes, Parameter, ParameterError, Value
 from .settings import SETTING_RANGES, ImageSettings, OutputSettings
 
 T = TypeVar("T")
@@ -155,6 +155,15 @@ VIDEO_PUBLISHER: tuple[Parameter, ...] = (
     Parameter("last_frame", -1, "Index of the last one; -1: to the end.", Changes.START, -1),
     Parameter("frame_id", "camera", "frame_id of every header.", Changes.START),
     Parameter(
+        "horizontal_fov",
+        0.0,
+        "Angle of view in degrees of the ideal camera that `camera_info` describes; 0: none is "
+        "published.",
+        Changes.START,
+        0.0,
+        170.0,
+    ),
+    Parameter(
         "wait_for_subscribers",
         1,
         "Subscribers to wait for before the first frame of a video; 0: do not wait.",
@@ -240,6 +249,7 @@ class VideoSettings:
     first_frame: int
     last_frame: int | None
     frame_id: str
+    horizontal_fov: float
     wait_for_subscribers: int
     paused: bool
 
@@ -264,21 +274,3 @@ class VideoSettings:
             )
         settings["last_frame"] = last if last >= 0 else None
         return cls(**settings)
-
-
-def reference_page() -> str:
-    """docs/parameters.md."""
-    return "\n".join(
-        [
-            "# Parameters\n",
-            "Written by `python -m siampolar_ros.parameters`. "
-            "*While unconfigured* means: `ros2 lifecycle set NODE deactivate`, then `cleanup`.\n",
-            reference("tracker", TRACKER),
-            reference("video_publisher", VIDEO_PUBLISHER),
-            reference("select_target", SELECT_TARGET),
-        ]
-    )
-
-
-if __name__ == "__main__":
-    print(reference_page(), end="")

@@ -1,6 +1,7 @@
-"""The node ``tracker``: a lifecycle around one session (see docs/parameters.md and README.md).
+"""The node ``tracker``: a lifecycle around one session (see docs/nodes.md and README.md).
 
-What comes in: image_input.py and target_requests.py. What goes out: outputs.py.
+What comes in: image_input.py, camera_info_input.py, detection_input.py and target_requests.py.
+What goes out: outputs.py and diagnostics.py.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
+from sensor_msgs.msg import CameraInfo
 
 from siampolar_model.engines.base import EngineError
 from siampolar_model.session import Session, SessionResult
 from siampolar_model.tracker import Tracker
 
 from . import parameters
+from .camera_info_input import CameraInfoInput
 from .change_log import log_changes
+from .detection_input import DetectionInput
+from .detections import DetectionStarter
+from .diagnostics import Diagnostics
 from .image_input import ImageInput
 from .lifecycle import SafeLifecycleNode, transition
 from .outputs import Outputs
@@ -25,6 +31,7 @@ from .parameters import Settings
 from .recovery import DELAYS_S, Recovery
 from .run import one_line, run_node
 from .target_requests import TargetRequests
+from .tracker_health import Snapshot, TrackerHealth
 
 
 def load_tracker(settings: Settings) -> Tracker:
@@ -61,6 +68,7 @@ class TrackerNode(SafeLifecycleNode):
         self._session: Session | None = None
         self._outputs: Outputs | None = None
         self._images: ImageInput | None = None
+        self._other_inputs: list[CameraInfoInput | DetectionInput] = []
         self._requests: TargetRequests | None = None
         self._params = Parameters(
             self,
@@ -72,6 +80,10 @@ class TrackerNode(SafeLifecycleNode):
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
         self._recovery = Recovery(self, self._start, recovery_delays_s)
+        self._starter = DetectionStarter()
+        self._health = TrackerHealth()
+        self._engine = self._problem = ""
+        self._diagnostics = Diagnostics(self, lambda: self._images, self._snapshot, self._health)
 
     def autostart(self) -> None:
         """Configure and activate, unless the parameter says no."""
@@ -100,9 +112,10 @@ class TrackerNode(SafeLifecycleNode):
             settings = self._settings()
             tracker = self._load(settings)
         except (EngineError, ParameterError) as error:
-            self.get_logger().error(f"cannot be configured: {one_line(error)}")
+            self._problem = f"cannot be configured: {one_line(error)}"
+            self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        self._outputs = Outputs(self)
+        self._outputs = Outputs(self, lambda: self._settings().outputs, self._starter.class_of)
         self._session = Session(
             tracker,
             settings.session,
@@ -111,7 +124,8 @@ class TrackerNode(SafeLifecycleNode):
             on_notice=lambda text: self.get_logger().warning(text),
         )
         self._requests = TargetRequests(self, self._session, self._outputs)
-        self.get_logger().info(tracker.engine.choice)
+        self._engine, self._problem = tracker.engine.choice, ""
+        self.get_logger().info(self._engine)
         return TransitionCallbackReturn.SUCCESS
 
     @transition
@@ -125,6 +139,16 @@ class TrackerNode(SafeLifecycleNode):
             on_image=self._session.add_image,
             on_lost=self._session.count_lost,
         )
+        self._other_inputs = [
+            CameraInfoInput(self, self._images.base, self._on_camera_info),
+            DetectionInput(
+                self,
+                self._session,
+                self._starter,
+                settings=lambda: self._settings().detections,
+                init=self._requests.init,
+            ),
+        ]
         self.get_logger().info(f"active: images from {self._images.topic}")
         return TransitionCallbackReturn.SUCCESS
 
@@ -155,6 +179,12 @@ class TrackerNode(SafeLifecycleNode):
 
     # ---- callbacks -------------------------------------------------------------------------
 
+    def _on_camera_info(self, info: CameraInfo) -> None:
+        if self._images is None or self._outputs is None:
+            return  # taken by the executor before the subscription ended
+        self._images.health.announced()
+        self._outputs.set_camera_info(info)
+
     def _on_parameters(self) -> None:
         if self._session is None:
             return
@@ -165,12 +195,15 @@ class TrackerNode(SafeLifecycleNode):
     def _on_result(self, result: SessionResult) -> None:
         """In the worker's thread."""
         log_changes(self.get_logger(), result.changes)
+        self._starter.on_result(result.results)
         if self._outputs is not None:
             self._outputs.result(result)
+        self._health.result(result)
 
     def _on_failure(self, error: Exception) -> None:
         """In the worker's thread, after all targets were published as lost."""
-        self.get_logger().error(f"the tracker failed, all targets are lost: {one_line(error)}")
+        self._problem = f"the tracker failed, all targets are lost: {one_line(error)}"
+        self.get_logger().error(self._problem)
         self._failed.trigger()
 
     def _on_failed(self) -> None:
@@ -190,8 +223,18 @@ class TrackerNode(SafeLifecycleNode):
     def _settings(self) -> Settings:
         return self._params.settings()
 
+    def _snapshot(self) -> Snapshot:
+        session = self._session
+        if session is None:
+            return Snapshot("unconfigured", self._problem)
+        state = "inactive" if self._images is None else "active"
+        return Snapshot(state, self._problem, self._engine, session.counters, session.targets)
+
     def _stop(self) -> None:
         """Take no more input and end the worker; targets stay."""
+        others, self._other_inputs = self._other_inputs, []
+        for one in others:
+            one.close()
         if self._images is not None:
             self._images.close()
             self._images = None

@@ -1,5 +1,7 @@
 """The node ``video_publisher``: a video file, a folder of images or a camera on ``image``.
 
+With ``horizontal_fov`` also ``camera_info``, so that markers can be tried without a calibration.
+
 Frame k of a video is stamped ``start + k / rate`` and published at that time, without jitter, as a
 hardware-triggered camera would (after a pause the time of going on is the new start); images of a
 camera are stamped when they are read. The node ends with the video.
@@ -7,6 +9,7 @@ camera are stamped when they are read. The node ends with the video.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -18,7 +21,7 @@ import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from siampolar_model.video import VideoError, VideoReader
@@ -52,6 +55,22 @@ def open_camera(settings: VideoSettings) -> Any:
     return camera
 
 
+def ideal_camera_info(width: int, height: int, horizontal_fov: float) -> CameraInfo:
+    """Calibration of a camera without distortion, with an angle of view in degrees."""
+    focal_px = width / 2 / math.tan(math.radians(horizontal_fov) / 2)
+    # From the middle of the image, counted from the centre of its first pixel.
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    return CameraInfo(
+        width=width,
+        height=height,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[focal_px, 0.0, cx, 0.0, focal_px, cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[focal_px, 0.0, cx, 0.0, 0.0, focal_px, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
 class VideoPublisherNode(Node):
     """Publishes from a thread of its own; ``done`` is set after the last image."""
 
@@ -76,17 +95,16 @@ class VideoPublisherNode(Node):
             self.destroy_node()
             raise StartError(str(error)) from None
         self._publisher = self.create_publisher(Image, "image", QoSProfile(depth=10))
+        self._infos = self.create_publisher(CameraInfo, "camera_info", QoSProfile(depth=10))
         self._thread = threading.Thread(target=self._run, name="video", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        """Stop publishing. A camera that never answers is left to the end of the process: only
+        the thread that reads from it may release it."""
         self._stopping.set()
         self._going.set()
         self._thread.join(timeout=5)
-        if self._reader is not None:
-            self._reader.close()
-        else:
-            self._camera.release()
 
     def _on_parameters(self) -> None:
         if self._params.settings().paused:
@@ -114,6 +132,10 @@ class VideoPublisherNode(Node):
         except Exception as error:
             self.get_logger().error(f"stopped: {one_line(error)}")
         finally:
+            if self._reader is not None:
+                self._reader.close()
+            else:
+                self._camera.release()
             self._done.set()
 
     def _play_video(self, reader: VideoReader) -> int:
@@ -154,6 +176,8 @@ class VideoPublisherNode(Node):
         count = 0
         while not self._stopping.is_set():
             read, image = camera.read()
+            if self._stopping.is_set():
+                break  # the node may be gone by now
             if not read:
                 raise VideoError(f"device {self._settings.device!r} gives no more images")
             self._publish(image, self.get_clock().now().nanoseconds)
@@ -162,6 +186,10 @@ class VideoPublisherNode(Node):
 
     def _publish(self, image: np.ndarray, stamp_ns: int) -> None:
         header = Header(stamp=stamp_from_ns(stamp_ns), frame_id=self._settings.frame_id)
+        if self._settings.horizontal_fov:
+            info = ideal_camera_info(image.shape[1], image.shape[0], self._settings.horizontal_fov)
+            info.header = header
+            self._infos.publish(info)
         self._publisher.publish(message_from_bgr(image, header))
 
     def _wait_for_subscribers(self) -> bool:

@@ -38,16 +38,22 @@ def starter(clock: Clock) -> DetectionStarter:
 
 
 def test_the_best_detection_starts_a_target_while_nothing_is_followed(
-    starter: DetectionStarter,
+    starter: DetectionStarter, clock: Clock
 ) -> None:
     weak, best, bad = Detection(at(0), 0.6), Detection(at(200), 0.9), Detection(at(400), 0.4)
     assert starter.decide([weak, best, bad], (), DetectionSettings()) == []  # off by default
     assert starter.decide([bad], (), AUTO) == []
     (start,) = starter.decide([weak, best, bad], (), AUTO)
     assert start == Start(best, 0)
-    # Until it is answered (it may wait for its image) there is no second one.
+    # Until it is answered (it may wait for its image) there is no second one, ...
+    clock.now += 1
     assert starter.decide([weak, best], (), AUTO) == []
     starter.answered(start, None)
+    (start,) = starter.decide([best], (), AUTO)
+    # ... and what is refused is not asked for again at once.
+    starter.answered(start, None)
+    assert starter.decide([weak], (), AUTO) == []
+    clock.now += 0.6
     assert starter.decide([weak], (), AUTO) == [Start(weak, 0)]
 
 

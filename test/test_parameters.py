@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,13 +99,6 @@ def test_values_that_do_not_fit_together_are_refused() -> None:
 def test_video_settings_refuse(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         VideoSettings.of({**VIDEO_DEFAULTS, **changed})
-
-
-def test_the_reference_page_is_up_to_date() -> None:
-    page = Path(__file__).parent.parent / "docs" / "parameters.md"
-    assert page.read_text() == parameters.reference_page(), (
-        "run: python -m siampolar_ros.parameters > docs/parameters.md"
-    )
 
 
 # ---- on a node -----------------------------------------------------------------------------

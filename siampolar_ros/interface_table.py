@@ -1,0 +1,165 @@
+"""Topics and services of all nodes as one table: the reference page comes from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One topic or service; ``kind`` is ``in``, ``out`` or ``service``.
+
+    ``~`` stands for the node's name. Optional ones need a package that may not be installed.
+    """
+
+    kind: str
+    name: str
+    type: str
+    description: str
+    optional: bool = False
+
+
+_IMAGE_IN = Interface(
+    "in",
+    "image",
+    "sensor_msgs/msg/Image",
+    "bgr8, rgb8, bgra8, rgba8, mono8, mono16, Bayer, YUV 4:2:2 in both orders, nv12 or nv21; "
+    "padded rows, both byte orders. With `image_transport: compressed`: `image/compressed`, "
+    "sensor_msgs/CompressedImage, JPEG or PNG.",
+)
+
+TRACKER: tuple[Interface, ...] = (
+    _IMAGE_IN,
+    Interface(
+        "in",
+        "camera_info",
+        "sensor_msgs/msg/CameraInfo",
+        "Calibration for `~/polygon` and `~/markers`, and how many images were sent. Unless it is "
+        "remapped, the topic beside the image: `/front/camera_info` for `/front/image_raw`.",
+    ),
+    Interface(
+        "in",
+        "~/init_target",
+        "siampolar_ros/msg/InitTarget",
+        "Start a target on the image of its stamp, which may lie in the past; zero: the newest.",
+    ),
+    Interface(
+        "in",
+        "~/init_roi",
+        "sensor_msgs/msg/RegionOfInterest",
+        "Start a target on the newest image, in one short line.",
+    ),
+    Interface(
+        "in",
+        "~/detections_in",
+        "vision_msgs/msg/Detection2DArray",
+        "A detector's boxes: with `auto_init` the best one starts a target while none is followed; "
+        "one that overlaps a lost target of its class starts that one again.",
+        optional=True,
+    ),
+    Interface(
+        "out",
+        "~/targets",
+        "siampolar_ros/msg/Targets",
+        "All targets on each image, with the image's header; lost ones as well.",
+    ),
+    Interface(
+        "out",
+        "~/init_result",
+        "siampolar_ros/msg/InitResult",
+        "The answer to each init: success, id, reason.",
+    ),
+    Interface(
+        "out",
+        "~/detections",
+        "vision_msgs/msg/Detection2DArray",
+        "Boxes of the targets that are not lost; `id` is the target's, the class that of the "
+        "detection it started on or overlapped.",
+        optional=True,
+    ),
+    Interface(
+        "out",
+        "~/mask",
+        "sensor_msgs/msg/Image",
+        "mono16: for each pixel the id of the target it belongs to (above 65535: 1 + (id - 1) % "
+        "65535), 0 for none; lost targets are left out.",
+    ),
+    Interface(
+        "out", "~/overlay", "sensor_msgs/msg/Image", "bgr8: the image with outlines and labels."
+    ),
+    Interface(
+        "out", "~/overlay/compressed", "sensor_msgs/msg/CompressedImage", "The same as JPEG."
+    ),
+    Interface(
+        "out",
+        "~/polygon",
+        "geometry_msgs/msg/PolygonStamped",
+        "Outline in metres, on the plane `marker_depth` in front of the camera, of the first "
+        "target that is not lost; empty if there is none. Needs camera info.",
+    ),
+    Interface(
+        "out",
+        "~/markers",
+        "visualization_msgs/msg/MarkerArray",
+        "Outline and label of every target, in metres on the same plane; those of targets that are "
+        "gone are deleted. Needs camera info.",
+    ),
+    Interface(
+        "out",
+        "/diagnostics",
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "Once a second: how images and tracker are doing and why; rates, latency from arrival to "
+        "result, images received, processed, skipped and lost, targets by state.",
+    ),
+    Interface(
+        "service",
+        "~/init",
+        "siampolar_ros/srv/Init",
+        "As `~/init_target`, and wait for the answer.",
+    ),
+    Interface("service", "~/remove", "siampolar_ros/srv/Remove", "Stop following a target."),
+    Interface("service", "~/reset", "std_srvs/srv/Trigger", "Stop following all targets."),
+    Interface("service", "~/list", "siampolar_ros/srv/List", "What was last said of each target."),
+)
+
+VIDEO_PUBLISHER: tuple[Interface, ...] = (
+    Interface("out", "image", "sensor_msgs/msg/Image", "bgr8."),
+    Interface(
+        "out",
+        "camera_info",
+        "sensor_msgs/msg/CameraInfo",
+        "Of an ideal camera with the angle of view `horizontal_fov`; nothing while that is 0.",
+    ),
+)
+
+SELECT_TARGET: tuple[Interface, ...] = (
+    _IMAGE_IN,
+    Interface(
+        "in", "tracker/init_result", "siampolar_ros/msg/InitResult", "Shown in the window's corner."
+    ),
+    Interface(
+        "out", "tracker/init_target", "siampolar_ros/msg/InitTarget", "The box that was dragged."
+    ),
+)
+
+FIRST_TARGET: tuple[Interface, ...] = (
+    Interface("in", "image", "sensor_msgs/msg/Image", "Only its stamp is read."),
+    Interface("in", "tracker/init_result", "siampolar_ros/msg/InitResult", "Ends the node."),
+    Interface(
+        "out",
+        "tracker/init_target",
+        "siampolar_ros/msg/InitTarget",
+        "The box, on the first image, until it is answered.",
+    ),
+)
+
+
+def reference(table: tuple[Interface, ...]) -> str:
+    """The table as Markdown."""
+    words = {"in": "subscribes", "out": "publishes", "service": "serves"}
+    lines = ["| | name | type | what |", "|---|---|---|---|"]
+    for row in table:
+        needs = f" Where {row.type.partition('/')[0]} is installed." if row.optional else ""
+        kind = row.type.replace("/msg/", "/").replace("/srv/", "/")
+        lines.append(f"| {words[row.kind]} | `{row.name}` | `{kind}` | {row.description}{needs} |")
+    return "\n".join(lines) + "\n"
