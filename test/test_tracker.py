@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from blob_engine import BlobEngine
 
 from siampolar_model.engines.base import Candidates, Engine, ModelSpec
 from siampolar_model.frames import FrameError
@@ -199,3 +201,142 @@ def test_counts_must_be_whole_numbers(value: object) -> None:
 def test_lost_score_must_not_exceed_tracking_score() -> None:
     with pytest.raises(ValueError, match="must not exceed"):
         TrackerSettings(tracking_score=0.3, lost_score=0.5)
+
+
+# ---- lost and found ------------------------------------------------------------------------
+
+GREEN, RED = (0, 200, 0), (0, 0, 220)
+
+
+class CountingEngine(BlobEngine):
+    """Follows blobs and notes whose crops each batch held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, max_targets=16)
+        self.batches: list[list[int]] = []
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        self.batches.append(list(slots))
+        return super().search(slots, crops, prior)
+
+
+def blobs(*placed: tuple[tuple[float, float], float, tuple[int, int, int]]) -> np.ndarray:
+    """A grey 640x360 image with squares: centre, side and colour of each."""
+    image = np.full((360, 640, 3), 90, np.uint8)
+    for (x, y), side, color in placed:
+        half = side / 2
+        image[max(0, int(y - half)) : int(y + half), max(0, int(x - half)) : int(x + half)] = color
+    return image
+
+
+def lose(tracker: Tracker, image: np.ndarray) -> None:
+    """Show an image without the target until every target but those in it is lost."""
+    for _ in range(tracker.settings.lost_frames):
+        tracker.track(image)
+
+
+def images_until_tracked(tracker: Tracker, image: np.ndarray, id: int = 1, limit: int = 90) -> int:
+    for count in range(1, limit + 1):
+        found = {result.id: result for result in tracker.track(image)}
+        if found[id].state == TrackState.TRACKING:
+            return count
+    raise AssertionError(f"not found in {limit} images")
+
+
+@pytest.mark.parametrize("side", [40, 60, 88])
+def test_a_lost_target_is_found_anywhere_in_the_frame(side: int) -> None:
+    tracker = Tracker(CountingEngine())
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    back = blobs(((560, 280), side, GREEN))
+    # A round of all windows takes a second at 30 Hz, then it is confirmed.
+    assert images_until_tracked(tracker, back) <= 30 + tracker.settings.recover_frames
+    for _ in range(20):
+        (result,) = tracker.track(back)
+    assert result.box.iou(Box.from_center(560, 280, side, side)) > 0.8
+
+
+def test_the_search_costs_what_the_settings_allow() -> None:
+    engine = CountingEngine()
+    settings = TrackerSettings(research_crops=3)
+    tracker = Tracker(engine, settings)
+    scene = blobs(((80, 80), 60, GREEN), ((400, 200), 60, RED))
+    tracker.init(scene, Box.from_center(80, 80, 60, 60))
+    tracker.init(scene, Box.from_center(400, 200, 60, 60))
+    without = blobs(((400, 200), 60, RED))
+    lose(tracker, without)
+    engine.batches.clear()
+    for _ in range(60):
+        assert tracker.track(without)[1].state == TrackState.TRACKING
+    # One batch an image: the other target's crop, the lost one's own, and three more at most.
+    assert len(engine.batches) == 60
+    assert all(batch.count(2) == 1 and 1 <= batch.count(1) <= 4 for batch in engine.batches)
+    assert max(batch.count(1) for batch in engine.batches) == 4
+    engine.batches.clear()
+    tracker.track(without, research_crops=1)
+    tracker.track(without, research_crops=0)
+    assert [batch.count(1) for batch in engine.batches] == [2, 1]
+
+
+def test_a_search_that_gets_no_crops_of_its_own_still_sees_the_whole_frame() -> None:
+    tracker = Tracker(CountingEngine())
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    back = blobs(((560, 280), 60, GREEN))
+    states = [tracker.track(back, research_crops=0)[0].state for _ in range(250)]
+    assert states[-1] == TrackState.TRACKING
+
+
+def test_the_search_can_be_switched_off() -> None:
+    engine = CountingEngine()
+    tracker = Tracker(engine, TrackerSettings(research_crops=0))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    for _ in range(60):
+        (result,) = tracker.track(blobs(((560, 280), 60, GREEN)))
+    assert result.state == TrackState.LOST
+    assert all(batch == [1] for batch in engine.batches)
+    assert images_until_tracked(tracker, blobs(((90, 85), 60, GREEN))) == 2  # where it was
+
+
+def test_a_place_seen_once_is_not_believed() -> None:
+    tracker = Tracker(CountingEngine(), TrackerSettings(recover_frames=3))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    where = tracker.track(blobs())[0].box
+    for _ in range(40):
+        (flash,) = tracker.track(blobs(((100, 100), 60, GREEN)))
+        (gone,) = tracker.track(blobs())
+        assert flash.state == gone.state == TrackState.LOST
+        assert flash.box == gone.box == where
+
+
+def test_a_lost_target_is_not_found_on_another_one() -> None:
+    tracker = Tracker(CountingEngine())
+    scene = blobs(((80, 80), 60, GREEN), ((400, 200), 60, GREEN))
+    tracker.init(scene, Box.from_center(80, 80, 60, 60))
+    tracker.init(scene, Box.from_center(400, 200, 60, 60))
+    for _ in range(90):
+        first, second = tracker.track(blobs(((400, 200), 60, GREEN)))
+    assert first.state == TrackState.LOST and second.state == TrackState.TRACKING
+    tracker.remove(2)
+    assert images_until_tracked(tracker, blobs(((400, 200), 60, GREEN))) <= 32
+
+
+def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
+    engine = CountingEngine()
+    tracker = Tracker(engine, TrackerSettings(research_crops=2))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    engine.batches.clear()
+    for elapsed_s in (5.0, 1 / 30, 5.0):
+        tracker.track(blobs(), elapsed_s=elapsed_s)
+    assert [len(batch) for batch in engine.batches] == [3, 3, 3]
+    # A target that fills the frame has few windows: one look an image is enough for them.
+    tracker.init(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
+    lose(tracker, blobs())
+    engine.batches.clear()
+    for _ in range(30):
+        tracker.track(blobs(), elapsed_s=1 / 30)
+    assert sum(map(len, engine.batches)) <= 45
