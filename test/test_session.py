@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from siampolar_model.compressed import CompressedFrame
 from siampolar_model.frames import Frame
 from siampolar_model.history import History, StampedImage, StampError, format_stamp
-from siampolar_model.results import Box, TrackResult, TrackState
+from siampolar_model.results import Box, StateChange, TrackResult, TrackState
 from siampolar_model.session import (
     Counters,
     InitAnswer,
@@ -334,6 +334,18 @@ def test_target_limit_counts_what_is_queued() -> None:
     assert rig.init(id=9).success  # type: ignore[union-attr]
 
 
+def test_an_init_that_replaces_a_target_says_so() -> None:
+    rig = Rig()
+    rig.add(0)
+    first, again = rig.init(id=3), rig.init(id=3)
+    assert first is not None and first.success and first.message == ""
+    assert again is not None and again.success and again.id == 3
+    assert again.message == "target 3 was followed already and is started again"
+    rig.session.remove(3)
+    fresh = rig.init(id=3)
+    assert fresh is not None and fresh.message == ""
+
+
 def test_ids_are_never_given_twice() -> None:
     rig = Rig()
     rig.add(0)
@@ -358,6 +370,142 @@ def test_remove_and_reset() -> None:
     rig.session.reset()
     rig.add(3)
     assert rig.results[-1].results == () and rig.tracker.ids == ()
+
+
+def test_removal_is_said_at_once_also_when_no_image_comes_any_more() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init(), rig.init()
+    rig.add(1)
+    said = len(rig.results)
+    rig.session.remove(1)
+    rig.session.drain()
+    (result,) = rig.results[said:]
+    assert result.update and result.image.header == "header 1"
+    assert [r.id for r in result.results] == [2]
+    assert result.changes == (StateChange(1, TrackState.TRACKING, None),)
+    assert rig.session.reset() == 1 and rig.session.reset() == 0
+    rig.session.drain()
+    assert rig.results[-1].results == () and len(rig.results) == said + 2
+
+
+def test_changes_are_said_once_with_the_image_they_happen_on() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init()
+    rig.add(1, 2)
+    rig.tracker.states[1] = TrackState.LOST
+    rig.add(3, 4)
+    rig.tracker.states[1] = TrackState.TRACKING
+    rig.add(5, 6)
+    said = [(r.image.header, c) for r in rig.results for c in r.changes]
+    assert said == [
+        ("header 0", StateChange(1, None, TrackState.TRACKING)),
+        ("header 3", StateChange(1, TrackState.TRACKING, TrackState.LOST)),
+        ("header 5", StateChange(1, TrackState.LOST, TrackState.TRACKING)),
+    ]
+
+
+def test_a_target_that_is_started_again_late_is_neither_gone_nor_new() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init()
+    rig.add(1, 2, 3, 4)
+    rig.session.init(InitRequest(BOX, image(1).stamp_ns, 1), rig.answers.append)
+    rig.add(5)
+    assert [c for r in rig.results for c in r.changes] == [
+        StateChange(1, None, TrackState.TRACKING)
+    ]
+    assert [r.id for r in rig.results[-1].results] == [1]
+
+
+def test_a_target_lost_for_too_long_is_dropped() -> None:
+    rig = Rig(SessionSettings(lost_timeout_s=0.5))
+    rig.add(0)
+    rig.init(), rig.init()
+    rig.tracker.states[1] = TrackState.LOST
+    rig.add(*range(1, 6))  # 0.1 s apart
+    assert rig.session.ids == (1, 2)
+    rig.add(6)
+    assert rig.session.ids == (2,) == rig.tracker.ids
+    assert [r.id for r in rig.results[-1].results] == [2]
+    assert rig.results[-1].changes == (StateChange(1, TrackState.LOST, None, "lost for 0.5 s"),)
+    rig.add(7)
+    assert rig.results[-1].changes == ()
+
+
+def test_time_lost_counts_from_the_last_sight_and_zero_keeps_a_target() -> None:
+    rig = Rig(SessionSettings(lost_timeout_s=0.5))
+    rig.add(0)
+    rig.init()
+    for index in range(1, 30):  # never more than three lost images in a row
+        rig.tracker.states[1] = TrackState.TRACKING if index % 4 == 0 else TrackState.LOST
+        rig.add(index)
+    assert rig.session.ids == (1,)
+    rig.session.set_settings(SessionSettings(lost_timeout_s=0.0))
+    rig.tracker.states[1] = TrackState.LOST
+    rig.add(*range(30, 100))
+    assert rig.session.ids == (1,)
+
+
+def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
+    rig = Rig(SessionSettings(lost_timeout_s=0.05))
+    rig.add(0)
+    rig.init()
+    rig.session.drain()
+    rig.tracker.states[1] = TrackState.LOST
+    rig.session.add_image(image(1))
+    work = rig.session._next_work()  # the worker has begun with the image ...
+    assert work is not None
+    answer = rig.init(id=1)  # ... when the request comes
+    assert answer is not None and answer.success
+    work()
+    rig.tracker.states[1] = TrackState.TRACKING
+    rig.session.drain()
+    assert rig.session.ids == (1,) == rig.tracker.ids
+    rig.add(2)
+    assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING]
+
+
+def test_targets_lists_what_was_last_said() -> None:
+    rig = Rig()
+    assert rig.session.targets == ()
+    rig.add(0)
+    rig.init(), rig.init()
+    rig.tracker.states[2] = TrackState.LOST
+    rig.add(1)
+    assert [(r.id, r.state) for r in rig.session.targets] == [
+        (1, TrackState.TRACKING),
+        (2, TrackState.LOST),
+    ]
+    rig.session.remove(1)
+    assert [r.id for r in rig.session.targets] == [2]  # before the worker has done it
+
+
+def test_the_tracker_is_told_how_much_time_has_passed() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init()
+    rig.session.drain()
+    start_ns, told = image(0).stamp_ns, []
+    for after_s in (0.1, 0.2, 0.2, 3600, 0.2, 0.3):  # no new stamp, an hour on, and back
+        frame = Frame.from_bgr(np.zeros((48, 64, 3), np.uint8))
+        rig.session.add_image(StampedImage(start_ns + round(after_s * 1e9), frame))
+        rig.session.drain()
+        told.append(rig.tracker.hows[-1]["elapsed_s"])
+    assert told == pytest.approx([0.1, 0.1, 1 / 30, 5.0, 1 / 30, 0.1])
+
+
+def test_skipped_images_leave_fewer_crops_for_searching() -> None:
+    rig = Rig()
+    rig.add(0)
+    rig.init()
+    rig.add(1)
+    assert rig.tracker.hows[-1]["research_crops"] == 4
+    rig.session.add_image(image(2))
+    rig.session.add_image(image(3))
+    rig.session.drain()
+    assert rig.tracker.hows[-1]["research_crops"] == 2
 
 
 def test_another_image_size_reports_lost_and_comes_back() -> None:
@@ -418,6 +566,22 @@ def test_stamps_that_go_back_start_the_history_anew() -> None:
     assert [r.image.header for r in rig.results[-2:]] == ["header 0", "header 1"]
     assert rig.tracker.tracked(1) == [6, 0, 1]
     assert rig.init(0).success  # type: ignore[union-attr]
+
+
+def test_a_clock_that_jumps_an_hour_back_and_on_again_loses_nothing() -> None:
+    rig = Rig(SessionSettings(lost_timeout_s=1.0))
+    rig.add(0)
+    rig.init()
+    hour = 36_000  # images at 10 Hz
+    for index in (1, 2, 2 - hour, 3 - hour, 4, 5, 5 + hour, 6 + hour):
+        rig.session.add_image(replace(image(index % 250), stamp_ns=image(index).stamp_ns))
+        rig.session.drain()
+        assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING]
+        assert rig.init(index, id=1).success  # type: ignore[union-attr]
+    assert len(rig.notices) == 1 and "went back" in rig.notices[0]
+    refused = rig.init(5)  # an hour old now
+    assert refused is not None and not refused.success and "older" in refused.message
+    assert format_stamp(image(5).stamp_ns) in refused.message
 
 
 def test_cameras_without_stamps_are_followed_too() -> None:
