@@ -38,7 +38,7 @@ class TorchEngine(Engine):
 
     @classmethod
     def of(cls, model: SiamPolar) -> TorchEngine:
-        """Engine around a network in memory (validation during training, tests)."""
+        """Engine around a network in memory, on its device (validation during training)."""
         engine = cls.__new__(cls)
         engine._load(model)
         return engine
@@ -46,19 +46,25 @@ class TorchEngine(Engine):
     def _load(self, model: SiamPolar) -> None:
         model = model.eval()
         self.spec = spec_of(model)
-        self._template, self._search = TemplateGraph(model), SearchGraph(model)
+        self._device = next(model.parameters()).device
+        self._template = TemplateGraph(model)
+        self._search = SearchGraph(model).to(self._device)
         self._features: dict[int, torch.Tensor] = {}
 
     @torch.inference_mode()
     def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        box = torch.from_numpy(box_xyxy[None])
-        self._features[slot] = self._template(torch.from_numpy(crop[None]), box)
+        self._features[slot] = self._template(
+            self._tensor(crop[None]), self._tensor(box_xyxy[None])
+        )
 
     @torch.inference_mode()
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
         features = torch.cat([self._features[slot] for slot in slots])
-        out = self._search(torch.from_numpy(crops), features, torch.from_numpy(prior))
-        return Candidates(*(values.numpy() for values in out))
+        out = self._search(self._tensor(crops), features, self._tensor(prior))
+        return Candidates(*(values.cpu().numpy() for values in out))
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(self._device)
 
     def release(self, slot: int) -> None:
         self._features.pop(slot, None)
