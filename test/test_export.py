@@ -14,6 +14,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 import onnx
 import onnxruntime as ort
+import tensorrt_operators
 import torch
 
 from siampolar_model.engines.torch_engine import TorchEngine
@@ -55,6 +56,7 @@ def check_graphs(folder: Path) -> None:
         assert [o.version for o in model.opset_import] == [17]
         used = {node.op_type for node in model.graph.node}
         assert not used & FORBIDDEN
+        assert tensorrt_operators.obstacles(model) == []
         constants = {i.name for i in model.graph.initializer}
         constants |= {n.output[0] for n in model.graph.node if n.op_type == "Constant"}
         for node in model.graph.node:
