@@ -8,6 +8,7 @@ sample of column j lies at j + 0.5, and the centre u + 0.5 of a crop pixel lies 
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -300,7 +301,9 @@ class Frame:
         """
         fmt = _FORMATS.get(encoding)
         if fmt is None:
-            raise FrameError(f"unknown encoding {encoding!r}; supported: {', '.join(ENCODINGS)}")
+            raise FrameError(
+                f"unknown encoding {reprlib.repr(encoding)}; supported: {', '.join(ENCODINGS)}"
+            )
         size = f"{encoding} image of {width}x{height} px"
         if width <= 0 or height <= 0:
             raise FrameError(f"{size} is empty; both must be above 0")

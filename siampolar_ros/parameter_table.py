@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 Value = bool | int | float | str
+
+
+# Paths are shown whole, a mistake of thousands of letters is not.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = 200
 
 
 class Changes(Enum):
@@ -85,7 +91,7 @@ class Parameter:
         return text
 
     def _error(self, value: Any) -> ParameterError:
-        shown = repr(value) if isinstance(value, str) else str(value)
+        shown = _SHORT.repr(value)
         return ParameterError(f"parameter {self.name} is {shown}; it must be {self.allowed}")
 
 
