@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pycocotools")
+import cv2
 import drawn_sets
 from pycocotools.coco import COCO
 
@@ -114,6 +115,56 @@ class TestToCoco:
             assert run("to-coco", *arguments) == 2
             (line,) = capsys.readouterr().err.splitlines()
             assert line.startswith("error: ") and words in line
+        assert not out.exists()
+
+
+class TestPreview:
+    NETWORK = "name: t\nsearch_backbone: resnet18\ntemplate_backbone: resnet18\n"
+
+    @pytest.fixture
+    def config(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        drawn_sets.write_photos(tmp_path / "photos", [0, 1, 2, 3])
+        monkeypatch.chdir(tmp_path)
+        Path("net.yaml").write_text(self.NETWORK)
+        path = tmp_path / "run.yaml"
+        path.write_text(
+            "seed_everything: 3\nmodel: {network: net.yaml, learning_rate: 1}\n"
+            "data: {pairs: 100, sources: [{kind: photos, root: photos}]}\n"
+        )
+        return path
+
+    def test_a_sheet_of_the_first_samples(self, config: Path, tmp_path: Path) -> None:
+        sheets = []
+        for name in ("a.png", "b.png"):
+            assert run("preview", config, tmp_path / name, "--samples", 5) == 0
+            sheets.append(cv2.imread(str(tmp_path / name)))
+        assert sheets[0].shape == (2 * 261 + 6, 4 * 394 + 6, 3)
+        np.testing.assert_array_equal(*sheets)
+        config.write_text(config.read_text().replace("everything: 3", "everything: 4"))
+        assert run("preview", config, tmp_path / "c.png", "--samples", 5) == 0
+        assert (cv2.imread(str(tmp_path / "c.png")) != sheets[0]).any()
+
+    def test_one_line(
+        self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        good, out = config.read_text(), tmp_path / "out.png"
+        for text, words in (
+            ("a: [", "run.yaml: not YAML"),
+            ("model: 3", "run.yaml: not a training configuration; it must hold model.network"),
+            (good.replace("sources", "source"), "run.yaml, data: the key 'sources' is missing"),
+            (good.replace("root: photos", "root: x"), "no photographs in x; expected JPEGImages"),
+            (good.replace("kind: photos", "kind: x"), "run.yaml, data, sources, 1: kind 'x' is"),
+            (good.replace("net.yaml", "x.yaml"), "x.yaml: No such file or directory"),
+        ):
+            config.write_text(text)
+            assert run("preview", config, out) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith("error: ") and words in line
+        config.write_text(good)
+        assert run("preview", config, tmp_path / "out.jpg") == 2
+        assert "out.jpg: must end in .png" in capsys.readouterr().err
+        assert run("preview", config, tmp_path / "x" / "out.png") == 2
+        assert "its folder must exist" in capsys.readouterr().err
         assert not out.exists()
 
 

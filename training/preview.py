@@ -14,7 +14,7 @@ _BOX, _OUTLINE, _POLYGON, _CELL = (60, 220, 255), (80, 255, 80), (80, 80, 255), 
 
 
 def contact_sheet(
-    samples: Sequence[dict[str, np.ndarray]], stride: int, columns: int = 3
+    samples: Sequence[dict[str, np.ndarray]], stride: int, columns: int = 4
 ) -> np.ndarray:
     """Samples side by side, uint8 (H, W, 3) in BGR.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from siampolar_model.crops import context_side
@@ -19,8 +20,8 @@ from .photometry import PhotometrySettings
 from .readers.base import Reader
 from .sample import Crop, cut_template, finish
 
-#: Share of a view that the photograph must cover for its own background to be kept as often.
-_WELL_COVERED = 0.6
+#: Spread of occluders about the target, in units of the search crop's side.
+_NEAR = 0.15
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class SyntheticSettings:
 
     Attributes:
         tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
-        background: chance of another background, twice that where the photograph covers little.
+        background: chance of another background where the photograph covers the whole crop; it
+            grows to 1 the less it covers (0: never).
         distractor, occluder: chances of one or two other objects behind and in front.
         clutter: chance of a beam or foliage in front.
         recolour: of the distractors, those that take on the target's mean colour.
@@ -39,7 +41,7 @@ class SyntheticSettings:
         negative: chance that the target is not in the search crop ...
         empty: ... and of these, that no other object takes its place in the middle.
         box_jitter: how far the box of the template is off, in units of its sides.
-        min_visible: least visible share of a target.
+        min_visible: least share of a target that covers and border leave of what lies in the crop.
     """
 
     shift_sigma: float = 0.1
@@ -96,63 +98,68 @@ class SyntheticPairs:
             search, mask = self._search_view(rng, target, target, mirror)
         else:
             if rng.random() < s.empty:
-                search = self._empty_view(rng, target)
+                search, mask = self._empty_view(rng, target)
             else:
                 similar = bool(rng.random() < s.similar)
                 other = self._pool.other(rng, target, target, similar=similar)
-                search, _ = self._search_view(rng, other, target, mirror)
-            mask = np.zeros(search.shape[:2], np.uint8)
-        beyond = np.zeros(mask.shape, bool)
-        if rng.random() < s.border:
-            beyond = border(rng, mask, s.min_visible)
-            mask[beyond] = 0
+                search, mask = self._search_view(rng, other, target, mirror)
+            mask = np.zeros_like(mask)
         template, box_xyxy = cut_template(
             rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size
         )
-        return finish(
-            rng, network, self._photometry, template, box_xyxy, Crop(search, beyond), mask
-        )
+        return finish(rng, network, self._photometry, template, box_xyxy, search, mask)
 
     def _search_view(
         self, rng: np.random.Generator, shown: Instance, target: Instance, mirror: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A search crop (S, S, 3) about what is shown, and the mask (S, S) of its visible part;
-        nothing else of the target's photograph is added."""
+    ) -> tuple[Crop, np.ndarray]:
+        """A search crop about what is shown, and the mask (S, S) of its visible part; nothing else
+        of the target's photograph is added."""
         s, size = self._settings, self._network.search_size
         shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
         scale = float(np.exp(rng.uniform(-s.log_scale, s.log_scale)))
         view = self._render(rng, shown, mirror, scale, size / 2 + shift)
         image, alpha = self._on_background(rng, view, target)
         mask = (alpha >= 0.5).astype(np.uint8)
+        least_px = s.min_visible * cv2.countNonZero(mask)
         if rng.random() < s.distractor:
             for _ in range(int(rng.integers(1, 3))):
                 image = self._add_distractor(rng, image, mask, shown, target)
         if rng.random() < s.occluder:
             for _ in range(int(rng.integers(1, 3))):
-                other = self._other_view(rng, shown, target)
-                image, mask = self._cover(image, mask, other.image, other.alpha)
+                other = self._other_view(rng, shown, target, _near(rng, mask))
+                image, mask = _cover(image, mask, other.image, other.alpha, least_px)
         if rng.random() < s.clutter:
             kind = occluder.bar if rng.random() < 0.5 else occluder.foliage
-            cover = compose.soften(kind(rng, size), rng.uniform(0.5, 2.0))
-            image, mask = self._cover(image, mask, self._background(rng, target), cover)
-        return image, mask
+            cover = compose.soften(kind(rng, size, _near(rng, mask)), rng.uniform(0.5, 2.0))
+            image, mask = _cover(image, mask, self._background(rng, target), cover, least_px)
+        return self._bordered(rng, image, mask, least_px)
 
-    def _empty_view(self, rng: np.random.Generator, target: Instance) -> np.ndarray:
-        """A search crop (S, S, 3) of other things."""
+    def _empty_view(self, rng: np.random.Generator, target: Instance) -> tuple[Crop, np.ndarray]:
+        """A search crop of other things, and an empty mask (S, S)."""
         image = self._background(rng, target)
         nothing = np.zeros(image.shape[:2], np.uint8)
         for _ in range(int(rng.integers(0, 3))):
             image = self._add_distractor(rng, image, nothing, target, target)
-        return image
+        return self._bordered(rng, image, nothing, 0)
+
+    def _bordered(
+        self, rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, least_px: float
+    ) -> tuple[Crop, np.ndarray]:
+        """The crop, sometimes with a border of the camera's image, and what it leaves of a mask."""
+        beyond = np.zeros(mask.shape, bool)
+        if rng.random() < self._settings.border:
+            beyond = border(rng, mask, least_px)
+            mask = mask * ~beyond
+        return Crop(image, beyond), mask
 
     def _on_background(
         self, rng: np.random.Generator, view: View, target: Instance
     ) -> tuple[np.ndarray, np.ndarray]:
         """The view on its own background or another one, and the object's alpha."""
         s = self._settings
-        # The edge of a photograph would tell where the object is: where it fills little of the
-        # crop, exchange it more often.
-        exchange = s.background * (1 if view.covered.mean() > _WELL_COVERED else 2)
+        # The edge of a photograph would tell where the object is: the less of the crop it fills,
+        # the more often it is exchanged.
+        exchange = 1 - (1 - s.background) * view.covered.mean() if s.background else 0.0
         image, alpha = view.image, view.alpha
         if rng.random() < exchange:
             soft = compose.soften(alpha, rng.uniform(0.6, 1.4))
@@ -176,28 +183,21 @@ class SyntheticPairs:
         shown: Instance,
         target: Instance,
     ) -> np.ndarray:
-        other = self._other_view(rng, shown, target)
+        at_xy = rng.uniform(0.02, 0.98, 2) * self._network.search_size
+        other = self._other_view(rng, shown, target, at_xy)
         drawn = other.image
         if rng.random() < self._settings.recolour:
             colour = compose.mean_colour(target.source.image, target.mask)
             drawn = compose.in_colours_of(drawn, other.alpha, colour)
         return compose.put_behind(image, mask, drawn, other.alpha)
 
-    def _cover(
-        self, image: np.ndarray, mask: np.ndarray, other: np.ndarray, alpha: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Put something in front, or behind if it would hide too much."""
-        covered = compose.put_in_front(image, mask, other, alpha, self._settings.min_visible)
-        if covered is None:
-            return compose.put_behind(image, mask, other, alpha), mask
-        return covered
-
-    def _other_view(self, rng: np.random.Generator, shown: Instance, target: Instance) -> View:
-        """Another object, anywhere."""
+    def _other_view(
+        self, rng: np.random.Generator, shown: Instance, target: Instance, at_xy: np.ndarray
+    ) -> View:
+        """Another object in the same view."""
         similar = bool(rng.random() < self._settings.similar)
         other = self._pool.other(rng, shown, target, similar=similar)
         scale = float(np.exp(rng.uniform(-0.7, 0.25)))
-        at_xy = rng.uniform(0.02, 0.98, 2) * self._network.search_size
         return self._render(rng, other, bool(rng.random() < 0.5), scale, at_xy)
 
     def _render(
@@ -227,3 +227,22 @@ class SyntheticPairs:
     def _background(self, rng: np.random.Generator, besides: Instance) -> np.ndarray:
         image = self._pool.background(rng, besides)
         return compose.background_part(rng, image, self._network.search_size)
+
+
+def _cover(
+    image: np.ndarray, mask: np.ndarray, other: np.ndarray, alpha: np.ndarray, least_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put something in front, or behind if it would hide too much."""
+    covered = compose.put_in_front(image, mask, other, alpha, least_px)
+    if covered is None:
+        return compose.put_behind(image, mask, other, alpha), mask
+    return covered
+
+
+def _near(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """A point (x, y) on or about what a mask shows; anywhere if that is nothing."""
+    x, y, width, height = cv2.boundingRect(mask)
+    size = mask.shape[0]
+    if not width:
+        return rng.uniform(0, size, 2)
+    return np.array([x + width / 2, y + height / 2]) + rng.normal(0, _NEAR * size, 2)

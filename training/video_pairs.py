@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from siampolar_model.crops import search_window
@@ -80,7 +81,7 @@ class VideoPairs:
         mask = (view.alpha >= 0.5).astype(np.uint8) * (not negative)
         beyond = ~view.covered
         if rng.random() < s.border:
-            beyond |= border(rng, mask, s.min_visible)
+            beyond |= border(rng, mask, s.min_visible * cv2.countNonZero(mask))
             mask[beyond] = 0
         template, box_xyxy = cut_template(
             rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size

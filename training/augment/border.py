@@ -12,13 +12,16 @@ import numpy as np
 from siampolar_model.crops import CropWindow
 from siampolar_model.frames import BORDER_BGR
 
+#: A border cuts off at most this share of the target's box.
+_DEEPEST = 0.5
 
-def border(rng: np.random.Generator, mask: np.ndarray, least_visible: float) -> np.ndarray:
+
+def border(rng: np.random.Generator, mask: np.ndarray, least_px: float) -> np.ndarray:
     """A border at one side of the view: through the target in half the cases, else beside it.
 
     Args:
         mask: uint8 (S, S), 0 or 1, the target; if there is none, the border may lie anywhere.
-        least_visible: share of the target that must be left, or there is no border.
+        least_px: area of the target that must be left, or there is no border.
 
     Returns:
         bool (S, S), True beyond the border.
@@ -31,13 +34,13 @@ def border(rng: np.random.Generator, mask: np.ndarray, least_visible: float) -> 
     # Pixels of the view before the target, seen from the side that is cut off.
     before = size - start - length if far else start
     if rng.random() < 0.5:
-        depth = before + length * rng.uniform(0, 1 - least_visible)
+        depth = before + length * rng.uniform(0, _DEEPEST)
     else:
         depth = before * rng.uniform(0, 1)
     rows = beyond.T if vertical else beyond
     rows[size - round(depth) :] = far
     rows[: round(depth)] |= not far
-    if cv2.countNonZero(mask * ~beyond) < least_visible * cv2.countNonZero(mask):
+    if cv2.countNonZero(mask * ~beyond) < least_px:
         return np.zeros(mask.shape, bool)
     return beyond
 

@@ -44,15 +44,15 @@ def put_in_front(
     mask: np.ndarray,
     other: np.ndarray,
     alpha: np.ndarray,
-    least_visible: float,
+    least_px: float,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """An occluder: the new image and what is left of the mask.
 
     Returns:
-        None if less than the share ``least_visible`` of the target would be left.
+        None if less than ``least_px`` of the target's area would be left.
     """
     left = mask * (alpha < 0.5).astype(np.uint8)
-    if cv2.countNonZero(left) < least_visible * cv2.countNonZero(mask):
+    if cv2.countNonZero(left) < least_px:
         return None
     return blend(image, other, alpha), left
 
