@@ -69,9 +69,12 @@ class Diagnostics:
             return self._status("images", Verdict(Level.OK, "no images are taken"), {})
         verdict = images.health.judge()
         if verdict.level != self._said:
-            log = self._node.get_logger()
-            (log.warning if verdict.level > Level.OK else log.info)(f"images: {verdict.reason}")
             self._said = verdict.level
+            # rclpy allows one severity for each line of code.
+            if verdict.level == Level.OK:
+                self._node.get_logger().info(f"images: {verdict.reason}")
+            else:
+                self._node.get_logger().warning(f"images: {verdict.reason}")
         counts, seconds = images.health.recent()
         figures = {
             "topic": images.topic,

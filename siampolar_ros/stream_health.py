@@ -149,6 +149,7 @@ class StreamHealth:
 
     def _judge(self, counts: Counts, seconds: float) -> Verdict:
         topic, ever = self._topic, self._counts.received
+        early = self._clock() - self._began <= STALLED_S
         silent_s = self._silent_s()
         if not self._publishers and self._other_types:
             return Verdict(Level.ERROR, self._wrong_type())
@@ -156,7 +157,8 @@ class StreamHealth:
             return Verdict(Level.ERROR, self._incompatible)
         if not self._publishers:
             if not ever:
-                return Verdict(Level.WARN, f"nobody publishes images on {topic}")
+                level = Level.OK if early else Level.WARN
+                return Verdict(level, f"nobody publishes images on {topic} yet")
             waited_s = self._clock() - self._arrivals[-1]
             return Verdict(
                 Level.ERROR,
@@ -169,7 +171,7 @@ class StreamHealth:
                 f"{counts.received} of {sent} images on {topic} arrived in {seconds:.0f} s; "
                 + PROFILE_ADVICE,
             )
-        if not ever and self._clock() - self._began > STALLED_S:
+        if not ever and not early:
             return Verdict(
                 Level.WARN,
                 f"{self._publishers} publisher(s) on {topic} but no image yet; if they do send, "

@@ -54,10 +54,13 @@ def test_a_stream_that_runs_is_well_and_its_rate_is_that_of_the_last_seconds(
 
 def test_waiting_for_a_publisher_and_for_the_first_image() -> None:
     stream = Stream()
-    assert stream.judge() == (Level.WARN, "nobody publishes images on /camera/image")
+    assert stream.judge() == (Level.OK, "nobody publishes images on /camera/image yet")
     stream.health.set_publishers(1)
     assert stream.judge() == (Level.OK, "waiting for the first image on /camera/image")
+    stream.health.set_publishers(0)
     stream.now += 2.1
+    assert stream.judge() == (Level.WARN, "nobody publishes images on /camera/image yet")
+    stream.health.set_publishers(1)
     level, reason = stream.judge()
     assert level is Level.WARN and "no image yet" in reason and "config/fastdds.xml" in reason
 

@@ -33,7 +33,7 @@ UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = 1, 2, 3, 4
 
 
 class FakeTracker:
-    """Reports every target where it was started, until ``broken``."""
+    """Reports every target where it was started and in ``state``, until ``broken``."""
 
     class spec:
         name = "fake"
@@ -44,6 +44,7 @@ class FakeTracker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings.tracker
         self.broken = False
+        self.state = TrackState.TRACKING
         self._boxes: dict[int, Box] = {}
 
     @property
@@ -62,7 +63,7 @@ class FakeTracker:
             raise RuntimeError("the device was unplugged\nand more")
         none = np.zeros((0, 2), np.float32)
         return [
-            TrackResult(i, TrackState.TRACKING, 0.9, 0.8, self._boxes[i], (0, 0), none[:, 0], none)
+            TrackResult(i, self.state, 0.9, 0.8, self._boxes[i], (0, 0), none[:, 0], none)
             for i in sorted(ids or ())
         ]
 
