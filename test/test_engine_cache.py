@@ -135,9 +135,25 @@ def test_damaged_engines_are_refused_in_one_line(cache: EngineCache, damage: str
         about.write_text("{")
     else:
         about.write_text(json.dumps({"model": "siampolar_lite0"}))
-    with pytest.raises(EngineError, match="is damaged.*build it again") as caught:
+    with pytest.raises(EngineError, match=r"is damaged.*build it again") as caught:
         cache.find(KEY)
     assert "\n" not in str(caught.value)
+
+
+class FailingDisk:
+    """Lets the first few calls through that reach the disk, and no other."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls = calls
+
+    def watch(self, real: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._calls -= 1
+            if self._calls < 0:
+                raise OSError("the disk is full")
+            return real(*arguments, **options)
+
+        return call
 
 
 def test_an_engine_appears_whole_or_not_at_all(
@@ -145,40 +161,23 @@ def test_an_engine_appears_whole_or_not_at_all(
 ) -> None:
     """Cut off at every step that reaches the disk, the cache holds the old engine or the new."""
     new = {"template": b"new template", "search": b"new search"}
-    cache.write(KEY, PLANS)
-    for stop in range(1, 20):
-        calls = 0
-
-        def failing(real: Any) -> Any:
-            def call(*arguments: Any, **options: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == stop:
-                    raise OSError("the disk is full")
-                return real(*arguments, **options)
-
-            return call
-
+    for calls in range(8):
+        cache.write(KEY, PLANS)
+        disk = FailingDisk(calls)
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", failing(os.fsync))
-            patch.setattr(Path, "replace", failing(Path.replace))
-            try:
-                cache.write(KEY, new)
-            except OSError:
-                pass
+            patch.setattr(os, "fsync", disk.watch(os.fsync))
+            patch.setattr(Path, "replace", disk.watch(Path.replace))
+            if calls < 7:
+                with pytest.raises(OSError, match="full"):
+                    cache.write(KEY, new)
             else:
-                break
-        try:
-            assert cache.find(KEY).plans in (PLANS, new)
-        except EngineMissing:
-            # Only between taking the old one away and putting the new one there.
-            assert stop == 6  # three files, their folder, the old engine away
-            cache.write(KEY, PLANS)
+                cache.write(KEY, new)
+        if calls == 5:  # three files, their folder, the old engine taken away: nothing there
+            with pytest.raises(EngineMissing):
+                cache.find(KEY)
+            continue
+        assert cache.find(KEY).plans == (PLANS if calls < 6 else new)
         assert [path.name for path in cache.root.iterdir()] == [KEY.folder_name]
-    else:
-        pytest.fail("the write never succeeded")
-    assert stop == 8
-    assert cache.find(KEY).plans == new
 
 
 def test_timing_caches_are_kept_by_tensorrt_and_gpu(cache: EngineCache) -> None:

@@ -89,7 +89,7 @@ class ITensor:
 
 class INetworkDefinition:
     def __init__(self) -> None:
-        self.model = b""
+        self._model = b""
         self._inputs: list[ITensor] = []
 
     @property
@@ -126,7 +126,7 @@ class OnnxParser:
         except Exception as error:
             self._errors.append(ParserError(str(error)))
             return False
-        self._network.model = model
+        self._network._model = model
         for i in session.get_inputs():
             self._network._inputs.append(ITensor(i.name, _shape(i)))
         return True
@@ -222,7 +222,7 @@ class Builder:
             "aux_streams": config.max_aux_streams,
             "profiles": [profile._shapes for profile in config._profiles],
         }
-        return IHostMemory(json.dumps(header).encode() + b"\n" + network.model)
+        return IHostMemory(json.dumps(header).encode() + b"\n" + network._model)
 
 
 class Runtime:
