@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from .history import Entry, History
 
 
+#: Late targets shall be nearer to the stream by a factor of e in so many seconds.
+_CATCH_UP_S = 1.0
+
+
 class CatchUp:
     """Which image of the history is next, and for which targets.
 
-    Late targets see every image while that brings them nearer to the stream. When they are no
-    nearer at one live image than at the one before, because the engine is slow, they see every
-    second image of the history, then every third, and so on.
+    Late targets see every image if the engine is fast enough for them to catch up; else only every
+    second one, or third, ..., as the live images that a slow engine skips.
 
     Not thread-safe: the session locks.
     """
@@ -21,7 +25,8 @@ class CatchUp:
         self._history = history
         self._seen: dict[int, int] = {}  # target -> sequence of the last image it has seen
         self._stride = 1
-        self._backlog: int | None = None
+        self._steps = 0  # since the last live image
+        self._live_sequence = 0
 
     def __contains__(self, id: int) -> bool:
         return id in self._seen
@@ -29,20 +34,20 @@ class CatchUp:
     def add(self, id: int, entry: Entry) -> None:
         """A target starts on this image, which it sees as well."""
         self._seen[id] = entry.sequence - 1
-        self._backlog = None
 
     def discard(self, id: int) -> None:
         self._seen.pop(id, None)
 
     def pace(self, live: Entry) -> None:
         """Take note that a live image comes next."""
-        if not self._seen:
-            self._stride, self._backlog = 1, None
-            return
-        backlog = live.sequence - min(self._seen.values())
-        if self._backlog is not None and backlog >= self._backlog:
-            self._stride += 1
-        self._backlog = backlog
+        arrived = live.sequence - self._live_sequence
+        steps, self._steps, self._live_sequence = self._steps, 0, live.sequence
+        oldest = next(self._history.after(min(self._seen.values())), None) if self._seen else None
+        if oldest is None:
+            self._stride = 1
+        elif steps:
+            behind_s = (live.image.stamp_ns - oldest.image.stamp_ns) / 1e9
+            self._stride = max(1, math.ceil(arrived * (1 + behind_s / _CATCH_UP_S) / steps))
 
     def next(self, live: Entry | None) -> tuple[Entry, list[int]] | None:
         """The oldest image up to the live one that late targets see next, and which of them."""
@@ -58,6 +63,7 @@ class CatchUp:
         return found
 
     def saw(self, entry: Entry, ids: Iterable[int]) -> None:
+        self._steps += 1
         for id in ids:
             self._seen[id] = entry.sequence
 
