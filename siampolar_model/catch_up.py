@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from .history import Entry, History
 
-
 #: Late targets shall be nearer to the stream by a factor of e in so many seconds.
 _CATCH_UP_S = 1.0
 
