@@ -41,7 +41,7 @@ be seen in print.
 
 `siampolar data preview CONFIG OUT.png` draws such a sheet of what a configuration really gives.
 The settings stand under `data.synthetic` and `data.photometry`; this page is written by
-`scripts/draw_augmentations.py`.
+`scripts/draw_augmentations.py` from free photographs of scikit-image.
 """
 
 

@@ -263,6 +263,8 @@ class TestLight:
             dark = light.night(rng(seed), image)
             assert 0.1 * mean_level(image) < mean_level(dark) < 0.65 * mean_level(image)
             assert dark.std() > 4  # something is left to see
+            darker = light.night(rng(seed), dark // 2)
+            assert mean_level(darker) > 0.5 * mean_level(dark // 2)
 
     def test_noise(self) -> None:
         plain = np.full((80, 100, 3), 100, np.uint8)

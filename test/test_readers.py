@@ -15,11 +15,11 @@ import drawn_sets
 from pycocotools import mask as coco_mask
 
 from siampolar_training.readers.base import DataError, LabelledImage, Reader
-from siampolar_training.readers.cache import CachedReader, ImageCache
 from siampolar_training.readers.coco import Coco
 from siampolar_training.readers.davis import VAL, Davis, refuse_val, sequence_of
 from siampolar_training.readers.holdout import held_out
 from siampolar_training.readers.photos import Photos
+from siampolar_training.readers.preloaded import preload
 from siampolar_training.readers.segtrack import SegTrack
 from siampolar_training.readers.youtube_vos import YouTubeVos
 
@@ -329,7 +329,7 @@ def _runs(mask: np.ndarray) -> list[int]:
     return np.diff([0, *edges.tolist(), len(flat)]).tolist()
 
 
-class TestCache:
+class TestPreload:
     class Counting(Photos):
         decoded = 0
 
@@ -337,36 +337,34 @@ class TestCache:
             self.decoded += 1
             return super().read(sequence, frame)
 
-    def reader(self, root: Path, images: float) -> tuple[Counting, ImageCache, CachedReader]:
-        reader = self.Counting(drawn_sets.write_photos(root, [0, 1, 2, 3]))
-        cache = ImageCache(int(images * reader.read(0).nbytes))
-        reader.decoded = 0
-        return reader, cache, CachedReader(reader, cache, 0)
-
     def test_what_fits_is_decoded_once(self, tmp_path: Path) -> None:
-        reader, cache, cached = self.reader(tmp_path, 4)
-        assert cached.preload() and reader.decoded == 4
-        for sequence in (3, 0, 2):
-            np.testing.assert_array_equal(cached.read(sequence).image, reader.read(sequence).image)
-        assert reader.decoded == 4 + 3 and cache.used_bytes <= cache.max_bytes
-        assert (len(cached), cached.name(1), cached.frames(1)) == (4, "00001", 1)
-        assert list(cached.annotated) == [0, 1, 2, 3]
+        reader = self.Counting(drawn_sets.write_photos(tmp_path, [0, 1, 2, 3], bare=(3,)))
+        kept, used_bytes = preload(reader, 10**6)
+        assert used_bytes == sum(reader.read(i).nbytes for i in range(4))
+        reader.decoded = 0
+        for sequence in (3, 0, 0, 2):
+            read = kept.read(sequence)
+            np.testing.assert_array_equal(read.image, Photos(tmp_path).read(sequence).image)
+        assert reader.decoded == 0
+        assert names(kept) == names(reader) and kept.frames(1) == 1
+        assert list(kept.annotated) == [0, 1, 2] and kept.root == reader.root
+        assert kept.similar(kept.read(0), 1) == reader.similar(reader.read(0), 1)
 
-    def test_the_least_recently_used_goes(self, tmp_path: Path) -> None:
-        reader, cache, cached = self.reader(tmp_path, 2.5)
-        assert not cached.preload()
-        for sequence in (0, 1, 0, 2, 0):
-            cached.read(sequence)
-        assert reader.decoded == 3 and cache.used_bytes <= cache.max_bytes
-        cached.read(1)
-        assert reader.decoded == 4
+    def test_videos(self, tmp_path: Path) -> None:
+        reader = YouTubeVos(drawn_sets.write_youtube_vos(tmp_path, ["0a", "1b"]))
+        kept, _ = preload(reader, 10**6)
+        assert kept.frames(1) == 3 and kept.frame_step == 5
+        assert_drawn(kept.read(1, 2), 2)
 
-    def test_readers_share_the_budget(self, tmp_path: Path) -> None:
-        reader, cache, cached = self.reader(tmp_path, 5)
-        other = CachedReader(reader, cache, 1)
-        assert cached.preload() and not other.preload()
-        other.read(0)
-        assert cache.used_bytes <= cache.max_bytes
+    @pytest.mark.parametrize(("images", "decoded"), [(1.9, 1), (3.9, 5)])
+    def test_what_does_not_fit_is_decoded_when_drawn(
+        self, tmp_path: Path, images: float, decoded: int
+    ) -> None:
+        reader = self.Counting(drawn_sets.write_photos(tmp_path, [0, 1, 2, 3]))
+        max_bytes = int(images * Photos(tmp_path).read(0).nbytes)
+        kept, used_bytes = preload(reader, max_bytes)
+        assert kept is reader and used_bytes == 0
+        assert reader.decoded == decoded
 
 
 def test_a_large_set_stays_small_in_memory(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def preview(
         try:
             network_path, given = values["model"]["network"], values["data"]
             ours = keys_of(DataConfig).split(", ")
-            wanted = {key: given[key] for key in given if key in ours}
+            wanted = {**{key: given[key] for key in given if key in ours}, "cache_mb": 0}
             seed = int(values.get("seed_everything", 1))
         except (KeyError, TypeError, AttributeError, ValueError):
             raise DataError(
@@ -99,7 +99,7 @@ def preview(
             ) from None
         network = load_config(network_path)
         data = data_config(wanted, f"{config}, data")
-        pairs = open_training(data, network, length=samples, seed=seed, preload=False)
+        pairs = open_training(data, network, length=samples, seed=seed)
         sheet = contact_sheet([pairs[i] for i in range(samples)], network.stride)
         if not cv2.imwrite(str(output), sheet):
             raise CommandError(f"{output}: cannot be written")

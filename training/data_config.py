@@ -25,10 +25,10 @@ from .checked import checked
 from .mixture import Mixture
 from .photometry import PhotometrySettings
 from .readers.base import DataError, Reader
-from .readers.cache import CachedReader, ImageCache
 from .readers.coco import Coco
 from .readers.davis import YEARS, Davis, refuse_val, sequence_of
 from .readers.photos import Photos
+from .readers.preloaded import preload
 from .readers.segtrack import SegTrack
 from .readers.youtube_vos import YouTubeVos
 from .sample import PairSource
@@ -94,8 +94,8 @@ class DataConfig:
     """All data of a training.
 
     Attributes:
-        cache_mb: decoded images kept in memory by a process, all sources together. What fits is
-            read before workers are forked, which then share it.
+        cache_mb: for decoded images in memory, all sources together. In their order, sets that fit
+            whole are read before the start, and workers forked afterwards share them.
     """
 
     sources: Sequence[SourceConfig]
@@ -139,25 +139,21 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
     return reader
 
 
-def open_training(
-    data: DataConfig, network: NetworkConfig, *, length: int, seed: int, preload: bool = True
-) -> Mixture:
+def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed: int) -> Mixture:
     """All sources as one data set of pairs.
-
-    Args:
-        preload: read what fits into the cache now, so that forked workers share it.
 
     Raises:
         DataError: a source that cannot be used.
     """
-    cache = ImageCache(data.cache_mb * 10**6)
-    readers: dict[tuple[Any, ...], CachedReader] = {}
+    free_bytes = data.cache_mb * 10**6
+    readers: dict[tuple[Any, ...], Reader] = {}
     sources: list[tuple[PairSource, float]] = []
     for source in data.sources:
         # One set may be named twice, for both kinds of pairs.
         place = (source.kind, source.root, source.annotations, source.year, *source.sequences)
         if place not in readers:
-            readers[place] = CachedReader(open_reader(source), cache, len(readers))
+            readers[place], used_bytes = preload(open_reader(source), free_bytes)
+            free_bytes -= used_bytes
         reader = readers[place]
         made: PairSource
         if source.pairs == "video" or (not source.pairs and source.kind in VIDEOS):
@@ -165,8 +161,6 @@ def open_training(
         else:
             made = SyntheticPairs(reader, network, data.synthetic, data.photometry)
         sources.append((made, source.weight))
-    for reader in readers.values() if preload else ():
-        reader.preload()
     return Mixture(sources, length=length, seed=seed)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+#: Mean level that night leaves, at least, before gamma.
+_DARKEST = 30.0
+
 
 def colour_table(rng: np.random.Generator, strength: float) -> np.ndarray:
     """Look-up table uint8 (256, 3): gamma, a gain for each channel and an offset."""
@@ -62,9 +65,11 @@ def shadow(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 def night(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Little light: dark, pale, tinted by lamps, and grainy."""
     level = np.arange(256, dtype=np.float32)[:, None] / 255
-    warm = rng.uniform(-0.25, 0.35)
+    warm, gain = rng.uniform(-0.25, 0.35), rng.uniform(0.3, 0.6)
+    # What is dark already would become black.
+    gain = max(gain, min(_DARKEST / max(float(image.mean()), 1.0), 1.0))
     tint = np.array([1 - warm, 1.0, 1 + warm], np.float32)
-    table = level ** rng.uniform(0.9, 1.3) * rng.uniform(0.3, 0.6) * tint
+    table = level ** rng.uniform(0.9, 1.3) * gain * tint
     dark = apply_table(image, np.clip(table * 255, 0, 255).astype(np.uint8))
     return noise(rng, saturation(dark, rng.uniform(0.2, 0.7)), rng.uniform(2, 7))
 
