@@ -1,8 +1,8 @@
 """The command ``siampolar``.
 
-Its own sub-commands are track, eval and bench. Other packages add theirs through entry points
-of the group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported only
-when they are called or listed; so this file knows neither ROS nor training.
+Its own sub-commands stand here or are listed in ``_OWN``. Other packages add theirs through entry
+points of the group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported
+only when they are called or listed; so this file knows neither ROS nor training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Annotated, Any
 
-import numpy as np
 import typer
 from rich import box as boxes
 from rich.console import Console
@@ -36,8 +35,9 @@ from .results import parse_box
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
 
-# Our own commands that live in files of their own, and need an extra.
+# Our own commands that live in files of their own.
 _OWN = (
+    EntryPoint("bench", "siampolar_model.bench.command:bench", ENTRY_POINT_GROUP),
     EntryPoint(
         "build-engine", "siampolar_model.build_engine_command:build_engine", ENTRY_POINT_GROUP
     ),
@@ -59,10 +59,10 @@ _MISSING = {
 _MENDABLE = {
     (f"siampolar_model.{module}", name)
     for module, name in (
-        ("bags", "BagError"), ("bench", "BenchError"), ("cli", "CommandError"),
-        ("engines.base", "EngineError"), ("evaluate", "DatasetError"), ("frames", "FrameError"),
-        ("replay", "ReplayError"), ("results", "BoxError"), ("tracker", "TargetLimitError"),
-        ("video", "VideoError"),
+        ("bags", "BagError"), ("bench", "BenchError"), ("calibration", "CalibrationError"),
+        ("cli", "CommandError"), ("engines.base", "EngineError"), ("evaluate", "DatasetError"),
+        ("frames", "FrameError"), ("replay", "ReplayError"), ("results", "BoxError"),
+        ("tracker", "TargetLimitError"), ("video", "VideoError"),
     )
 }  # fmt: skip
 
@@ -129,9 +129,6 @@ _Last = Annotated[int | None, typer.Option(min=0, help="Index of the last frame,
 _Video = Annotated[Path, typer.Argument(help="Video file or folder of images.")]
 _DEFAULT_MODEL = "siampolar_lite0"
 
-# A benchmark holds its frames in memory: so many at most, and so many bytes.
-_BENCH_FRAMES, _BENCH_BYTES = 200, 1_000_000_000
-
 
 @app.callback(invoke_without_command=True)
 def _root(ctx: typer.Context) -> None:
@@ -171,7 +168,7 @@ def track(
     targets = [parse_box(text) for text in box]
     inputs = [video, *(image_files(video) if video.is_dir() else ())]
     check_distinct(inputs, (output, jsonl))
-    _check_writable(jsonl)
+    check_writable(jsonl)
     with VideoReader(video, first=first, last=last) as reader:
         tracker = Tracker.from_pretrained(
             model, engine=engine, precision=precision, num_threads=threads
@@ -240,7 +237,7 @@ def evaluate(
         if folder is not None
     ]
     check_distinct((p for one in sequences for p in one.images + one.masks), (json_file, *drawn))
-    _check_writable(json_file)
+    check_writable(json_file)
     for folder in (overlays, plot):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -273,55 +270,8 @@ def evaluate(
         "machine": machine(),
         **summarize(scores),
     }
-    _write_json(json_file, result)
+    write_json(json_file, result)
     _print_scores(result)
-
-
-@app.command()
-def bench(
-    video: _Video,
-    box: Annotated[str, typer.Option(help="x,y,w,h in pixels of the first frame.")],
-    model: _Model = _DEFAULT_MODEL,
-    engine: _Engine = "auto",
-    precision: _Precision = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
-    peer: Annotated[
-        Path | None,
-        typer.Option(help="Folder with TrackerNano's two ONNX files, to run it alongside."),
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File to write all figures to.")
-    ] = None,
-    first: _First = 0,
-    last: _Last = None,
-) -> None:
-    """Time the tracker alone, by stage, and beside OpenCV's TrackerNano."""
-    from .bench import PEER_FILES, RUNS
-    from .bench import bench as run_bench
-    from .pretrained import load_engine
-    from .video import VideoReader, image_files
-
-    target = parse_box(box)
-    inputs = [video, *(image_files(video) if video.is_dir() else ())]
-    inputs += [] if peer is None else [peer / name for name in PEER_FILES]
-    check_distinct(inputs, (json_file,))
-    _check_writable(json_file)
-    images: list[np.ndarray] = []
-    with VideoReader(video, first=first, last=last) as reader:
-        for frame in reader:
-            images.append(frame.image)
-            if len(images) == _BENCH_FRAMES or len(images) * frame.image.nbytes > _BENCH_BYTES:
-                break
-    loaded = load_engine(model, engine, precision=precision, num_threads=threads)
-    typer.echo(loaded.choice, err=True)
-    with progress_bar() as progress:
-        task = progress.add_task("runs", total=RUNS)
-        result = run_bench(
-            loaded, images, target, num_threads=threads, peer=peer,
-            on_run=lambda: progress.advance(task),
-        )  # fmt: skip
-    _write_json(json_file, result)
-    _print_bench(result)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -391,13 +341,13 @@ def check_distinct(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> No
         written.add(place)
 
 
-def _check_writable(path: Path | None) -> None:
+def check_writable(path: Path | None) -> None:
     """Fail before the work, not after it."""
     if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
         raise CommandError(f"{path}: cannot be written; its folder must exist")
 
 
-def _write_json(path: Path | None, result: dict[str, Any]) -> None:
+def write_json(path: Path | None, result: dict[str, Any]) -> None:
     if path is not None:
         path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
@@ -435,24 +385,6 @@ def _print_scores(result: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(f"{result['fps']:.1f} frames/s in the tracker (median, warm)", highlight=False)
-
-
-def _print_bench(result: dict[str, Any]) -> None:
-    title = f"{result['model']} ({result['engine']}, {result['threads']} threads)"
-    table = Table(title=title, box=boxes.SIMPLE_HEAD)
-    for title in ("stage", "p50 ms", "p95 ms", "p99 ms"):
-        table.add_column(title, justify="left" if title == "stage" else "right")
-    rows = dict(result["tracker"]["ms"])
-    for name, peer in result.get("peers", {}).items():
-        rows[name] = peer["ms"]["total"]
-    for name, row in rows.items():
-        table.add_row(name, *(f"{row[key]:.2f}" for key in ("p50", "p95", "p99")))
-    console = Console()
-    console.print(table)
-    line = f"{result['tracker']['fps']:.1f} frames/s"
-    for name, peer in result.get("peers", {}).items():
-        line += f"; {name} {peer['fps']:.1f} (ours over theirs: {peer['fps_ratio']:.2f})"
-    console.print(line, highlight=False)
 
 
 if __name__ == "__main__":

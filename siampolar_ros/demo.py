@@ -42,7 +42,8 @@ class Children:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
 
-    def start(self, module: str, namespace: str, parameters: dict[str, object]) -> None:
+    def start(self, module: str, namespace: str, parameters: dict[str, Any]) -> int:
+        """Run a node's module; its process id."""
         command = [sys.executable, "-m", f"siampolar_ros.{module}", "--ros-args"]
         command += ["-r", f"__ns:={namespace}"]
         for name, value in parameters.items():
@@ -52,6 +53,7 @@ class Children:
         log = (self._folder / f"{module}.log").open("wb")
         self._logs.append(log)
         self._running[module] = subprocess.Popen(command, stdout=log, stderr=log)
+        return self._running[module].pid
 
     def ended(self, module: str) -> bool:
         return self._running[module].poll() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from ..cpu import has_int8_dot_product
 from .base import (
     INT8_FILE,
     PRIOR_COLUMNS,
@@ -20,6 +22,12 @@ from .base import (
     choose_precision,
     int8_obstacle,
 )
+
+#: Keeps oneDNN, from which OpenVINO's kernels come, from newer instructions; OpenVINO itself lists
+#: what the processor has.
+_MAX_ISA = "ONEDNN_MAX_CPU_ISA"
+_WITHOUT_DOT_PRODUCT = ("SSE41", "AVX", "AVX2", "AVX512_CORE")
+_WITHOUT_BF16 = (*_WITHOUT_DOT_PRODUCT, "AVX2_VNNI", "AVX512_CORE_VNNI")
 
 
 class OpenVinoEngine(Engine):
@@ -34,13 +42,12 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, folder: Path, options: EngineOptions) -> None:
         core = ov.Core()
-        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = choose_precision(
             self.name,
             options.precision,
             {
-                "int8": int8_obstacle(folder),
-                "bf16": None if has_bf16 else "this CPU has no bf16 instructions",
+                "int8": _int8_instructions() or int8_obstacle(folder),
+                "bf16": _bf16_instructions(core),
                 "fp32": None,
             },
         )
@@ -103,6 +110,25 @@ class OpenVinoEngine(Engine):
         return request
 
 
+def _int8_instructions() -> str | None:
+    """Why not; None: nothing stands in the way. Kernels for older processors saturate."""
+    if not has_int8_dot_product():
+        return "this CPU has no 8-bit dot product (VNNI, or ARM's)"
+    return _ruled_out(_WITHOUT_DOT_PRODUCT)
+
+
+def _bf16_instructions(core: Any) -> str | None:
+    """Likewise."""
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "this CPU has no bf16 instructions"
+    return _ruled_out(_WITHOUT_BF16)
+
+
+def _ruled_out(names: tuple[str, ...]) -> str | None:
+    wanted = os.environ.get(_MAX_ISA, "").upper()
+    return f"{_MAX_ISA}={wanted} rules it out" if wanted in names else None
+
+
 def _read(core: Any, path: Path) -> Any:
     try:
         return core.read_model(str(path))
@@ -118,7 +144,8 @@ def _request(core: Any, model: Any, properties: dict[str, Any], path: Path) -> A
 
 
 def _cannot_load(path: Path, error: RuntimeError) -> EngineError:
-    return EngineError(f"OpenVINO cannot load {path}: {str(error).splitlines()[0]}")
+    # The first lines only say where in OpenVINO.
+    return EngineError(f"OpenVINO cannot load {path}: {str(error).strip().splitlines()[-1]}")
 
 
 def _spec(model: Any, path: Path) -> ModelSpec:

@@ -1,0 +1,47 @@
+"""The images of a benchmark, in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..results import Box
+from ..video import VideoReader
+from . import BenchError
+
+#: At most so many frames, and so many bytes.
+MAX_FRAMES, MAX_BYTES = 200, 1_000_000_000
+
+
+def load_clip(
+    video: Path, first: int, last: int | None, box: Box, size: tuple[int, int] | None = None
+) -> tuple[list[np.ndarray], Box]:
+    """Frames as uint8 (H, W, 3) BGR and the box on the first of them.
+
+    Args:
+        box: in pixels of the video.
+        size: width and height wanted, at least the video's; the video stands in the middle of its
+            mirror images, so that the target keeps its size in pixels. None: the video's own.
+
+    Raises:
+        BenchError: the video is larger than ``size``.
+        VideoError: the video cannot be read.
+    """
+    images: list[np.ndarray] = []
+    left = top = 0
+    with VideoReader(video, first=first, last=last) as reader:
+        for frame in reader:
+            image = frame.image
+            if size is not None:
+                height, width = image.shape[:2]
+                if size[0] < width or size[1] < height:
+                    raise BenchError(f"{video} is {width}x{height}, more than {size[0]}x{size[1]}")
+                left, top = (size[0] - width) // 2, (size[1] - height) // 2
+                right, bottom = size[0] - width - left, size[1] - height - top
+                image = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT)
+            images.append(image)
+            if len(images) == MAX_FRAMES or len(images) * image.nbytes > MAX_BYTES:
+                break
+    return images, Box(box.x1 + left, box.y1 + top, box.x2 + left, box.y2 + top)

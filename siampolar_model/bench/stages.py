@@ -1,0 +1,108 @@
+"""Times ``Tracker.track`` and its parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engines.base import Candidates, Engine
+from ..frames import Frame
+from ..results import Box
+from ..tracker import Tracker
+
+#: Parts of ``Tracker.track``: cutting the search crops; the network; from its candidates to
+#: results and states; the rest (windows, priors, checks).
+STAGES = ("crop", "infer", "decode", "state")
+
+
+@dataclass(frozen=True, eq=False)
+class Timings:
+    """One pass through a video.
+
+    Attributes:
+        seconds: float64 (frames,) for "total" and every stage.
+        cpu_s: processor seconds of all threads of this process, per frame.
+    """
+
+    seconds: dict[str, np.ndarray]
+    cpu_s: float
+
+
+class StageTimer:
+    """A tracker around an engine, with clocks between its parts."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._clock = _Clock()
+        self._tracker = Tracker(_TimedEngine(engine, self._clock))
+
+    def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> Timings:
+        """Follow ``targets`` targets, all started on one box, through uint8 (H, W, 3) images."""
+        clock, tracker = self._clock, self._tracker
+        views = map(Frame.from_bgr, images)
+        frames = [_TimedFrame(f.width, f.height, f.encoding, f.planes, clock) for f in views]
+        tracker.reset()
+        for _ in range(targets):
+            tracker.init(frames[0], box)
+        rows = []
+        cpu_s = time.process_time()
+        for frame in frames[1:]:
+            clock.begin()
+            start = time.perf_counter()
+            tracker.track(frame)
+            end = time.perf_counter()
+            decode_s = end - clock.searched
+            state_s = end - start - clock.crop_s - clock.infer_s - decode_s
+            rows.append((end - start, clock.crop_s, clock.infer_s, decode_s, state_s))
+        cpu_s = time.process_time() - cpu_s
+        seconds = dict(zip(("total", *STAGES), np.array(rows).T, strict=True))
+        return Timings(seconds, cpu_s / len(rows))
+
+
+class _Clock:
+    """Where the time of one ``track`` call went."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.crop_s = self.infer_s = 0.0
+        #: When the last search ended.
+        self.searched = 0.0
+
+
+class _TimedEngine(Engine):
+    """Passes everything on and notes how long searches take."""
+
+    def __init__(self, engine: Engine, clock: _Clock) -> None:
+        self.name, self.spec, self.precision = engine.name, engine.spec, engine.precision
+        self._engine, self._clock = engine, clock
+
+    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+        self._engine.encode(slot, crop, box_xyxy)
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        start = time.perf_counter()
+        found = self._engine.search(slots, crops, prior)
+        self._clock.searched = time.perf_counter()
+        self._clock.infer_s += self._clock.searched - start
+        return found
+
+    def release(self, slot: int) -> None:
+        self._engine.release(slot)
+
+
+@dataclass(frozen=True, eq=False)
+class _TimedFrame(Frame):
+    """Notes how long cutting takes."""
+
+    clock: _Clock
+
+    def cut(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        start = time.perf_counter()
+        crop = super().cut(*args, **kwargs)
+        self.clock.crop_s += time.perf_counter() - start
+        return crop

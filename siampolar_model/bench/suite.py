@@ -1,0 +1,71 @@
+"""Everything that docs/benchmarks.md shows of the tracker alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..cpu import has_int8_dot_product
+from . import BenchError
+from .child import Case
+from .measure import RUNS
+
+#: Targets in one batch.
+TARGETS = (1, 2, 4, 8, 16)
+
+#: Image sizes by the names they go by.
+SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
+
+
+def laptop_isa() -> str:
+    """The newest instructions of an ordinary laptop, as oneDNN calls them."""
+    return "AVX2_VNNI" if has_int8_dot_product() else "AVX2"
+
+
+def run_suite(
+    base: Case, on_run: Callable[[], None], on_case: Callable[[str, int], None]
+) -> dict[str, Any]:
+    """Measure all engines, numbers of targets and image sizes.
+
+    Args:
+        base: what ``engine`` and ``precision`` to use for all but the comparison of engines.
+        on_run: called after every timed run.
+        on_case: called before every case, with its name and the number of runs still to come.
+
+    Returns:
+        ``engines``: all that run here, with the peer; ``not_run``: what does not, and why;
+        ``laptop``: OpenVINO with :func:`laptop_isa`; ``targets_by_number``; ``sizes``.
+
+    Raises:
+        BenchError: see :class:`Case`.
+    """
+    on_case("which engines run", 0)
+    listed = base.engines()
+    laptop = replace(base, max_isa=laptop_isa())
+    plan: list[tuple[str, str, Case]] = []
+    for one in listed:
+        if not one["obstacle"]:
+            case = replace(base, engine=one["engine"], precision=one["precision"])
+            plan.append(("engines", f"{case.engine} {case.precision}", case))
+    # Of these runtimes only OpenVINO takes its kernels from oneDNN.
+    for one in laptop.engines():
+        if one["engine"] == "openvino" and not one["obstacle"]:
+            case = replace(laptop, engine="openvino", precision=one["precision"])
+            plan.append(("laptop", f"openvino {case.precision}, {case.max_isa}", case))
+    alone = replace(base, peer=None)
+    for targets in TARGETS:
+        plan.append(("targets_by_number", f"{targets} targets", replace(alone, targets=targets)))
+    for name, size in SIZES.items():
+        plan.append(("sizes", name, replace(alone, image_size=size)))
+    result: dict[str, Any] = {"engines": [], "laptop": [], "targets_by_number": [], "sizes": []}
+    for done, (group, name, case) in enumerate(plan):
+        on_case(name, (len(plan) - done) * RUNS)
+        try:
+            result[group].append({"name": name, **case.run(on_run)})
+        except BenchError as error:
+            if group != "sizes":
+                raise
+            # A video larger than this size.
+            result[group].append({"name": name, "obstacle": str(error)})
+    return result | {"not_run": [one for one in listed if one["obstacle"]]}
