@@ -1,7 +1,7 @@
 """A video through the tracker: ros2 launch siampolar_ros demo.launch.py
 
 Plays the demo's cyclist, or video:=PATH, and starts a target on its first frame: the cyclist, or
-box:=x,y,w,h. With select:=true drag the box yourself. Ends with the video.
+box:=x,y,w,h. With select:=true drag the box yourself. Ends with the video, rviz:=true shows it.
 """
 
 from launch.actions import (
@@ -12,6 +12,7 @@ from launch.actions import (
     RegisterEventHandler,
     SetEnvironmentVariable,
 )
+from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -30,7 +31,8 @@ def _video(context: LaunchContext) -> list:
         for name in ("video", "box", "select", "namespace")
     )
     by_hand = select.lower() in ("true", "1")
-    parameters: dict[str, object] = {"path": video, "loop": by_hand}
+    # With a calibration, made up, there are markers to look at.
+    parameters: dict[str, object] = {"path": video, "loop": by_hand, "horizontal_fov": 60.0}
     if not video:
         clip = default_clip()
         parameters |= {
@@ -79,12 +81,24 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("select", default_value="false", description="drag the box yourself"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes"),
         DeclareLaunchArgument("rviz", default_value="false", description="show it in RViz"),
+        DeclareLaunchArgument("engine", default_value="", description="runtime of the network"),
+        DeclareLaunchArgument("model", default_value="", description="weights or model folder"),
     ]
     environment = [SetEnvironmentVariable(*item) for item in dds_environment().items()]
     tracker = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(share_file("launch/tracker.launch.py"))),
         launch_arguments={
-            name: LaunchConfiguration(name) for name in ("namespace", "select", "rviz")
+            name: LaunchConfiguration(name)
+            for name in ("namespace", "select", "rviz", "engine", "model")
         }.items(),
     )
-    return LaunchDescription([*arguments, *environment, tracker, OpaqueFunction(function=_video)])
+    # RViz shows nothing in a frame that it has never heard of.
+    frame = Node(
+        package="tf2_ros",
+        executable="static_transform_publisher",
+        arguments=["--frame-id", "map", "--child-frame-id", "camera"],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription(
+        [*arguments, *environment, tracker, frame, OpaqueFunction(function=_video)]
+    )
