@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-yaml = pytest.importorskip("yaml", reason="needs PyYAML, which launch needs as well")
+pytest.importorskip("yaml", reason="needs PyYAML, which launch needs as well")
+
+import yaml
 
 from siampolar_ros.camera_list import CameraListError, read_cameras
 
