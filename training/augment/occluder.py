@@ -10,9 +10,9 @@ def bar(rng: np.random.Generator, size: int, at_xy: np.ndarray) -> np.ndarray:
     """A straight beam across the view through a point, alpha float32 (S, S)."""
     angle = rng.normal(np.pi / 2, 0.35) if rng.random() < 0.7 else rng.uniform(0, np.pi)
     direction = np.array([np.cos(angle), np.sin(angle)])
-    ends = [tuple(map(int, np.round(at_xy + direction * k * size))) for k in (-2, 2)]
+    start, end = (tuple(map(int, np.round(at_xy + direction * k * size))) for k in (-2, 2))
     mask = np.zeros((size, size), np.uint8)
-    cv2.line(mask, *ends, 255, max(round(size * rng.uniform(0.02, 0.09)), 1), cv2.LINE_AA)
+    cv2.line(mask, start, end, 255, max(round(size * rng.uniform(0.02, 0.09)), 1), cv2.LINE_AA)
     return mask.astype(np.float32) / np.float32(255)
 
 
