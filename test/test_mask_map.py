@@ -10,7 +10,7 @@ pytest.importorskip("timm")
 import torch
 
 from siampolar_model import polar
-from siampolar_model.network.mask_map import MaskMap, RayReader
+from siampolar_model.network.mask_map import MaskMap, OutlineReader, RayReader
 from siampolar_model.network.presence import Presence
 from siampolar_training.losses import map_loss
 
@@ -31,7 +31,7 @@ def distances(mask: np.ndarray, center_xy: tuple[float, float]) -> torch.Tensor:
 
 def read(mask: np.ndarray, center_xy: tuple[float, float], rays: int = 72) -> np.ndarray:
     reader = RayReader(rays, SIZE)
-    lengths, _ = reader(logits(mask), torch.tensor([[center_xy]]), distances(mask, center_xy))
+    lengths = reader(logits(mask), torch.tensor([[center_xy]]), distances(mask, center_xy))
     return lengths[0, 0].numpy()
 
 
@@ -62,25 +62,34 @@ def test_another_object_outside_the_box_is_not_reached() -> None:
     cv2.circle(mask, (80, 128), 30, 1, -1)
     alone = distances(mask, (80.5, 128.5))
     cv2.circle(mask, (160, 128), 40, 1, -1)
-    rays, _ = RayReader(36, SIZE)(logits(mask), torch.tensor([[[80.5, 128.5]]]), alone)
+    rays = RayReader(36, SIZE)(logits(mask), torch.tensor([[[80.5, 128.5]]]), alone)
     assert rays.max() < 41
 
 
 def test_an_empty_map_draws_nothing() -> None:
-    rays, gain = RayReader(36, SIZE)(
+    rays = RayReader(36, SIZE)(
         torch.full((1, 1, 64, 64), -6.0), torch.full((1, 2, 2), 99.0), torch.full((1, 2, 4), 30.0)
     )
     assert rays.shape == (1, 2, 36) and (rays == 1).all()
-    assert (gain == 0).all()
 
 
-def test_the_centre_on_the_object_gains_more_than_one_beside_it() -> None:
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.ellipse(mask, (128, 128), (70, 70), 0, 0, 180, 1, 20)  # an arc: its middle is empty
-    centers = torch.tensor([[[128.0, 198.0], [128.0, 140.0]]])
-    sides = torch.cat([distances(mask, tuple(c)) for c in centers[0].tolist()], 1)
-    _, gain = RayReader(72, SIZE)(logits(mask), centers, sides.clamp(min=1))
-    assert gain[0, 0] > gain[0, 1] > 0
+class TestOutline:
+    def outline(self, mask: np.ndarray, cell_xy: tuple[float, float]) -> np.ndarray:
+        ys, xs = np.nonzero(mask)
+        box = torch.tensor([[[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]]]).float()
+        center, _ = OutlineReader(72, SIZE, STRIDE)(logits(mask), torch.tensor([[cell_xy]]), box)
+        return center[0, 0].numpy()
+
+    def test_a_cell_inside_draws(self) -> None:
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        cv2.circle(mask, (120, 130), 40, 1, -1)
+        assert self.outline(mask, (108.0, 124.0)).tolist() == [108, 124]
+
+    def test_a_cell_beside_the_object_hands_over_to_a_point_inside(self) -> None:
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        cv2.ellipse(mask, (128, 128), (70, 70), 0, 0, 180, 1, 20)  # an arc: its middle is empty
+        x, y = self.outline(mask, (128.0, 150.0)).astype(int)
+        assert mask[y, x] == 1
 
 
 @pytest.mark.parametrize(("widths", "sides"), [((8,), ()), ((8, 6), (32,)), ((8, 6, 4), (32, 63))])
@@ -94,8 +103,9 @@ def test_the_map_is_as_fine_as_its_widths(widths: tuple[int, ...], sides: tuple[
 
 def test_map_loss_by_hand() -> None:
     mask = torch.zeros(2, 7, 7, dtype=torch.uint8)
-    mask[0, :4, :4] = 1  # exactly one cell of four; the second sample is empty
+    mask[0, :4, :4] = 1  # exactly one cell of four; the second sample is empty: left out
     logit = torch.zeros(2, 1, 2, 2)
+    logit[1] = 9.0
     # p = 0.5 everywhere: cross-entropy log 2; dice 1 - 2*0.5 / (4*0.25 + 1) = 0.5.
     expected = 4 * np.log(2) + 0.5
     assert map_loss(logit, mask).item() == pytest.approx(expected, rel=1e-5)

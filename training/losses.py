@@ -44,10 +44,12 @@ def box_iou(ltrb: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Dense map: cross-entropy over all its cells plus the dice loss of each target.
+    """Dense map, over the samples that show the target: cross-entropy of all cells plus dice.
 
     ``4 * mean(BCE) + 1 - 2 sum(p m) / (sum(p^2) + sum(m^2))``; the dice part (Milletari et al.
-    2016, eq. 3) weighs small targets like large ones, and is left out where there is none.
+    2016, eq. 3) weighs small targets like large ones. Samples without the target are left out:
+    the score judges presence, and a map that learns to stay empty for them stays empty, too, for
+    a target that has turned away from its template.
 
     Args:
         logit: (N, 1, h, w).
@@ -60,12 +62,12 @@ def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     ).flatten(1)
     logit = logit.float().flatten(1)
     p = torch.sigmoid(logit)
-    entropy = F.binary_cross_entropy_with_logits(logit, target)
+    entropy = F.binary_cross_entropy_with_logits(logit, target, reduction="none").mean(1)
     overlap = 2 * (p * target).sum(1)
     size = p.square().sum(1) + target.square().sum(1)
     present = (target.sum(1) > 0).float()
-    dice = (1 - overlap / size.clamp(min=1e-6)) * present
-    return 4 * entropy + dice.sum() / normaliser(present.sum())
+    parts = 4 * entropy + 1 - overlap / size.clamp(min=1e-6)
+    return (parts * present).sum() / normaliser(present.sum())
 
 
 def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

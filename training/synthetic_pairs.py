@@ -29,6 +29,7 @@ class SyntheticSettings:
     """How far two views differ. Chances in [0, 1]; lengths in units of the search crop's side.
 
     Attributes:
+        turned: chance that one view alone is mirrored.
         tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
         background: chance of another background where the photograph covers the whole crop; it
             grows to 1 the less it covers (0: never).
@@ -49,6 +50,7 @@ class SyntheticSettings:
     rotation_sigma_rad: float = 0.2
     shear: float = 0.12
     log_aspect: float = 0.12
+    turned: float = 0.2
     tilt: float = 0.3
     tilt_sigma: float = 0.1
     bend: float = 0.5
@@ -104,8 +106,9 @@ class SyntheticPairs:
                 other = self._pool.other(rng, target, target, similar=similar)
                 search, mask = self._search_view(rng, other, target, mirror)
             mask = np.zeros_like(mask)
+        seen_mirrored = mirror != bool(rng.random() < s.turned)
         template, box_xyxy = cut_template(
-            rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size
+            rng, target.source.image, target.box, s.box_jitter, seen_mirrored, network.template_size
         )
         return finish(rng, network, self._photometry, template, box_xyxy, search, mask)
 

@@ -13,7 +13,7 @@ from torch import nn
 from ..engines.base import ModelSpec
 from .backbones import ChannelStatistics
 from .head import HeadMaps, lengths_px
-from .mask_map import RayReader
+from .mask_map import OutlineReader
 from .siampolar import SiamPolar, cell_centers
 
 #: Targets in one batch; the graph takes any number, buffers do not.
@@ -50,8 +50,10 @@ class SearchGraph(nn.Module):
         self.model = model
         config = model.config
         self.reader = (
-            RayReader(
-                config.head.rays, -(-config.search_size // config.map_stride) * config.map_stride
+            OutlineReader(
+                config.head.rays,
+                -(-config.search_size // config.map_stride) * config.map_stride,
+                config.map_stride,
             )
             if config.map
             else None
@@ -79,7 +81,9 @@ class SearchGraph(nn.Module):
         """Apply the prior and take the best K cells."""
         score = torch.sigmoid(maps.class_logit.float()).flatten(1)
         if maps.presence_logit is not None:
-            score = score * torch.sigmoid(maps.presence_logit.float()).unsqueeze(1)
+            # Two opinions of equal weight, from a place and from the whole crop.
+            present = torch.sigmoid(maps.presence_logit.float()).unsqueeze(1)
+            score = torch.sqrt(score * present)
         quality = torch.sigmoid(maps.quality_logit.float()).flatten(1)
         ltrb = lengths_px(maps.log_ltrb.float()).flatten(2)
         weight, penalty, width, height, x, y = prior.unsqueeze(2).unbind(1)  # each (N, 1)
@@ -108,7 +112,7 @@ class SearchGraph(nn.Module):
         box_xyxy = torch.cat([center_xy - sides[:, :, :2], center_xy + sides[:, :, 2:]], 2)
         if self.reader is not None:
             assert maps.mask_logit is not None
-            rays_px, _ = self.reader(maps.mask_logit.float(), center_xy, sides)
+            center_xy, rays_px = self.reader(maps.mask_logit.float(), center_xy, box_xyxy)
         else:
             assert maps.log_rays is not None
             rays_px = lengths_px(take(maps.log_rays.float().flatten(2)))

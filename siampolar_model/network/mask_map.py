@@ -18,8 +18,15 @@ from torch import nn
 from .head import tower
 from .neck import lateral
 
-#: Samples along a ray.
+#: Samples along a ray that is drawn.
 SAMPLES = 32
+
+#: Points a side of the grid in a box that may replace a centre.
+PLACES = 6
+
+#: Side of the window, in pixels of the search crop, whose mean tells how far a point is inside, and
+#: by how much another point must be better than the cell itself.
+WINDOW_PX, CELL_BONUS = 24.0, 0.25
 
 #: How far beyond the box a ray may reach: this share of the distance to its side ...
 REACH = 1.2
@@ -96,7 +103,7 @@ class RayReader(nn.Module):
 
     def forward(
         self, mask_logit: torch.Tensor, center_xy: torch.Tensor, ltrb_px: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> torch.Tensor:
         """Read rays of N targets about K centres each.
 
         A ray ends where ``(1 + q) * inside - q * swept`` is largest, q being the IoU expected;
@@ -108,7 +115,7 @@ class RayReader(nn.Module):
             ltrb_px: (N, K, 4), the box about each centre; rays end near it.
 
         Returns:
-            rays_px (N, K, R), and the gain (N, K): pixels inside minus q times those outside.
+            rays_px (N, K, R).
         """
         side = ltrb_px * REACH + REACH_PX
         left, top, right, bottom = side.unsqueeze(3).unbind(2)
@@ -139,5 +146,49 @@ class RayReader(nn.Module):
         step_px = reach / SAMPLES
         length = step_px * (last.to(seen.dtype) + 0.5 + beyond).squeeze(3)
         drawn = torch.where(most.squeeze(3) > 0, length, torch.zeros_like(length))
-        gain_px = (most.squeeze(3).clamp(min=0) * step_px.square()).sum(2)
-        return drawn.clamp(min=1.0), gain_px * (2 * math.pi / rays)
+        return drawn.clamp(min=1.0)
+
+
+class OutlineReader(nn.Module):
+    """Outlines of boxed candidates.
+
+    The cell with the best score lies near the middle of the target, which for a swan is water.
+    Where that cell is not inside, a point of the box that is takes its place.
+    """
+
+    def __init__(self, rays: int, map_px: float, stride: int) -> None:
+        super().__init__()
+        self.rays = RayReader(rays, map_px)
+        self.map_px = map_px
+        self.half_window = round(WINDOW_PX / stride / 2)
+        at = (torch.arange(PLACES) + 0.5) / PLACES
+        y, x = torch.meshgrid(at, at, indexing="ij")
+        self.register_buffer("shares", torch.stack([x, y], -1).view(-1, 2), persistent=False)
+        self.shares: torch.Tensor
+        bonus = torch.zeros(1 + PLACES**2)
+        bonus[0] = CELL_BONUS
+        self.register_buffer("bonus", bonus, persistent=False)
+        self.bonus: torch.Tensor
+
+    def forward(
+        self, mask_logit: torch.Tensor, cell_xy: torch.Tensor, box_xyxy: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Centres (N, K, 2) and rays_px (N, K, R) in search-crop pixels.
+
+        Args:
+            mask_logit: (N, 1, h, w).
+            cell_xy: (N, K, 2), centres of the candidates' cells.
+            box_xyxy: (N, K, 4).
+        """
+        low, size = box_xyxy[:, :, :2], box_xyxy[:, :, 2:] - box_xyxy[:, :, :2]
+        grid = low.unsqueeze(2) + size.unsqueeze(2) * self.shares
+        places = torch.cat([cell_xy.unsqueeze(2), grid], 2)  # N, K, P, 2
+        half = self.half_window
+        nearby = F.avg_pool2d(torch.sigmoid(mask_logit), 2 * half + 1, stride=1, padding=half)
+        inside = F.grid_sample(
+            nearby, places * (2 / self.map_px) - 1, padding_mode="border", align_corners=False
+        ).squeeze(1)
+        best = (inside + self.bonus).argmax(2, keepdim=True).unsqueeze(3)
+        center_xy = torch.gather(places, 2, best.expand(-1, -1, -1, 2)).squeeze(2)
+        ltrb_px = torch.cat([center_xy - low, box_xyxy[:, :, 2:] - center_xy], 2)
+        return center_xy, self.rays(mask_logit, center_xy, ltrb_px.clamp(min=1.0))
