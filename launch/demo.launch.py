@@ -99,6 +99,7 @@ def generate_launch_description() -> LaunchDescription:
         arguments=["--frame-id", "map", "--child-frame-id", "camera"],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
+    # The tracker last: launch leaves processes behind when an error follows them.
     return LaunchDescription(
-        [*arguments, *environment, tracker, frame, OpaqueFunction(function=_video)]
+        [*arguments, *environment, OpaqueFunction(function=_video), tracker, frame]
     )
