@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import math
 import re
 import subprocess
@@ -17,27 +15,18 @@ pytest.importorskip("timm")
 import cv2
 import torch
 from blob_engine import BlobEngine
+from drawn_photos import photo, write_photos
 
 from siampolar_model.network.config import config_from_dict
 from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracker import Tracker, TrackerSettings
-from siampolar_training import export, validate
-from siampolar_training import train as training
+from siampolar_training import validate
 from siampolar_training.clips import FRAMES, Clip, render_clip, score_clips
 from siampolar_training.command import run_command
-from siampolar_training.export import load_ema
 from siampolar_training.losses import box_iou, focal, head_losses, polar_iou
 from siampolar_training.pairs import PairSettings, SyntheticPairs
 from siampolar_training.photos import DataError, Photo, held_out, load_photos
 from siampolar_training.targets import MAX_POSITIVES, make_targets, no_target
-from siampolar_training.train import (
-    LOSSES,
-    TrainingError,
-    TrainSettings,
-    learning_rate_factor,
-    load_settings,
-    train,
-)
 from siampolar_training.validate import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,18 +41,6 @@ NETWORK = config_from_dict(
         "head": {"width": 16, "class_convs": 1, "box_convs": 1, "mask_convs": 1, "rays": 36},
     }
 )
-
-
-def photo(seed: int) -> Photo:
-    """A drawn photograph with two objects on noise."""
-    rng = np.random.default_rng(seed)
-    image = cv2.resize(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8), (320, 240))
-    labels = np.zeros((240, 320), np.uint8)
-    cv2.ellipse(labels, (90, 110), (50, 30), 20, 0, 360, 1, -1)
-    cv2.rectangle(labels, (200, 60), (260, 180), 2, -1)
-    for value in (1, 2):
-        image[labels == value] = rng.integers(0, 255, 3)
-    return Photo(f"{seed:05d}", image, labels, (1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +189,9 @@ class TestPairs:
 
     def test_an_empty_pair_never_shows_the_templates_photograph(self, photos: list[Photo]) -> None:
         marked = [
-            Photo(p.name, np.full_like(p.image, (60 * i, 200 - 50 * i, 7 * i)), p.labels, p.instances)
+            Photo(
+                p.name, np.full_like(p.image, (60 * i, 200 - 50 * i, 7 * i)), p.labels, p.instances
+            )
             for i, p in enumerate(photos)
         ]
         plain = PairSettings(negative=1, empty=1)
@@ -294,14 +273,6 @@ class TestPhotos:
             load_photos(tmp_path, validation=side == "validation")
 
 
-def write_photos(root: Path, photos: list[Photo]) -> None:
-    for folder in ("JPEGImages/photos", "Annotations/photos"):
-        (root / folder).mkdir(parents=True)
-    for p in photos:
-        cv2.imwrite(str(root / f"JPEGImages/photos/{p.name}.jpg"), p.image)
-        cv2.imwrite(str(root / f"Annotations/photos/{p.name}.png"), p.labels)
-
-
 def test_a_clip_is_pure_and_its_object_moves(photos: list[Photo]) -> None:
     clip, again = render_clip(photos, 3), render_clip(photos, 3)
     assert len(clip.frames) == FRAMES
@@ -348,49 +319,6 @@ class TestScoreClips:
             score_clips(Tracker(BlobEngine()), [self.clip(0, 3)])
 
 
-def test_learning_rate_warms_up_and_falls_to_zero() -> None:
-    rates = [learning_rate_factor(step, 100, 10) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1) and rates[10] == 1 and rates[100] == pytest.approx(0)
-    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
-
-
-def test_unknown_training_keys_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_text("network: a\nphotos: b\nout: c\npairs: 1\nbatchsize: 3\n")
-    with pytest.raises(TrainingError, match=r"x.yaml: unknown key 'batchsize'; allowed: network,"):
-        load_settings(path)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "is None; it must be a group of network, photos"),
-        ("a: [", "not YAML"),
-        ("network: a\nphotos: b\nout: c\n", "the key 'pairs' is missing"),
-        ("{}pairs: 8\n", "pairs is 8; it must fill a batch of 16"),
-        ("{}pairs: 1.5\n", "pairs is 1.5; it must be a whole number"),
-        ("{}pairs: 32\nlearning_rate: fast\n", "learning_rate is 'fast'; it must be a number"),
-        ("{}pairs: 32\nbatch: 0\n", "batch is 0; it must be a whole number from 1"),
-        ("{}pairs: 32\nphotos:\n", "photos is None; it must be a path"),
-        ("{}pairs: 32\nfrozen: bn\n", "frozen is 'bn'; it must be a list"),
-        ("{}pairs: 32\nfrozen: ['(']\n", "frozen '\\(' is no regular expression"),
-        ("{}pairs: 32\nbackbone_weights: x\n", "backbone_weights 'x' is not one of"),
-        ("{}pairs: 32\nloss_weights: 1\n", "loss_weights is 1; it must be a group"),
-        ("{}pairs: 32\nloss_weights: {class: 1}\n", "the loss 'mask' is missing"),
-        ("{}pairs: 32\nloss_weights: {cls: 1}\n", "unknown loss 'cls'; allowed"),
-        ("{}pairs: 32\nloss_weights: {class: -1}\n", "class is -1; it must be 0 or more"),
-    ],
-)
-def test_training_configurations_are_refused_in_one_line(
-    tmp_path: Path, text: str, words: str
-) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_text(text.replace("{}", "network: a\nphotos: b\nout: c\n"))
-    with pytest.raises(TrainingError, match=f"x.yaml: .*{words}") as caught:
-        load_settings(path)
-    assert "\n" not in str(caught.value)
-
-
 def test_settings_to_compare() -> None:
     first, second = settings_of("lost_frames=3,5")
     assert (first.lost_frames, second.lost_frames) == (3, 5)
@@ -406,42 +334,12 @@ def test_settings_to_compare() -> None:
             settings_of(text)
 
 
-def test_the_committed_training_configuration_is_valid() -> None:
-    settings = load_settings(ROOT / "config" / "training" / "siampolar_lite0.yaml")
-    assert (ROOT / settings.network).is_file()
-
-
-TINY = (
-    "name: tiny\nsearch_backbone: resnet10t\ntemplate_backbone: resnet10t\nlevels: [32]\n"
-    "width: 8\ncorrelation: pixelwise\nhead: {width: 8, class_convs: 0, box_convs: 0,"
-    " mask_convs: 0, rays: 36}\n"
-)
-
-
 class TestCommands:
     """Bad input: one line on stderr, exit code 2."""
-
-    @pytest.fixture
-    def work(self, tmp_path: Path, photos: list[Photo]) -> Path:
-        write_photos(tmp_path / "photos", photos)
-        (tmp_path / "tiny.yaml").write_text(TINY)
-        run = "backbone_weights: none\npairs: 32\nnetwork: tiny.yaml\n"
-        (tmp_path / "run.yaml").write_text(f"{run}photos: photos\nout: out\n")
-        (tmp_path / "lost.yaml").write_text(f"{run}photos: nowhere\nout: out\n")
-        (tmp_path / "damaged.yaml").write_text(f"{run}photos: photos\nout: damaged\n")
-        (tmp_path / "damaged").mkdir()
-        (tmp_path / "damaged" / "last.pt").write_bytes(b"nothing")
-        return tmp_path
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["train", "none.yaml"], "none.yaml: No such file or directory"),
-            (["train", "tiny.yaml"], "tiny.yaml: unknown key 'name'"),
-            (["train", "lost.yaml"], "no photographs in nowhere; expected JPEGImages/photos/"),
-            (["train", "damaged.yaml"], "damaged/last.pt: not a readable checkpoint"),
-            (["export", "run.yaml", "model"], "out/last.pt: no such checkpoint; train first"),
-            (["export", "damaged.yaml", "model"], "last.pt: not a readable checkpoint"),
             (["validate", "nothing"], "model 'nothing' is neither shipped"),
             (["validate", "nothing", "--set", "lost_score=x"], "'x' is not a number"),
             (["validate", "nothing", "--clips", "0"], "--clips 0: at least 1 is needed"),
@@ -452,26 +350,25 @@ class TestCommands:
         self,
         arguments: list[str],
         message: str,
-        work: Path,
+        tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        module = {"train": training, "export": export, "validate": validate}[arguments[0]]
-        monkeypatch.chdir(work)
+        monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as caught:
-            run_command(module.main)
+            run_command(validate.main)
         assert caught.value.code == 2
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
 
     def test_as_a_process(self) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "siampolar_training.train", "none.yaml"],
+            [sys.executable, "-m", "siampolar_training.validate", "nothing", "--clips", "0"],
             capture_output=True, text=True, cwd=ROOT, check=False,
         )  # fmt: skip
         assert done.returncode == 2 and done.stdout == ""
-        assert done.stderr == "error: none.yaml: No such file or directory\n"
+        assert done.stderr == "error: --clips 0: at least 1 is needed\n"
 
     def test_defects_keep_their_traceback(self) -> None:
         def broken() -> None:
@@ -479,70 +376,3 @@ class TestCommands:
 
         with pytest.raises(KeyError):
             run_command(broken)
-
-    def test_the_commit_is_unknown_outside_a_clone(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(export, "__file__", str(tmp_path / "export.py"))
-        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-        assert export._commit() == "unknown"
-        monkeypatch.setenv("PATH", "")
-        assert export._commit() == "unknown"
-
-
-def test_training_resumes_where_it_was_killed(
-    photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed after two steps and started again, a run ends with the weights of a whole one."""
-    root, network = tmp_path / "photos", tmp_path / "tiny.yaml"
-    write_photos(root, photos)
-    network.write_text(TINY)
-
-    def settings(out: str) -> TrainSettings:
-        return TrainSettings(
-            str(network), str(root), str(tmp_path / out), pairs=8, batch=2, workers=0, threads=1,
-            backbone_weights="none", warmup_steps=1, checkpoint_every=2,
-        )  # fmt: skip
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "LOG_EVERY", 2)
-        whole = torch.load(train(settings("whole")), weights_only=True)
-
-    class Killed(BaseException):
-        pass
-
-    real = SyntheticPairs.__getitem__
-
-    def dying(self: SyntheticPairs, index: int) -> dict[str, np.ndarray]:
-        if index == 5:
-            raise Killed
-        return real(self, index)
-
-    monkeypatch.setattr(SyntheticPairs, "__getitem__", dying)
-    with pytest.raises(Killed):
-        train(settings("resumed"))
-    monkeypatch.setattr(SyntheticPairs, "__getitem__", real)
-    resumed = torch.load(train(settings("resumed")), weights_only=True)
-    assert resumed["step"] == whole["step"] == 4
-    for part in ("model", "ema"):
-        for key, value in whole[part].items():
-            torch.testing.assert_close(resumed[part][key], value, msg=f"{part} {key}")
-
-    # The row of a resumed run is the mean of the steps since then.
-    logs = {}
-    for name in ("whole", "resumed"):
-        with (tmp_path / name / "log.csv").open() as file:
-            logs[name] = list(csv.DictReader(file))
-    assert list(logs["resumed"][0]) == ["step", *LOSSES, "images_per_s", "waited"]
-    assert [row["step"] for row in logs["whole"]] == ["2", "4"]
-    (row,) = logs["resumed"]
-    for key in ("step", *LOSSES):
-        assert float(row[key]) == pytest.approx(float(logs["whole"][1][key]), abs=2e-3)
-
-    model, seen = load_ema(settings("resumed"))
-    assert seen == 8 and not model.training
-    network.write_text(TINY.replace("width: 8", "width: 9"))
-    with pytest.raises(TrainingError, match=r"last.pt: belongs to another network than"):
-        load_ema(settings("resumed"))
-    with pytest.raises(TrainingError, match=r"last.pt: its network or frozen parts are not"):
-        train(settings("resumed"))

@@ -3,9 +3,40 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from siampolar_model.cli import CommandError
 from siampolar_model.engines.base import EngineError
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn what the user can mend into a CommandError: errors of our own kinds (settings,
+    networks, data), a missing library, a Trainer that cannot be.
+
+    A plain ValueError is a defect and keeps its traceback: it may end a run of hours.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("siampolar"):
+            raise
+        message = f"{error.name} is missing: pip install 'siampolar_ros[train]'"
+        raise CommandError(message) from None
+    except Exception as error:
+        kind = type(error)
+        ours = isinstance(error, ValueError) and kind.__module__.startswith("siampolar")
+        if not (ours or isinstance(error, EngineError) or kind.__name__ in _OF_LIGHTNING):
+            raise
+        text = str(error)
+        if "Original Traceback" in text:  # of a worker process of a loader
+            text = text.strip().splitlines()[-1].partition(": ")[2]
+        raise CommandError(" ".join(text.split())) from None
+
+
+#: Lightning's and jsonargparse's errors about arguments, by name: neither need be installed.
+_OF_LIGHTNING = ("MisconfigurationException", "ArgumentError")
 
 
 def run_command(command: Callable[[], None]) -> None:

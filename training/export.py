@@ -1,57 +1,33 @@
-"""Turn a checkpoint into a model folder: ``python -m siampolar_training.export CONFIG OUT``."""
+"""Averaged weights of a checkpoint, and where they come from."""
 
 from __future__ import annotations
 
-import argparse
-import subprocess
 from pathlib import Path
+from typing import Any
 
-from siampolar_model.export import export
-from siampolar_model.network.config import load_config
+from siampolar_model.network.config import config_from_dict
 from siampolar_model.network.siampolar import SiamPolar
 
-from .command import run_command
-from .train import TrainingError, TrainSettings, load_checkpoint, load_settings
+from .checkpoints import ABOUT, averaged_weights, read_checkpoint
+from .errors import TrainingError
 
 
-def load_ema(settings: TrainSettings) -> tuple[SiamPolar, int]:
-    """The averaged network of a run's last checkpoint, and the pairs it has seen.
+def load_averaged(path: str | Path) -> tuple[SiamPolar, dict[str, Any]]:
+    """The averaged network of a checkpoint in eval mode, and what its files should say of it.
+
+    Returns:
+        The second: ``pairs_seen``, ``data`` (sources, batch, seed), ``commit`` of the training
+        and ``scores`` on the synthetic clips, empty before the first validation.
 
     Raises:
-        ConfigError: a network that cannot be built.
-        TrainingError: no checkpoint, a damaged one, or one of another network.
+        TrainingError: no checkpoint, a damaged one, or one that this version cannot read.
     """
-    path = Path(settings.out) / "last.pt"
-    saved = load_checkpoint(path)
-    model = SiamPolar(load_config(settings.network))
+    saved = read_checkpoint(path)
+    about = dict(saved[ABOUT])
     try:
-        model.load_state_dict(saved["ema"])
-    except RuntimeError:
-        raise TrainingError(f"{path}: belongs to another network than {settings.network}") from None
-    return model.eval(), saved["step"] * settings.batch
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="the run's YAML file, see config/training/")
-    parser.add_argument("out", help="model folder to write")
-    arguments = parser.parse_args()
-    model, pairs = load_ema(load_settings(arguments.config))
-    about = {"training": arguments.config, "pairs_seen": pairs, "commit": _commit()}
-    print(f"wrote {export(model, arguments.out, about)} after {pairs} pairs")
-
-
-def _commit() -> str:
-    """Commit of this code; "unknown" where it is no clone or git is missing."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
-
-
-if __name__ == "__main__":
-    run_command(main)
+        model = SiamPolar(config_from_dict(about.pop("network")))
+        model.load_state_dict(averaged_weights(saved))
+    except (KeyError, RuntimeError, ValueError):
+        message = f"{path}: was trained with another version of this package"
+        raise TrainingError(message) from None
+    return model.eval(), about

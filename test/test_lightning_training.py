@@ -1,0 +1,345 @@
+"""Training by Lightning: what a run leaves, how it goes on after a kill, what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("timm")
+pytest.importorskip("lightning")
+pytest.importorskip("jsonargparse")
+import torch
+import yaml
+from lightning.pytorch import seed_everything
+from lightning_runs import NETWORK, arguments, assert_same, environment, log_rows, write_run
+from safetensors.torch import save_file
+
+from siampolar_model.cli import CommandError
+from siampolar_model.export import export as export_model
+from siampolar_model.network.checkpoint import save_network
+from siampolar_model.network.config import load_config
+from siampolar_model.network.siampolar import SiamPolar
+from siampolar_training.checkpoints import read_checkpoint
+from siampolar_training.command import bad_input
+from siampolar_training.data_config import data_config, open_training
+from siampolar_training.data_module import StepSampler
+from siampolar_training.errors import TrainingError
+from siampolar_training.export import load_averaged
+from siampolar_training.initial_weights import load_fitting
+from siampolar_training.lightning_cli import TrainingCLI
+from siampolar_training.mixture import Mixture
+from siampolar_training.module import TrainingModule
+from siampolar_training.schedule import learning_rate_factor
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    write_run(folder)
+    return folder
+
+
+def train(work: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    """Run or go on; the last checkpoint."""
+    TrainingCLI(arguments(work, out, **changes))
+    return read_checkpoint(out / "checkpoints" / "last.ckpt")
+
+
+@pytest.fixture(scope="module")
+def whole(work: Path) -> tuple[Path, dict[str, Any]]:
+    """A run from start to end in one go."""
+    return work / "whole", train(work, work / "whole")
+
+
+class TestRun:
+    def test_leaves_checkpoints_and_logs(self, whole: tuple[Path, dict[str, Any]]) -> None:
+        out, last = whole
+        assert last["global_step"] == 10
+        best = read_checkpoint(out / "checkpoints" / "best.ckpt")
+        assert best["global_step"] in (4, 8, 10)
+        rows = log_rows(out)
+        trained = [row for row in rows if row["loss"]]
+        validated = [row for row in rows if row["clips_j"]]
+        assert [int(row["step"]) for row in trained] == [2, 4, 6, 8, 10]
+        assert [int(row["step"]) for row in validated] == [4, 8, 10]
+        scores = {int(row["step"]): float(row["clips_j"]) for row in validated}
+        assert scores[best["global_step"]] == max(scores.values())
+        for row in trained:
+            parts = {key: float(row[key]) for key in ("class", "mask", "box", "quality")}
+            assert float(row["loss"]) == pytest.approx(
+                parts["class"] + parts["mask"] + parts["box"] + 0.3 * parts["quality"], rel=1e-3
+            )
+            assert float(row["images_per_s"]) > 0 and 0 <= float(row["waited"]) <= 1
+        assert float(trained[-1]["learning_rate"]) == 0
+        assert list(out.glob("events.out.tfevents.*"))
+        written = yaml.safe_load((out / "config.yaml").read_text())
+        assert written["data"]["pairs"] == 20 and written["seed_everything"] == 1
+
+    def test_frozen_parts_stay(self, work: Path, whole: tuple[Path, dict[str, Any]]) -> None:
+        _, last = whole
+        seed_everything(1, verbose=False)  # the same seed gives the same start
+        start = TrainingModule(str(work / "tiny.yaml"), "none", frozen=["^conv1", "bn1"])
+        for key, value in start.state_dict().items():
+            same = torch.equal(value, last["current_model_state"][key])
+            backbone = "_backbone." in key
+            frozen = "template_backbone" in key or (
+                "search_backbone" in key and (".body.conv1." in key or "bn1" in key)
+            )
+            statistics = backbone and ("running_" in key or "num_batches" in key)
+            assert same == (frozen or statistics), key
+
+    def test_a_finished_run_stays_as_it_is(
+        self, work: Path, whole: tuple[Path, dict[str, Any]]
+    ) -> None:
+        out, last = whole
+        assert_same(train(work, out), last)
+        assert len(log_rows(out)) == 8
+
+    def test_averaged_weights_are_exported(
+        self, whole: tuple[Path, dict[str, Any]], tmp_path: Path
+    ) -> None:
+        out, last = whole
+        model, about = load_averaged(out / "checkpoints" / "last.ckpt")
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, last["state_dict"][f"model.{key}"]), key
+        assert not model.training
+        assert about["pairs_seen"] == 20 and about["data"]["batch"] == 2
+        assert 0 <= about["scores"]["clips_j"] <= 1
+        export_model(model, tmp_path / "model", about)
+        assert (tmp_path / "model" / "search.onnx").is_file()
+
+    def test_validation_scores_the_averaged_weights(
+        self, work: Path, whole: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out, _ = whole
+        cli = TrainingCLI(["validate", *arguments(work, out)[1:]])
+        best = read_checkpoint(out / "checkpoints" / "best.ckpt")
+        score = float(cli.trainer.callback_metrics["clips_j"])
+        assert score == pytest.approx(best["siampolar"]["scores"]["clips_j"], abs=1e-4)
+        assert len(log_rows(out)) == 8
+
+
+class TestResume:
+    @pytest.mark.parametrize("dies_at", [9, 16, 18])
+    def test_a_run_that_dies_ends_as_a_whole_one(
+        self,
+        dies_at: int,
+        work: Path,
+        whole: tuple[Path, dict[str, Any]],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Between checkpoints, right after a validated step, and in the last step."""
+
+        class Dies(BaseException):
+            pass
+
+        real = Mixture.__getitem__
+
+        def dying(self: Mixture, index: int) -> dict[str, np.ndarray]:
+            if index == dies_at:
+                raise Dies
+            return real(self, index)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Mixture, "__getitem__", dying)
+            with pytest.raises(Dies):
+                train(work, tmp_path)
+        before = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"]
+        assert before == {9: 4, 16: 8, 18: 9}[dies_at]
+        seen = []
+
+        def watched(self: Mixture, index: int) -> dict[str, np.ndarray]:
+            seen.append(index)
+            return real(self, index)
+
+        monkeypatch.setattr(Mixture, "__getitem__", watched)
+        out, last = whole
+        assert_same(train(work, tmp_path), last)
+        assert seen == list(range(2 * before, 20))
+        for ours, theirs in zip(log_rows(tmp_path), log_rows(out), strict=True):
+            assert (ours["step"], ours["clips_j"]) == (theirs["step"], theirs["clips_j"])
+            if ours["loss"] and int(ours["step"]) - before >= 2:
+                assert ours["loss"] == theirs["loss"]
+
+    def test_a_killed_process_ends_as_a_whole_one(self, work: Path, tmp_path: Path) -> None:
+        """kill -9 in the middle, with worker processes; the same command goes on."""
+        changes = {"data.pairs": 60, "data.workers": 1, "data.clips": 0}
+        command = [sys.executable, str(work / "script.py")]
+        command += arguments(work, tmp_path / "killed", **changes)
+        process = subprocess.Popen(
+            command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+        deadline = time.monotonic() + 120
+        while not last.is_file():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert read_checkpoint(last)["global_step"] < 30
+        subprocess.run(command, env=environment(), check=True, capture_output=True)
+        again = [a.replace(str(tmp_path / "killed"), str(tmp_path / "whole")) for a in command]
+        subprocess.run(again, env=environment(), check=True, capture_output=True)
+        assert_same(
+            read_checkpoint(last),
+            read_checkpoint(tmp_path / "whole" / "checkpoints" / "last.ckpt"),
+        )
+
+
+def test_the_loss_falls_on_one_batch(work: Path) -> None:
+    """A step of training does what it is for: overfitting one batch succeeds."""
+    torch.manual_seed(3)
+    module = TrainingModule(str(work / "tiny.yaml"), "none")
+    sources = {"sources": [{"kind": "photos", "root": str(work / "photos")}]}
+    pairs = open_training(data_config(sources, "data"), module.model.config, length=8, seed=2)
+    batch = torch.utils.data.default_collate([pairs[i] for i in range(8)])
+    optimizer = torch.optim.AdamW(module.parameters(), 1e-3)
+    losses = []
+    for _ in range(30):
+        parts = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        parts["loss"].backward()
+        optimizer.step()
+        losses.append({key: value.item() for key, value in parts.items()})
+    for key in ("loss", "class", "mask", "box"):
+        assert losses[-1][key] < 0.75 * losses[0][key], key
+
+
+class TestInitialWeights:
+    def test_what_fits_is_taken(self, work: Path, tmp_path: Path) -> None:
+        config = load_config(work / "tiny.yaml")
+        source = SiamPolar(config)
+        save_network(tmp_path / "weights.safetensors", source)
+        (tmp_path / "wide.yaml").write_text(NETWORK.replace("width: 8, c", "width: 9, c"))
+        wide = SiamPolar(load_config(tmp_path / "wide.yaml"))
+        before = {k: v.clone() for k, v in wide.state_dict().items()}
+        taken, of = load_fitting(wide, tmp_path / "weights.safetensors")
+        assert 0 < taken < of == len(before)
+        for key, value in wide.state_dict().items():
+            theirs = source.state_dict()[key]
+            expected = theirs if theirs.shape == value.shape else before[key]
+            assert torch.equal(value, expected), key
+
+    def test_a_checkpoint_gives_its_averaged_weights(
+        self, work: Path, whole: tuple[Path, dict[str, Any]]
+    ) -> None:
+        out, last = whole
+        path = out / "checkpoints" / "last.ckpt"
+        module = TrainingModule(str(work / "tiny.yaml"), "none", initial_weights=str(path))
+        for key, value in module.state_dict().items():
+            assert torch.equal(value, last["state_dict"][key]), key
+
+    def test_refused(self, work: Path, tmp_path: Path) -> None:
+        model = SiamPolar(load_config(work / "tiny.yaml"))
+        with pytest.raises(TrainingError, match=r"none.safetensors: no such file of weights"):
+            load_fitting(model, tmp_path / "none.safetensors")
+        (tmp_path / "x.safetensors").write_bytes(b"nothing")
+        with pytest.raises(TrainingError, match=r"x.safetensors: neither a .ckpt nor a readable"):
+            load_fitting(model, tmp_path / "x.safetensors")
+        save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
+        with pytest.raises(TrainingError, match=r"none of its 1 tensors fits this network"):
+            load_fitting(model, tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.network": "none.yaml"}, "none.yaml"),
+        ({"model.learning_rate": "fast"}, "learning_rate"),
+        ({"model.learning_rate": 7}, "model: learning_rate is 7.0; it must be a number from 0 to"),
+        ({"model.speed": 7}, "speed"),
+        ({"model.backbone_weights": "x"}, "model: backbone_weights 'x' is not one of"),
+        ({"model.frozen": "['(']"}, "model: frozen has '(', no regular expression"),
+        ({"model.frozen": "[nothing]"}, "frozen pattern 'nothing' matches no parameter"),
+        ({"model.loss_weights": "{cls: 1}"}, "loss_weights has unknown 'cls'; allowed: class"),
+        ({"model.loss_weights": "{box: -1}"}, "loss_weights: box is -1; 0 or more is needed"),
+        ({"model.initial_weights": "no.ckpt"}, "no.ckpt: no such checkpoint; train first"),
+        ({"data.pairs": 1}, "data: pairs is 1; it must fill a batch of 2"),
+        ({"data.batch": 0}, "data: batch is 0; it must be a whole number from 1"),
+        (
+            {"data.sources": "[{kind: photos, root: nowhere}]"},
+            "no photographs in nowhere; expected",
+        ),
+        ({"data.sources": "[{kind: paintings, root: x}]"}, "kind 'paintings' is not one of"),
+        ({"data.sources": "[]"}, "data: sources is empty; a training needs at least one"),
+        ({"data.synthetic": "{warp: 2}"}, "data, synthetic: unknown key 'warp'; allowed"),
+        ({"checkpoint.every": 0}, "checkpoint.every is 0; it must be 1 or more"),
+        ({"trainer.default_root_dir": "null"}, "trainer.default_root_dir is missing"),
+        ({"trainer.accelerator": "abacus"}, "trainer: You selected an invalid accelerator"),
+        ({"ckpt_path": "no.ckpt"}, "no.ckpt: no such checkpoint; train first"),
+    ],
+)
+def test_bad_input_is_one_line(
+    changes: dict[str, Any], message: str, work: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((CommandError, OSError)) as caught, bad_input():
+        train(work, tmp_path / "out", **changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out" / "log.csv").exists()
+
+
+class TestCheckpoints:
+    def test_damaged(self, work: Path, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoints" / "last.ckpt"
+        path.parent.mkdir()
+        for content in (b"nothing", b""):
+            path.write_bytes(content)
+            with pytest.raises(TrainingError, match=r"last.ckpt: not a readable checkpoint"):
+                train(work, tmp_path)
+        torch.save({"step": 3}, path)
+        with pytest.raises(TrainingError, match=r"last.ckpt: not a readable checkpoint"):
+            load_averaged(path)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"data.batch": 4}, "last.ckpt: has data.batch 2; this run has 4; give another"),
+            ({"seed_everything": 2}, "last.ckpt: has data.seed 1; this run has 2; give another"),
+            ({"model.frozen": "[bn1]"}, "last.ckpt: has other frozen parts than model.frozen"),
+            ({"model.network": "{work}/wide.yaml"}, "last.ckpt: is of another network than model"),
+        ],
+    )
+    def test_of_another_run(
+        self,
+        changes: dict[str, Any],
+        message: str,
+        work: Path,
+        whole: tuple[Path, dict[str, Any]],
+    ) -> None:
+        (work / "wide.yaml").write_text(NETWORK.replace("width: 8, c", "width: 9, c"))
+        changes = {
+            key: value.format(work=work) if isinstance(value, str) else value
+            for key, value in changes.items()
+        }
+        out, last = whole
+        config = (out / "config.yaml").read_text()
+        with pytest.raises(TrainingError, match=message):
+            train(work, out, **changes)
+        assert_same(read_checkpoint(out / "checkpoints" / "last.ckpt"), last)
+        assert (out / "config.yaml").read_text() == config
+
+
+def test_learning_rate_warms_up_and_falls_to_zero() -> None:
+    rates = [learning_rate_factor(step, 100, 10) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and rates[10] == 1 and rates[100] == pytest.approx(0)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_steps_are_divided_among_processes() -> None:
+    parts = [list(StepSampler(3, 6, rank, 2)) for rank in range(2)]
+    assert parts[0] == [[0, 1, 2], [6, 7, 8], [12, 13, 14]]
+    assert [a + b for a, b in zip(*parts, strict=True)] == list(StepSampler(3, 6))
+    later = StepSampler(3, 6)
+    later.first = 2
+    assert list(later) == [[12, 13, 14, 15, 16, 17]] and len(later) == 3
