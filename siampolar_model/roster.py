@@ -35,11 +35,11 @@ class TrackerLike(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """One target: what was last said of it, its image size, how long it has been lost."""
+    """One target: what was last said of it, its image size, how long it has been lost, if so."""
 
     result: TrackResult
     image_size: tuple[int, int]
-    lost_s: float = 0.0
+    lost_s: float | None = None
 
 
 class Roster:
@@ -105,8 +105,10 @@ class Roster:
         reasons = {}
         for result in results:
             entry = self._entries[result.id]
-            lost_s = entry.lost_s + elapsed_s if result.state == TrackState.LOST else 0.0
-            if 0 < limit_s < lost_s:
+            lost_s = None
+            if result.state == TrackState.LOST:
+                lost_s = 0.0 if entry.lost_s is None else entry.lost_s + elapsed_s
+            if lost_s is not None and 0 < limit_s < lost_s:
                 self.drop(result.id)
                 reasons[result.id] = f"lost for {limit_s:g} s"
             else:

@@ -420,17 +420,17 @@ def test_a_target_that_is_started_again_late_is_neither_gone_nor_new() -> None:
 
 
 def test_a_target_lost_for_too_long_is_dropped() -> None:
-    rig = Rig(SessionSettings(lost_timeout_s=0.5))
+    rig = Rig(SessionSettings(lost_timeout_s=0.55))
     rig.add(0)
     rig.init(), rig.init()
     rig.tracker.states[1] = TrackState.LOST
-    rig.add(*range(1, 6))  # 0.1 s apart
+    rig.add(*range(1, 7))  # 0.1 s apart
     assert rig.session.ids == (1, 2)
-    rig.add(6)
+    rig.add(7)
     assert rig.session.ids == (2,) == rig.tracker.ids
     assert [r.id for r in rig.results[-1].results] == [2]
-    assert rig.results[-1].changes == (StateChange(1, TrackState.LOST, None, "lost for 0.5 s"),)
-    rig.add(7)
+    assert rig.results[-1].changes == (StateChange(1, TrackState.LOST, None, "lost for 0.55 s"),)
+    rig.add(8)
     assert rig.results[-1].changes == ()
 
 
@@ -452,9 +452,9 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     rig = Rig(SessionSettings(lost_timeout_s=0.05))
     rig.add(0)
     rig.init()
-    rig.session.drain()
     rig.tracker.states[1] = TrackState.LOST
-    rig.session.add_image(image(1))
+    rig.add(1)
+    rig.session.add_image(image(2))
     work = rig.session._next_work()  # the worker has begun with the image ...
     assert work is not None
     answer = rig.init(id=1)  # ... when the request comes
@@ -463,7 +463,7 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     rig.tracker.states[1] = TrackState.TRACKING
     rig.session.drain()
     assert rig.session.ids == (1,) == rig.tracker.ids
-    rig.add(2)
+    rig.add(3)
     assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING]
 
 

@@ -2,137 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+import weakref
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from lifecycle_msgs.msg import Transition
+from node_rig import ACTIVE, FINALIZED, INACTIVE, UNCONFIGURED, Rig, ros_rig
 from rclpy.node import Node
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
 
 from siampolar_model.engines.base import EngineError
-from siampolar_model.frames import Frame
-from siampolar_model.results import Box, TrackResult, TrackState
-from siampolar_ros.conversions import message_from_bgr, stamp_from_ns
+from siampolar_model.results import TrackState
 from siampolar_ros.environment import dds_environment, local_environment
-from siampolar_ros.msg import InitTarget, Target, Targets
-from siampolar_ros.parameters import Settings
+from siampolar_ros.msg import InitTarget, Target
 from siampolar_ros.run import StartError, run_node
-from siampolar_ros.tracker_node import TrackerNode
-
-UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = 1, 2, 3, 4
-
-
-class FakeTracker:
-    """Reports every target where it was started and in ``state``, until ``broken``."""
-
-    class spec:
-        name = "fake"
-
-    class engine:
-        choice = "fake runs on nothing"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings.tracker
-        self.broken = False
-        self.state = TrackState.TRACKING
-        self._boxes: dict[int, Box] = {}
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        return tuple(sorted(self._boxes))
-
-    def init(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
-        assert id is not None
-        self._boxes[id] = box
-        return id
-
-    def track(
-        self, frame: Frame, ids: Collection[int] | None = None, **how: float
-    ) -> list[TrackResult]:
-        if self.broken:
-            raise RuntimeError("the device was unplugged\nand more")
-        none = np.zeros((0, 2), np.float32)
-        return [
-            TrackResult(i, self.state, 0.9, 0.8, self._boxes[i], (0, 0), none[:, 0], none)
-            for i in sorted(ids or ())
-        ]
-
-    def remove(self, id: int) -> bool:
-        return self._boxes.pop(id, None) is not None
-
-
-class Rig:
-    """A node, its tracker, and what it published."""
-
-    def __init__(self) -> None:
-        self.trackers: list[FakeTracker] = []
-        self.load_error: Exception | None = None
-        self.node = TrackerNode(load=self._load, namespace="/rig")
-        self.test = Node("test", namespace="/rig")
-        self.targets: list[Targets] = []
-        self.test.create_subscription(Targets, "tracker/targets", self.targets.append, 10)
-        self.images = self.test.create_publisher(Image, "image", 10)
-        self.inits = self.test.create_publisher(InitTarget, "tracker/init_target", 10)
-        self.executor = SingleThreadedExecutor()
-        self.executor.add_node(self.node)
-        self.executor.add_node(self.test)
-
-    def _load(self, settings: Settings) -> FakeTracker:
-        if self.load_error is not None:
-            raise self.load_error
-        self.trackers.append(FakeTracker(settings))
-        return self.trackers[-1]
-
-    @property
-    def state(self) -> int:
-        return int(self.node._state_machine.current_state[0])
-
-    def wait(self, condition: Callable[[], Any], seconds: float = 5) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"timed out in state {self.state}"
-            self.executor.spin_once(timeout_sec=0.02)
-
-    def activate(self) -> None:
-        self.node.autostart()
-        assert self.state == ACTIVE
-        self.wait(lambda: self.images.get_subscription_count())
-        self.wait(lambda: self.inits.get_subscription_count())
-
-    def image(self, stamp_ns: int) -> Targets:
-        """Publish an image and wait for what is said of it."""
-        count = len(self.targets)
-        header = Header(stamp=stamp_from_ns(stamp_ns), frame_id="camera")
-        self.images.publish(message_from_bgr(np.zeros((48, 64, 3), np.uint8), header))
-        self.wait(lambda: len(self.targets) > count)
-        return self.targets[-1]
-
-    def close(self) -> None:
-        self.executor.shutdown()
-        self.node.close()
-        self.node.destroy_node()
-        self.test.destroy_node()
 
 
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    for name, value in {**dds_environment(), **local_environment()}.items():
-        monkeypatch.setenv(name, value)
-    rclpy.init(args=[])
-    made = Rig()
-    yield made
-    made.close()
-    rclpy.shutdown()
+    with ros_rig(monkeypatch) as made:
+        yield made
 
 
 def start_target(rig: Rig) -> None:
@@ -175,14 +72,144 @@ def test_a_failed_configure_leaves_the_node_unconfigured(rig: Rig, error: Except
     rig.activate()
 
 
-def test_an_invalid_transition_changes_nothing(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    "transition",
+    [
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_INACTIVE_SHUTDOWN,
+        77,
+    ],
+)
+def test_an_invalid_transition_is_answered_false_and_changes_nothing(
+    rig: Rig, transition: int
+) -> None:
     rig.activate()
-    try:
-        rig.node.trigger_configure()
-    except Exception as error:  # Humble raises, and the node's loop logs it
-        assert "transition" in str(error).lower()
+    assert not rig.change_state(transition)
     assert rig.state == ACTIVE
     assert rig.image(1_000).targets == []
+
+
+def test_every_transition_can_be_asked_for(rig: Rig) -> None:
+    for _ in range(2):
+        assert rig.change_state(Transition.TRANSITION_CONFIGURE) and rig.state == INACTIVE
+        assert rig.change_state(Transition.TRANSITION_ACTIVATE) and rig.state == ACTIVE
+        rig.wait(lambda: rig.images.get_subscription_count())
+        assert rig.image(1_000).targets == []
+        assert rig.change_state(Transition.TRANSITION_DEACTIVATE) and rig.state == INACTIVE
+        assert rig.change_state(Transition.TRANSITION_CLEANUP) and rig.state == UNCONFIGURED
+    assert rig.change_state(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert rig.state == FINALIZED
+
+
+def test_cleanup_frees_the_tracker_and_what_belongs_to_it(rig: Rig) -> None:
+    start_target(rig)
+    tracker = weakref.ref(rig.trackers.pop())
+    rig.node.trigger_deactivate()
+    rig.node.trigger_cleanup()
+    rig.spin(0.2)  # the executor lets go of what it waited for
+    gc.collect()
+    assert tracker() is None
+    names = {
+        name
+        for name, _ in rig.node.get_service_names_and_types_by_node(
+            "tracker", rig.node.get_namespace()
+        )
+    }
+    assert not any(name.endswith(("/init", "/remove", "/reset", "/list")) for name in names)
+
+
+def fail_once(rig: Rig, stamp_ns: int) -> None:
+    """Let the next image fail, and wait until the node is unconfigured."""
+    rig.trackers[-1].faults = 1
+    lost = rig.image(stamp_ns)
+    assert [t.state for t in lost.targets] == [Target.LOST] * len(lost.targets)
+    rig.wait(lambda: rig.state == UNCONFIGURED)
+
+
+def test_the_node_recovers_from_failures_in_a_row(rig: Rig) -> None:
+    rig.activate()
+    for count in range(1, 11):
+        rig.image(count)
+        rig.inits.publish(InitTarget(id=7, x=5.0, y=5.0, width=20.0, height=20.0))
+        rig.wait(lambda: rig.targets and rig.targets[-1].targets)
+        fail_once(rig, 1_000 + count)
+        rig.wait(lambda: rig.state == ACTIVE)
+        assert len(rig.trackers) == 1 + count
+        rig.wait(lambda: rig.images.get_subscription_count())
+        rig.wait(lambda: rig.inits.get_subscription_count())
+        rig.targets.clear()
+    assert rig.image(5_000).targets == []
+
+
+def test_recovery_waits_until_the_device_is_there_again(rig: Rig) -> None:
+    start_target(rig)
+    rig.load_error = EngineError("no device")
+    fail_once(rig, 2_000)
+    rig.spin(0.5)
+    assert rig.state == UNCONFIGURED and len(rig.trackers) == 1
+    rig.load_error = None
+    rig.wait(lambda: rig.state == ACTIVE)
+
+
+def test_recovery_leaves_a_node_alone_that_somebody_configured(rig: Rig) -> None:
+    start_target(rig)
+    fail_once(rig, 2_000)
+    rig.node.trigger_configure()
+    rig.spin(0.5)
+    assert rig.state == INACTIVE and len(rig.trackers) == 2
+
+
+def test_without_auto_recover_a_failed_node_stays_unconfigured(rig: Rig) -> None:
+    start_target(rig)
+    rig.node.set_parameters([Parameter("auto_recover", value=False)])
+    fail_once(rig, 2_000)
+    rig.spin(0.5)
+    assert rig.state == UNCONFIGURED
+    rig.node.set_parameters([Parameter("auto_recover", value=True)])
+    rig.activate()
+
+
+def test_states_are_logged_once(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    start_target(rig)
+    for state in (TrackState.LOST, TrackState.TRACKING):
+        rig.trackers[0].state = state
+        for stamp_ns in range(3):
+            rig.image((state * 100 + stamp_ns) * 10**6)
+    said = capfd.readouterr().err
+    assert said.count("target 1 started") == 1
+    assert said.count("target 1 is lost") == 1 and said.count("target 1 was found again") == 1
+
+
+def test_a_dropped_target_is_said_with_the_reason(
+    rig: Rig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start_target(rig)
+    rig.node.set_parameters([Parameter("lost_timeout_s", value=0.5)])
+    rig.trackers[0].state = TrackState.LOST
+    rig.image(10**9)
+    assert [t.state for t in rig.image(10**9 + 1).targets] == [Target.LOST]
+    assert rig.image(2 * 10**9).targets == []
+    assert capfd.readouterr().err.count("target 1 dropped: lost for 0.5 s") == 1
+
+
+def test_simulated_time_that_jumps_disturbs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated = Parameter("use_sim_time", value=True)
+    with ros_rig(monkeypatch, parameter_overrides=[simulated]) as rig:
+        clock = rig.test.create_publisher(Clock, "/clock", QoSProfile(depth=1))
+        start_target(rig)
+        rig.wait(lambda: clock.get_subscription_count())
+        for second in (10_000, 10_001, 6_401, 6_402, 10_002, 10_003):  # -1 h, +1 h
+            now = Clock()
+            now.clock.sec = second
+            clock.publish(now)
+            rig.spin(0.1)
+            result = rig.image(second * 10**9)
+            assert [t.state for t in result.targets] == [Target.TRACKING]
+        # What waits for time does not wait for simulated time.
+        fail_once(rig, 10_004 * 10**9)
+        rig.wait(lambda: rig.state == ACTIVE)
 
 
 def test_an_exception_in_a_callback_does_not_end_the_node(
