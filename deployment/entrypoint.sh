@@ -1,0 +1,8 @@
+#!/bin/bash
+# Runs a command with ROS 2, the workspace and the virtual environment, which the nodes name
+# themselves but `siampolar` and `ros2` do not.
+set -e
+source "/opt/ros/$ROS_DISTRO/setup.bash"
+source /opt/siampolar/venv/bin/activate
+source /opt/siampolar/install/setup.bash
+exec "$@"
