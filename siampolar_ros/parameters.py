@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from siampolar_model import session, tracker
-from siampolar_model.engines.base import PRECISIONS
+from siampolar_model.engines.base import BUILD_ENGINE, PRECISIONS
 from siampolar_model.pretrained import ENGINES
 from siampolar_model.session import SessionSettings
 from siampolar_model.tracker import TrackerSettings
@@ -132,6 +133,21 @@ TRACKER: tuple[Parameter, ...] = (
     Parameter(
         "num_threads", 0, "Threads of the runtime; 0: one per core.", Changes.UNCONFIGURED, 0, 256
     ),
+    Parameter(
+        "build_engine",
+        "never",
+        "Whether a TensorRT engine that is missing is built when the node is configured: minutes, "
+        "in a process of its own, after which the node starts.",
+        Changes.UNCONFIGURED,
+        choices=BUILD_ENGINE,
+    ),
+    Parameter(
+        "engine_path",
+        "",
+        "Folder of a built TensorRT engine in the user's own cache; empty: the one built for this "
+        "model, GPU and TensorRT.",
+        Changes.UNCONFIGURED,
+    ),
     *_of_settings(ImageSettings(), _IMAGE_TEXTS, SETTING_RANGES, _IMAGE_CHOICES),
     *_of_settings(TrackerSettings(), _TRACKER_TEXTS, tracker.SETTING_RANGES),
     *_of_settings(SessionSettings(), _SESSION_TEXTS, session.SETTING_RANGES),
@@ -204,6 +220,8 @@ class Settings:
     engine: str
     precision: str
     num_threads: int | None
+    build_engine: str
+    engine_path: Path | None
     images: ImageSettings
     tracker: TrackerSettings
     session: SessionSettings
@@ -226,6 +244,8 @@ class Settings:
                 engine=values["engine"],
                 precision=values["precision"],
                 num_threads=values["num_threads"] or None,
+                build_engine=values["build_engine"],
+                engine_path=Path(values["engine_path"]) if values["engine_path"] else None,
                 images=fill(ImageSettings, values),
                 tracker=fill(TrackerSettings, values),
                 session=fill(SessionSettings, values),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
-from siampolar_model.engines.base import EngineError
+from siampolar_model.engines.base import EngineError, EngineMissing
 from siampolar_model.session import Session, SessionResult
 from siampolar_model.tracker import Tracker
 
@@ -23,6 +24,7 @@ from .change_log import log_changes
 from .detection_input import DetectionInput
 from .detections import DetectionStarter
 from .diagnostics import Diagnostics
+from .engine_builder import EngineBuilder
 from .image_input import ImageInput
 from .lifecycle import SafeLifecycleNode, transition
 from .outputs import Outputs
@@ -39,14 +41,24 @@ def load_tracker(settings: Settings) -> Tracker:
 
     Raises:
         EngineError: unknown model, missing or altered weights, unusable engine.
+        EngineMissing: a TensorRT engine that has to be built first, which takes too long for here.
     """
-    return Tracker.from_pretrained(
+    load = partial(
+        Tracker.from_pretrained,
         settings.model,
-        engine=settings.engine,
         settings=settings.tracker,
         precision=settings.precision,
         num_threads=settings.num_threads,
+        engine_path=settings.engine_path,
     )
+    if settings.engine == "auto" and settings.build_engine == "if_missing":
+        try:
+            return load(engine="tensorrt")
+        except EngineMissing:
+            raise
+        except EngineError:
+            pass  # said again by "auto", should that fail too
+    return load(engine=settings.engine)
 
 
 class TrackerNode(SafeLifecycleNode):
@@ -80,6 +92,7 @@ class TrackerNode(SafeLifecycleNode):
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
         self._recovery = Recovery(self, self._start, recovery_delays_s)
+        self._builder = EngineBuilder(self, on_built=self._on_built)
         self._starter = DetectionStarter()
         self._health = TrackerHealth()
         self._engine = self._problem = ""
@@ -92,7 +105,7 @@ class TrackerNode(SafeLifecycleNode):
                 return
         except ParameterError:
             pass  # configure says what is wrong
-        if not self._start():
+        if not self._start() and not self._builder.running:
             self.get_logger().info(
                 "not started; correct the parameters, then: "
                 f"ros2 lifecycle set {self.get_fully_qualified_name()} configure, then activate"
@@ -100,6 +113,7 @@ class TrackerNode(SafeLifecycleNode):
 
     def close(self) -> None:
         """Stop working and free everything, in whatever state."""
+        self._builder.cancel()
         self._stop()
         self._free()
 
@@ -110,7 +124,16 @@ class TrackerNode(SafeLifecycleNode):
         self._recovery.cancel()
         try:
             settings = self._settings()
-            tracker = self._load(settings)
+            if self._builder.running:
+                raise EngineError("the TensorRT engine is still being built")
+            try:
+                tracker = self._load(settings)
+            except EngineMissing as error:
+                if settings.build_engine != "if_missing":
+                    raise
+                self._builder.start(settings.model, settings.precision)
+                self._problem = one_line(error)
+                return TransitionCallbackReturn.FAILURE
         except (EngineError, ParameterError) as error:
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)
@@ -205,6 +228,12 @@ class TrackerNode(SafeLifecycleNode):
         self._problem = f"the tracker failed, all targets are lost: {one_line(error)}"
         self.get_logger().error(self._problem)
         self._failed.trigger()
+
+    def _on_built(self) -> None:
+        if self._settings().autostart:
+            self._start()
+        else:
+            self.trigger_configure()
 
     def _on_failed(self) -> None:
         if self._images is None:
