@@ -35,6 +35,9 @@ from .run import StartError, one_line, run_node
 #: Seconds behind its own schedule from which the node says so.
 _LATE_S = 1.0
 
+#: Seconds that the end waits for an image that is being read.
+_JOIN_S = 5.0
+
 
 def open_camera(settings: VideoSettings) -> Any:
     """The camera of these settings.
@@ -104,7 +107,7 @@ class VideoPublisherNode(Node):
         the thread that reads from it may release it."""
         self._stopping.set()
         self._going.set()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=_JOIN_S)
 
     def _on_parameters(self) -> None:
         if self._params.settings().paused:
