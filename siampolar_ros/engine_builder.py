@@ -35,6 +35,8 @@ class EngineBuilder:
         self._done = node.create_guard_condition(self._finish)
         self._build: EngineBuild | None = None
         self._thread: threading.Thread | None = None
+        self._wanted = ("", "")
+        self._built: set[tuple[str, str]] = set()  # so that nothing is built over and over
         self._error = ""
 
     @property
@@ -45,12 +47,16 @@ class EngineBuilder:
         """Begin, unless a build is running.
 
         Raises:
-            EngineError: unknown model.
+            EngineError: unknown model, or what was built is still not found.
         """
         if self.running:
             return
+        if (model, precision) in self._built:
+            raise EngineError(
+                "the TensorRT engine was built but is not found; start the node again"
+            )
         self._logger.info("building the TensorRT engine, which takes minutes (build_engine)")
-        self._error = ""
+        self._error, self._wanted = "", (model, precision)
         self._build = EngineBuild(model_folder(model), precision)
         self._thread = threading.Thread(target=self._listen, args=(self._build,), daemon=True)
         self._thread.start()
@@ -83,5 +89,6 @@ class EngineBuilder:
         if self._error:
             self._logger.error(f"the TensorRT engine was not built: {self._error}")
         else:
+            self._built.add(self._wanted)
             self._logger.info("the TensorRT engine is built")
             self._on_built()

@@ -52,6 +52,21 @@ def test_a_missing_engine_is_built_beside_the_node_which_then_starts(
     assert len(rig.trackers) == 1
 
 
+def test_an_engine_that_is_still_missing_after_a_build_is_not_built_again(
+    rig: Rig,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pytest.importorskip("onnxruntime")
+    rig.node.autostart()
+    rig.wait(finished(rig), seconds=120)
+    assert rig.state == UNCONFIGURED
+    assert "was built but is not found" in capfd.readouterr().err
+
+
 def test_a_build_that_fails_is_logged_and_the_node_stays_unconfigured(
     rig: Rig,
     monkeypatch: pytest.MonkeyPatch,
