@@ -47,12 +47,13 @@ The settings stand under `data.synthetic` and `data.photometry`; this page is wr
 
 @dataclass(frozen=True)
 class Row:
-    """One picture: everything off but what is named."""
+    """One picture: everything off but what is named; with the templates above, if they matter."""
 
     name: str
     text: str
     synthetic: dict[str, float] = field(default_factory=dict)
     photometry: dict[str, float] = field(default_factory=dict)
+    templates: bool = False
 
 
 ROWS = (
@@ -66,6 +67,12 @@ ROWS = (
         "affine motion",
         "Rotation, shear and aspect: `rotation_sigma_rad`, `shear`, `log_aspect`.",
         {"rotation_sigma_rad": 0.3, "shear": 0.2, "log_aspect": 0.2},
+    ),
+    Row(
+        "turned",
+        "One view alone is mirrored, template (above) or search crop: `turned`.",
+        {"turned": 0.6},
+        templates=True,
     ),
     Row("perspective", "The object's plane tilts: `tilt`.", {"tilt": 1, "tilt_sigma": 0.16}),
     Row("non-rigid motion", "A smooth field bends it: `bend`.", {"bend": 1, "bend_sigma": 0.03}),
@@ -131,6 +138,7 @@ ROWS = (
         "Template (above) and a search crop without the target, with another object in its place "
         "or none: `negative`, `empty`.",
         {"negative": 1, "empty": 0.4, "distractor": 0.3, "similar": 0.4},
+        templates=True,
     ),
 )
 
@@ -232,7 +240,7 @@ def draw(row: Row, reader: Reader) -> np.ndarray:
     for seed in range(_COLUMNS):
         sample = pairs.sample(np.random.default_rng([_SEED, seed]))
         views = [draw_search(sample, network.stride)]
-        if "negative" in row.synthetic:
+        if row.templates:
             views.insert(0, draw_template(sample["template"], sample["box_xyxy"]))
         columns.append(np.vstack([_tile(view, whole=not row.photometry) for view in views]))
     return np.hstack([

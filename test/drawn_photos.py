@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from siampolar_training.photos import Photo
+from siampolar_training.readers.base import LabelledImage
 
 
-def photo(seed: int) -> Photo:
+def photo(seed: int) -> LabelledImage:
     """A drawn photograph with two objects on noise."""
     rng = np.random.default_rng(seed)
     image = cv2.resize(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8), (320, 240))
@@ -19,10 +19,10 @@ def photo(seed: int) -> Photo:
     cv2.rectangle(labels, (200, 60), (260, 180), 2, -1)
     for value in (1, 2):
         image[labels == value] = rng.integers(0, 255, 3)
-    return Photo(f"{seed:05d}", image, labels, (1, 2))
+    return LabelledImage(f"{seed:05d}", seed, image, labels, (1, 2))
 
 
-def write_photos(root: Path, photos: list[Photo]) -> None:
+def write_photos(root: Path, photos: list[LabelledImage]) -> None:
     for folder in ("JPEGImages/photos", "Annotations/photos"):
         (root / folder).mkdir(parents=True)
     for p in photos:

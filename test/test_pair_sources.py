@@ -220,6 +220,23 @@ class TestSyntheticPairs:
             others = samples(synthetic(changed(STILL, **{name: 1.0, strength: 0.05})), 20)
             assert share_changed(plain, others) == 1, name
 
+    def test_turned(self) -> None:
+        """Blue grows to the right in the photographs: where it does not, a view is mirrored."""
+
+        class Ramp(Drawn):
+            def read(self, sequence: int, frame: int = 0) -> LabelledImage:
+                read = super().read(sequence, frame)
+                read.image[..., 0] = np.linspace(0, 255, read.image.shape[1])
+                return read
+
+        for turned in (0.0, 1.0):
+            for sample in samples(synthetic(changed(STILL, turned=turned), Ramp()), 20):
+                mirrored = [
+                    bool(view[len(view) // 2 - 12, 40, 0] > view[len(view) // 2 - 12, 86, 0])
+                    for view in (sample["template"], sample["search"][:, 64:191])
+                ]
+                assert (mirrored[0] != mirrored[1]) == (turned == 1)
+
     def test_settings_are_refused(self) -> None:
         with pytest.raises(DataError, match=r"negative is 1.5; it must be a number from 0 to 1"):
             SyntheticSettings(negative=1.5)

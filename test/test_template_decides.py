@@ -19,8 +19,10 @@ from siampolar_model.crops import context_side, template_window
 from siampolar_model.frames import Frame
 from siampolar_model.pretrained import load_engine
 from siampolar_model.results import Box
-from siampolar_training.pairs import Instance
-from siampolar_training.photos import Photo, load_photos
+from siampolar_training.clips import clip_photographs
+from siampolar_training.instances import Instance, instances_of
+from siampolar_training.readers.base import LabelledImage
+from siampolar_training.readers.photos import Photos
 
 PAIRS = 200
 
@@ -30,31 +32,31 @@ def shrunk(instance: Instance, scale: float) -> tuple[np.ndarray, np.ndarray]:
     box = instance.box
     rows, columns = slice(int(box.y1), int(box.y2)), slice(int(box.x1), int(box.x2))
     size = (max(round(box.width * scale), 2), max(round(box.height * scale), 2))
-    image = cv2.resize(instance.photo.image[rows, columns], size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(instance.source.image[rows, columns], size, interpolation=cv2.INTER_AREA)
     mask = cv2.resize(instance.mask[rows, columns], size, interpolation=cv2.INTER_AREA)
     return image, mask.astype(np.float32) / 255
 
 
 @pytest.mark.slow
 def test_each_template_finds_its_own_object(shared_data: Callable[[str], Path]) -> None:
-    photos = load_photos(shared_data("photos"), validation=True)
+    photos = clip_photographs(Photos(shared_data("photos"), validation=True))
     engine = load_engine("siampolar_lite0")
     size = engine.spec.search_size
     rng = np.random.default_rng(0)
-    instances = [Instance.of(photo, v) for photo in photos for v in photo.instances]
+    instances = [instance for photo in photos for instance in instances_of(photo)]
     # Neutral: no window, no memory of a size, so that only the template speaks.
     prior = np.array([[0, 0, 75, 75, size / 2, size / 2]], np.float32)
     right = []
     while len(right) < PAIRS:
         pair = [instances[i] for i in rng.permutation(len(instances))[:2]]
-        if pair[0].photo is pair[1].photo:
+        if pair[0].source is pair[1].source:
             continue
         crop, places = compose(rng, photos, pair, engine.spec.search_factor, size)
         if crop is None:
             continue
         for slot, instance in enumerate(pair):
             window = template_window(instance.box, engine.spec.template_size)
-            template = Frame.from_bgr(instance.photo.image).cut(window)
+            template = Frame.from_bgr(instance.source.image).cut(window)
             engine.encode(slot, template, window.box_to_crop(instance.box).as_xyxy())
         on_own = []
         for slot in (0, 1):
@@ -68,7 +70,11 @@ def test_each_template_finds_its_own_object(shared_data: Callable[[str], Path]) 
 
 
 def compose(
-    rng: np.random.Generator, photos: list[Photo], pair: list[Instance], factor: float, size: int
+    rng: np.random.Generator,
+    photos: list[LabelledImage],
+    pair: list[Instance],
+    factor: float,
+    size: int,
 ) -> tuple[np.ndarray | None, list[Box]]:
     """Two objects side by side on a part of a third photograph; None if they do not fit."""
     background = photos[int(rng.integers(len(photos)))].image

@@ -1,4 +1,4 @@
-"""Targets, losses, synthetic pairs and clips: worked by hand, pure, and plausible."""
+"""Targets, losses and clips: worked by hand, pure, and plausible."""
 
 from __future__ import annotations
 
@@ -15,36 +15,23 @@ pytest.importorskip("timm")
 import cv2
 import torch
 from blob_engine import BlobEngine
-from drawn_photos import photo, write_photos
+from drawn_photos import photo
 
-from siampolar_model.network.config import config_from_dict
 from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracker import Tracker, TrackerSettings
 from siampolar_training import validate
 from siampolar_training.clips import FRAMES, Clip, render_clip, score_clips
 from siampolar_training.command import run_command
 from siampolar_training.losses import box_iou, focal, head_losses, polar_iou
-from siampolar_training.pairs import PairSettings, SyntheticPairs
-from siampolar_training.photos import DataError, Photo, held_out, load_photos
+from siampolar_training.readers.base import LabelledImage
 from siampolar_training.targets import MAX_POSITIVES, make_targets, no_target
 from siampolar_training.validate import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORK = config_from_dict(
-    {
-        "name": "tiny",
-        "search_backbone": "resnet18",
-        "template_backbone": "resnet18",
-        "levels": [16],
-        "width": 16,
-        "correlation": "pixelwise",
-        "head": {"width": 16, "class_convs": 1, "box_convs": 1, "mask_convs": 1, "rays": 36},
-    }
-)
 
 
 @pytest.fixture(scope="module")
-def photos() -> list[Photo]:
+def photos() -> list[LabelledImage]:
     return [photo(seed) for seed in range(4)]
 
 
@@ -131,149 +118,7 @@ class TestLosses:
         return make_targets(mask, 36, 8)
 
 
-class TestPairs:
-    def test_a_sample_is_a_pure_function_of_seed_and_index(self, photos: list[Photo]) -> None:
-        a, b = (SyntheticPairs(photos, NETWORK, length=8, seed=5) for _ in range(2))
-        b[7]
-        for key, value in a[3].items():
-            np.testing.assert_array_equal(value, b[3][key], err_msg=key)
-        other = SyntheticPairs(photos, NETWORK, length=8, seed=6)[3]
-        assert (other["search"] != a[3]["search"]).any()
-
-    def test_shapes_and_shares(self, photos: list[Photo]) -> None:
-        pairs = SyntheticPairs(photos, NETWORK, length=120, seed=1)
-        samples = [pairs[i] for i in range(len(pairs))]
-        for sample in samples:
-            assert sample["template"].shape == (127, 127, 3)
-            assert sample["search"].shape == (255, 255, 3)
-            assert sample["template"].dtype == sample["search"].dtype == np.uint8
-        negative = np.mean([not s["weight"].any() for s in samples])
-        assert 0.04 < negative < 0.3  # 12 % by choice, a few more by occlusion
-
-    def test_the_box_of_the_template_holds_the_object(self, photos: list[Photo]) -> None:
-        plain = PairSettings(negative=0, box_jitter=0, distractor=0, occluder=0, background=0)
-        pairs = SyntheticPairs(photos, NETWORK, length=10, seed=2, settings=plain)
-        for index in range(len(pairs)):
-            box = pairs[index]["box_xyxy"]
-            assert (box[2:] > box[:2]).all()
-            np.testing.assert_allclose((box[:2] + box[2:]) / 2, 63.5, atol=0.01)
-
-    def test_validation_photographs_are_held_out_in_groups(self) -> None:
-        names = [f"{n:05d}" for n in range(2000)]
-        held = [n for n in names if held_out(n)]
-        assert len(held) == 100
-        assert {int(n) // 10 for n in held} == {7 + 20 * k for k in range(10)}
-
-    def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"no photographs in .*expected JPEGImages/photos"):
-            load_photos(tmp_path, validation=False)
-
-    def test_a_negative_pair_shows_two_photographs(self, photos: list[Photo]) -> None:
-        """With one instance on each of two photographs, the template is always of the other."""
-        ours = [Photo(p.name, p.image, p.labels, (1,)) for p in photos[:2]]
-        plain = PairSettings(negative=1, empty=0, distractor=0, occluder=0, background=0)
-        pairs = SyntheticPairs(ours, NETWORK, length=20, seed=4, settings=plain)
-        drawn: list[str] = []
-        search_view, template_view = pairs._search_view, pairs._template_view
-        pairs._search_view = lambda rng, shown, *rest: (  # type: ignore[method-assign]
-            drawn.append(shown.photo.name) or search_view(rng, shown, *rest)
-        )
-        pairs._template_view = lambda rng, target, mirror: (  # type: ignore[method-assign]
-            drawn.append(target.photo.name) or template_view(rng, target, mirror)
-        )
-        for index in range(20):
-            pair = pairs[index]
-            assert not pair["weight"].any() and not pair["mask"].any()
-        assert len(drawn) == 40
-        assert all(a != b for a, b in zip(drawn[::2], drawn[1::2], strict=True))
-
-    def test_an_empty_pair_never_shows_the_templates_photograph(self, photos: list[Photo]) -> None:
-        marked = [
-            Photo(
-                p.name, np.full_like(p.image, (60 * i, 200 - 50 * i, 7 * i)), p.labels, p.instances
-            )
-            for i, p in enumerate(photos)
-        ]
-        plain = PairSettings(negative=1, empty=1)
-        pairs = SyntheticPairs(marked, NETWORK, length=30, seed=4, settings=plain)
-        for index in range(30):
-            rng = np.random.default_rng([4, index])
-            target = pairs._pick(rng)
-            shown, mask = pairs._empty_view(rng, target)
-            assert not mask.any()
-            # Blending may give its colour to a few pixels of an edge.
-            assert (shown == target.photo.image[0, 0]).all(2).mean() < 0.005
-
-    def test_one_photograph_is_too_few(self, photos: list[Photo]) -> None:
-        bare = Photo("00009", photos[0].image, None, ())
-        with pytest.raises(DataError, match="2 photographs, fewer than two of them with instances"):
-            SyntheticPairs([photos[0], bare], NETWORK, length=1, seed=1)
-
-
-class TestPhotos:
-    @pytest.fixture
-    def root(self, tmp_path: Path) -> Path:
-        write_photos(tmp_path, [photo(0), photo(75)])
-        return tmp_path
-
-    def test_both_sides(self, root: Path) -> None:
-        (one,) = load_photos(root, validation=False)
-        (other,) = load_photos(root, validation=True)
-        assert (one.name, other.name) == ("00000", "00075")
-        assert one.instances == (1, 2)
-
-    def test_index_images(self, root: Path) -> None:
-        """A mask with the palette of DAVIS has the same instances as a grey one."""
-        image = pytest.importorskip("PIL.Image")
-        path = root / "Annotations/photos/00000.png"
-        grey = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        indexed = image.fromarray(grey, "L").convert("P")
-        indexed.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
-        indexed.putdata(grey.ravel().tolist())
-        indexed.save(path)
-        assert image.open(path).mode == "P"
-        (read,) = load_photos(root, validation=False)
-        assert read.labels is not None and read.labels.dtype == np.uint8
-        assert read.instances == (1, 2)
-        parts = {tuple(np.argwhere(read.labels == v)[0]) for v in (1, 2)}
-        assert parts == {tuple(np.argwhere(grey == v)[0]) for v in (1, 2)}
-        np.testing.assert_array_equal(read.labels > 0, grey > 0)
-        assert all(len(np.unique(grey[read.labels == v])) == 1 for v in (1, 2))
-
-    def test_a_photograph_without_a_mask_is_a_background(self, root: Path) -> None:
-        (root / "Annotations/photos/00000.png").unlink()
-        (read,) = load_photos(root, validation=False)
-        assert read.labels is None and read.instances == ()
-
-    def test_refused(self, root: Path) -> None:
-        mask, image = root / "Annotations/photos/00000.png", root / "JPEGImages/photos/00000.jpg"
-        cv2.imwrite(str(mask), np.zeros((20, 30), np.uint8))
-        with pytest.raises(DataError, match=r"00000.png: is 30x20 px; its photograph is 320x240"):
-            load_photos(root, validation=False)
-        cv2.imwrite(str(mask), np.zeros((240, 320), np.uint16))
-        with pytest.raises(DataError, match=r"00000.png: has uint16 values; a mask has 8 bits"):
-            load_photos(root, validation=False)
-        cv2.imwrite(str(mask), photo(0).image)
-        with pytest.raises(DataError, match=r"00000.png: has \d+ colours; a mask has one an inst"):
-            load_photos(root, validation=False)
-        mask.write_bytes(b"nothing")
-        with pytest.raises(DataError, match=r"00000.png: not a readable image"):
-            load_photos(root, validation=False)
-        image.write_bytes(b"nothing")
-        with pytest.raises(DataError, match=r"00000.jpg: not a readable image"):
-            load_photos(root, validation=False)
-        image.rename(image.with_name("cat.jpg"))
-        with pytest.raises(DataError, match=r"photograph 'cat' must be named by its number, as JP"):
-            load_photos(root, validation=False)
-
-    @pytest.mark.parametrize(("number", "side"), [(75, "training"), (0, "validation")])
-    def test_an_empty_side(self, tmp_path: Path, number: int, side: str) -> None:
-        write_photos(tmp_path, [photo(number)])
-        with pytest.raises(DataError, match=f"none of 1 photographs is on the {side} side"):
-            load_photos(tmp_path, validation=side == "validation")
-
-
-def test_a_clip_is_pure_and_its_object_moves(photos: list[Photo]) -> None:
+def test_a_clip_is_pure_and_its_object_moves(photos: list[LabelledImage]) -> None:
     clip, again = render_clip(photos, 3), render_clip(photos, 3)
     assert len(clip.frames) == FRAMES
     np.testing.assert_array_equal(clip.frames[20], again.frames[20])

@@ -17,11 +17,14 @@ from siampolar_model.metrics import mask_box
 from siampolar_model.results import TrackState
 from siampolar_model.tracker import Tracker
 
-from . import photometric
-from .pairs import Instance
-from .photos import Photo
+from .augment.sharpness import motion_blur
+from .instances import Instance, instances_of
+from .readers.base import LabelledImage, Reader
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 30
+
+#: Photographs in memory, at most: clips show far fewer.
+_MOST_PHOTOGRAPHS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +35,24 @@ class Clip:
     masks: tuple[np.ndarray, ...]
 
 
-def render_clip(photos: Sequence[Photo], seed: int) -> Clip:
+def clip_photographs(reader: Reader) -> list[LabelledImage]:
+    """What clips are made of, decoded: all photographs, or some spread over a large set.
+
+    Args:
+        reader: the held-out side of a set of photographs.
+    """
+    step = -(-len(reader) // _MOST_PHOTOGRAPHS)
+    return [reader.read(i) for i in range(0, len(reader), step)]
+
+
+def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
     """A clip that is a pure function of the photographs and the seed.
 
     The object moves, turns, grows and bends smoothly over a moving background; one or two other
     objects cross behind or in front of it; light and sharpness change.
     """
     rng = np.random.default_rng([seed, 77])
-    instances = [Instance.of(photo, v) for photo in photos for v in photo.instances]
+    instances = [instance for photo in photos for instance in instances_of(photo)]
     actors = [instances[i] for i in rng.permutation(len(instances))[: 1 + int(rng.integers(1, 3))]]
     moves = [_Motion.random(rng, target=i == 0) for i in range(len(actors))]
     background = photos[int(rng.integers(len(photos)))].image
@@ -64,7 +77,7 @@ def render_clip(photos: Sequence[Photo], seed: int) -> Clip:
             else:
                 mask[alpha >= 0.5] = 0
         if 0.4 < phase < 0.7:
-            frame = photometric.motion_blur(frame, blur_px, blur_angle_rad)
+            frame = motion_blur(frame, blur_px, blur_angle_rad)
         gain = 1 + 0.25 * np.sin(2 * np.pi * (phase + seed * 0.37))
         frames.append(np.clip(frame * gain, 0, 255).astype(np.uint8))
         masks.append(mask)
@@ -108,7 +121,7 @@ def _draw(
     place, size_px, angle = motion.at(phase)
     box = instance.box
     scale = size_px / np.sqrt(box.width * box.height)
-    image, mask = instance.photo.image, instance.mask
+    image, mask = instance.source.image, instance.mask
     if scale < 0.5:
         small = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
         ratio = np.array(small) / (image.shape[1], image.shape[0])

@@ -6,8 +6,6 @@ What needs the packages of training is imported when a command runs, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +13,8 @@ from typing import Annotated
 import typer
 
 from siampolar_model.cli import CommandError, progress_bar
+
+from .command import bad_input
 
 app = typer.Typer(help="Look at training data and convert data sets.", no_args_is_help=True)
 
@@ -109,12 +109,3 @@ def preview(
 def _check_writable(path: Path) -> None:
     if path.is_dir() or not path.resolve().parent.is_dir():
         raise CommandError(f"{path}: cannot be written; its folder must exist")
-
-
-@contextmanager
-def bad_input() -> Iterator[None]:
-    """Turn what the user can mend into one line: all of our own errors are a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise CommandError(" ".join(str(error).split())) from None

@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from siampolar_model.network.config import load_config
 from siampolar_model.ranges import check_ranges
 
-from .clips import Clip, render_clip
-from .data_config import DataConfig, data_config, open_training, open_validation
+from .clips import Clip, clip_photographs, render_clip
+from .data_config import data_config, open_training, open_validation
 from .errors import TrainingError
 from .mixture import Mixture
-from .photos import Photo
+from .readers.base import LabelledImage
 
 #: Allowed range of every number, both ends included.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -29,9 +29,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "workers": (0, 256),
     "clips": (0, 1000),
 }
-
-#: Held-out photographs in memory, at most: clips show far fewer.
-_MOST_PHOTOGRAPHS = 200
 
 
 class PairsDataModule(LightningDataModule):
@@ -86,7 +83,7 @@ class PairsDataModule(LightningDataModule):
         self._data = data_config({"sources": sources, "cache_mb": cache_mb, **given}, "data")
         self._network = load_config(network)
         self._training: Mixture | None = None
-        self._validation: list[Photo] | None = None
+        self._validation: list[LabelledImage] | None = None
 
     def setup(self, stage: str) -> None:
         """Open the data sets.
@@ -109,7 +106,7 @@ class PairsDataModule(LightningDataModule):
         # Forked workers would wait for ever for OpenCV threads of this process.
         cv2.setNumThreads(1)
         if self.clips and self._validation is None:
-            self._validation = _held_out(self._data)
+            self._validation = clip_photographs(open_validation(self._data))
         if stage == "fit" and self._training is None:
             self._training = open_training(
                 self._data, self._network, length=self.pairs, seed=self.seed
@@ -180,15 +177,6 @@ class PairsDataModule(LightningDataModule):
                 )
 
 
-def _held_out(data: DataConfig) -> list[Photo]:
-    """Photographs for the clips: all that are held out, or some spread over a large set."""
-    reader = open_validation(data)
-    annotated = reader.annotated
-    step = -(-len(annotated) // _MOST_PHOTOGRAPHS)
-    images = (reader.read(sequence) for sequence in annotated[::step])
-    return [Photo(one.name, one.image, one.labels, one.objects) for one in images]
-
-
 def _loader_settings(workers: int) -> dict[str, Any]:
     if not workers:
         return {"num_workers": 0}
@@ -198,7 +186,7 @@ def _loader_settings(workers: int) -> dict[str, Any]:
 
 
 class _Clips(Dataset[Clip]):
-    def __init__(self, photos: list[Photo], seeds: range) -> None:
+    def __init__(self, photos: list[LabelledImage], seeds: range) -> None:
         self._photos, self._seeds = photos, seeds
 
     def __len__(self) -> int:

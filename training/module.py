@@ -183,7 +183,7 @@ class TrainingModule(LightningModule):
         """The loss and, for the log, its parts.
 
         Args:
-            batch: what SyntheticPairs gives, stacked.
+            batch: what Mixture gives, stacked.
         """
         template = normalise(batch["template"], self.model.template_backbone.statistics)
         search = normalise(batch["search"], self.model.search_backbone.statistics)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 from .augment import light, sharpness
 from .checked import CHANCE, checked
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from siampolar_model.tracker import SETTING_RANGES, Tracker, TrackerSettings
 
-from .clips import render_clip, score_clips
+from .clips import clip_photographs, render_clip, score_clips
 from .command import run_command
-from .photos import load_photos
+from .readers.photos import Photos
 
 
 def settings_of(text: str) -> list[TrackerSettings]:
@@ -53,7 +53,7 @@ def main() -> None:
         raise ValueError(f"--clips {arguments.clips}: at least 1 is needed")
     trials = [TrackerSettings(), *(one for text in arguments.set for one in settings_of(text))]
     tracker = Tracker.from_pretrained(arguments.model, engine=arguments.engine)
-    photos = load_photos(arguments.photos, validation=True)
+    photos = clip_photographs(Photos(arguments.photos, validation=True))
     clips = [render_clip(photos, seed) for seed in range(arguments.clips)]
     for settings in trials:
         tracker.settings = settings
