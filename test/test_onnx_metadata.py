@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siampolar_model.engines.onnx_metadata import read_metadata
@@ -22,6 +22,7 @@ def test_shipped_files(path: Path) -> None:
     assert read_metadata(path) == {entry.key: entry.value for entry in model.metadata_props}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text()))
 def test_any_keys_and_values(entries: dict[str, str]) -> None:
     onnx = pytest.importorskip("onnx")
@@ -33,6 +34,7 @@ def test_any_keys_and_values(entries: dict[str, str]) -> None:
         assert read_metadata(Path(file.name)) == entries
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:

@@ -19,8 +19,15 @@ pytest.importorskip("onnxruntime")
 
 from siampolar_model.build_engine import build_engine
 from siampolar_model.engines import tensorrt_api as trt
-from siampolar_model.engines.base import FP16_FILE, INT8_FILE, Candidates, Engine, EngineError
+from siampolar_model.engines.base import (
+    FP16_FILE,
+    TENSORRT_INT8_FILE,
+    Candidates,
+    Engine,
+    EngineError,
+)
 from siampolar_model.engines.cuda_runtime import Cuda
+from siampolar_model.engines.tensorrt_engine import SEARCH_FILES
 from siampolar_model.pretrained import load_engine, model_folder
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
@@ -57,7 +64,7 @@ def load(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
     cache = tmp_path_factory.mktemp("cache")
 
     def load(precision: str) -> Engine:
-        if precision == "int8" and not (model / INT8_FILE).exists():
+        if precision == "int8" and not (model / TENSORRT_INT8_FILE).exists():
             pytest.skip("the model has no INT8 file")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(cache))
