@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +21,19 @@ pytest.importorskip("lightning")
 pytest.importorskip("jsonargparse")
 import torch
 import yaml
+from conftest import ROOT
 from lightning.pytorch import seed_everything
 from lightning_runs import NETWORK, arguments, assert_same, environment, log_rows, write_run
 from safetensors.torch import save_file
 
+from siampolar_model import cli
 from siampolar_model.cli import CommandError
 from siampolar_model.export import export as export_model
 from siampolar_model.network.checkpoint import save_network
 from siampolar_model.network.config import load_config
 from siampolar_model.network.siampolar import SiamPolar
+from siampolar_model.pretrained import load_engine
+from siampolar_training import commit
 from siampolar_training.checkpoints import read_checkpoint
 from siampolar_training.command import bad_input
 from siampolar_training.data_config import data_config, open_training
@@ -262,7 +269,7 @@ class TestInitialWeights:
         ({"model.frozen": "['(']"}, "model: frozen has '(', no regular expression"),
         ({"model.frozen": "[nothing]"}, "frozen pattern 'nothing' matches no parameter"),
         ({"model.loss_weights": "{cls: 1}"}, "loss_weights has unknown 'cls'; allowed: class"),
-        ({"model.loss_weights": "{box: -1}"}, "loss_weights: box is -1; 0 or more is needed"),
+        ({"model.loss_weights": "{box: -1}"}, "loss_weights: box is -1.0; it must be 0 or more"),
         ({"model.initial_weights": "no.ckpt"}, "no.ckpt: no such checkpoint; train first"),
         ({"data.pairs": 1}, "data: pairs is 1; it must fill a batch of 2"),
         ({"data.batch": 0}, "data: batch is 0; it must be a whole number from 1"),
@@ -343,3 +350,78 @@ def test_steps_are_divided_among_processes() -> None:
     later = StepSampler(3, 6)
     later.first = 2
     assert list(later) == [[12, 13, 14, 15, 16, 17]] and len(later) == 3
+
+
+class TestCommands:
+    """As ``siampolar train`` and ``siampolar export``."""
+
+    @pytest.fixture(autouse=True)
+    def entry_points(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As pyproject.toml declares them, whether this is installed or not."""
+        declared = re.findall(
+            r'^(train|export) = "(siampolar_training\.\S+)"$',
+            (ROOT / "pyproject.toml").read_text(),
+            re.M,
+        )
+        assert len(declared) == 2
+        points = [EntryPoint(name, value, cli.ENTRY_POINT_GROUP) for name, value in declared]
+        monkeypatch.setattr(cli, "entry_points", lambda group: points)
+
+    def run(self, *words: object) -> int:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(word) for word in words])
+        return int(caught.value.code or 0)
+
+    def test_train_passes_its_arguments_on(
+        self,
+        work: Path,
+        whole: tuple[Path, dict[str, Any]],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        assert self.run("train", *arguments(work, whole[0])) == 0
+        assert self.run("train", *arguments(work, whole[0], **{"model.speed": 1})) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("error: ") and "speed" in error
+        assert self.run("train", "fit", "--help") == 0
+        assert "--data.pairs" in capsys.readouterr().out
+
+    def test_export(
+        self,
+        whole: tuple[Path, dict[str, Any]],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        best = whole[0] / "checkpoints" / "best.ckpt"
+        assert self.run("export", best, tmp_path / "model") == 0
+        assert "pairs; clips_j 0." in capsys.readouterr().out
+        engine = load_engine(tmp_path / "model", "onnxruntime")
+        assert engine.spec.name == "tiny"
+        assert self.run("export", tmp_path / "none.ckpt", tmp_path / "other") == 2
+        error = capsys.readouterr().err
+        assert error.endswith("none.ckpt: no such checkpoint; train first\n")
+        assert len(error.splitlines()) == 1 and not (tmp_path / "other").exists()
+
+    def test_an_error_of_a_worker_is_one_line(
+        self, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        photos = shutil.copytree(work / "photos", tmp_path / "photos")
+        for path in photos.rglob("0000[0-3].jpg"):
+            path.write_bytes(b"damaged")
+        changes = {
+            "data.sources": f"[{{kind: photos, root: {photos}}}]",
+            "data.workers": 1,
+            "data.cache_mb": 0,
+        }
+        assert self.run("train", *arguments(work, tmp_path / "out", **changes)) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert re.match(r"error: \S*photos/JPEGImages/photos/0000\d.jpg: ", error), error
+
+
+def test_the_commit_is_unknown_outside_a_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "__file__", str(tmp_path / "commit.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert commit.commit() == "unknown"
+    monkeypatch.setenv("PATH", "")
+    assert commit.commit() == "unknown"
