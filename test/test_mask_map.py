@@ -31,7 +31,12 @@ def distances(mask: np.ndarray, center_xy: tuple[float, float]) -> torch.Tensor:
 
 def read(mask: np.ndarray, center_xy: tuple[float, float], rays: int = 72) -> np.ndarray:
     reader = RayReader(rays, SIZE)
-    lengths = reader(logits(mask), torch.tensor([[center_xy]]), distances(mask, center_xy))
+    lengths = reader(
+        torch.sigmoid(logits(mask)),
+        torch.tensor([[center_xy]]),
+        distances(mask, center_xy),
+        torch.ones(1, 1),
+    )
     return lengths[0, 0].numpy()
 
 
@@ -62,13 +67,17 @@ def test_another_object_outside_the_box_is_not_reached() -> None:
     cv2.circle(mask, (80, 128), 30, 1, -1)
     alone = distances(mask, (80.5, 128.5))
     cv2.circle(mask, (160, 128), 40, 1, -1)
-    rays = RayReader(36, SIZE)(logits(mask), torch.tensor([[[80.5, 128.5]]]), alone)
+    seen = torch.sigmoid(logits(mask))
+    rays = RayReader(36, SIZE)(seen, torch.tensor([[[80.5, 128.5]]]), alone, torch.ones(1, 1))
     assert rays.max() < 41
 
 
 def test_an_empty_map_draws_nothing() -> None:
     rays = RayReader(36, SIZE)(
-        torch.full((1, 1, 64, 64), -6.0), torch.full((1, 2, 2), 99.0), torch.full((1, 2, 4), 30.0)
+        torch.zeros(1, 1, 64, 64),
+        torch.full((1, 2, 2), 99.0),
+        torch.full((1, 2, 4), 30.0),
+        torch.ones(1, 2),
     )
     assert rays.shape == (1, 2, 36) and (rays == 1).all()
 
@@ -90,6 +99,15 @@ class TestOutline:
         cv2.ellipse(mask, (128, 128), (70, 70), 0, 0, 180, 1, 20)  # an arc: its middle is empty
         x, y = self.outline(mask, (128.0, 150.0)).astype(int)
         assert mask[y, x] == 1
+
+    def test_a_faint_target_is_drawn_as_large_as_a_clear_one(self) -> None:
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        cv2.circle(mask, (120, 130), 40, 1, -1)
+        clear, cell, box = logits(mask), torch.tensor([[[120.5, 130.5]]]), [[[80.0, 90, 161, 171]]]
+        faint = torch.logit(torch.sigmoid(clear) * 0.4)  # below the threshold everywhere
+        reader = OutlineReader(72, SIZE, STRIDE)
+        (_, a), (_, b) = (reader(m, cell, torch.tensor(box)) for m in (clear, faint))
+        assert (a - b).abs().max() < 1.5 and b.min() > 38
 
 
 @pytest.mark.parametrize(("widths", "sides"), [((8,), ()), ((8, 6), (32,)), ((8, 6, 4), (32, 63))])

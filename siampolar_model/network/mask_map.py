@@ -33,6 +33,10 @@ REACH = 1.2
 #: ... plus so many pixels of the search crop.
 REACH_PX = 4.0
 
+#: A target that has changed since its template is drawn fainter: the map is raised until its best
+#: place in the box reaches this, from so little at least.
+FULL, FAINT = 0.9, 0.2
+
 #: The IoU q of the best-overlap rule that is expected of a map.
 EXPECTED_IOU = 0.8
 
@@ -102,7 +106,11 @@ class RayReader(nn.Module):
         self.swept: torch.Tensor
 
     def forward(
-        self, mask_logit: torch.Tensor, center_xy: torch.Tensor, ltrb_px: torch.Tensor
+        self,
+        mask: torch.Tensor,
+        center_xy: torch.Tensor,
+        ltrb_px: torch.Tensor,
+        gain: torch.Tensor,
     ) -> torch.Tensor:
         """Read rays of N targets about K centres each.
 
@@ -110,9 +118,10 @@ class RayReader(nn.Module):
         there the map falls through ``q / (1 + q)``, and the ray is set to the exact crossing.
 
         Args:
-            mask_logit: (N, 1, h, w).
+            mask: (N, 1, h, w), in [0, 1].
             center_xy: (N, K, 2), search-crop pixels.
             ltrb_px: (N, K, 4), the box about each centre; rays end near it.
+            gain: (N, K), what the map is multiplied with.
 
         Returns:
             rays_px (N, K, R).
@@ -128,16 +137,15 @@ class RayReader(nn.Module):
         grid = torch.stack([x, y], 4) * (2 / self.map_px) - 1  # N, K, R, T, 2
         k, rays = int(grid.shape[1]), int(grid.shape[2])
         seen = F.grid_sample(
-            mask_logit,
+            mask,
             grid.flatten(1, 2),
             mode="bilinear",
             padding_mode="border",
             align_corners=False,
         )
-        inside = torch.sigmoid(seen).view(-1, k, rays, SAMPLES)
+        inside = (seen.view(-1, k, rays, SAMPLES) * gain[:, :, None, None]).clamp(max=1.0)
         q = EXPECTED_IOU
-        gain = (1 + q) * (inside @ self.area) - q * self.swept
-        most, last = gain.max(3, keepdim=True)
+        most, last = ((1 + q) * (inside @ self.area) - q * self.swept).max(3, keepdim=True)
         # The crossing between the last sample inside and the next one.
         edge = q / (1 + q)
         before = torch.gather(inside, 3, last)
@@ -184,11 +192,13 @@ class OutlineReader(nn.Module):
         grid = low.unsqueeze(2) + size.unsqueeze(2) * self.shares
         places = torch.cat([cell_xy.unsqueeze(2), grid], 2)  # N, K, P, 2
         half = self.half_window
-        nearby = F.avg_pool2d(torch.sigmoid(mask_logit), 2 * half + 1, stride=1, padding=half)
+        mask = torch.sigmoid(mask_logit)
+        nearby = F.avg_pool2d(mask, 2 * half + 1, stride=1, padding=half)
         inside = F.grid_sample(
             nearby, places * (2 / self.map_px) - 1, padding_mode="border", align_corners=False
         ).squeeze(1)
         best = (inside + self.bonus).argmax(2, keepdim=True).unsqueeze(3)
         center_xy = torch.gather(places, 2, best.expand(-1, -1, -1, 2)).squeeze(2)
         ltrb_px = torch.cat([center_xy - low, box_xyxy[:, :, 2:] - center_xy], 2)
-        return center_xy, self.rays(mask_logit, center_xy, ltrb_px.clamp(min=1.0))
+        gain = (FULL / inside.amax(2).clamp(min=FAINT)).clamp(min=1.0)
+        return center_xy, self.rays(mask, center_xy, ltrb_px.clamp(min=1.0), gain)
