@@ -32,9 +32,10 @@ VAL = frozenset((
 ))  # fmt: skip
 
 YEARS = (2016, 2017)
+#: Index of what the annotators left undecided.
 _VOID = 255
 
-
+#: A frame of DAVIS, wherever the set lies.
 _FRAME = re.compile(r"JPEGImages/(?:480p|1080p|Full-Resolution)/([^/]+)/[^/]+$")
 
 
