@@ -80,7 +80,7 @@ class ImageInput:
     def look(self) -> None:
         """Compare with what is published now."""
         settings = self._settings()
-        if image_topic(self.base, settings.image_transport) != self.topic:
+        if settings.image_transport != self.transport:
             self._node.destroy_subscription(self._subscription)
             self._open(settings)
             self._node.get_logger().info(f"images are now taken from {self.topic}")

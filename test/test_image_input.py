@@ -36,10 +36,11 @@ _NUMBERS = itertools.count()
 class Rig:
     """An image input on one node and cameras on another."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, image: str = "image", **settings: Any) -> None:
         namespace = f"/image_rig_{next(_NUMBERS)}"
         self.settings = ImageSettings(**settings)
-        self.node = Node("taker", namespace=namespace)
+        remap = ["--ros-args", "-r", f"image:={image}"]
+        self.node = Node("taker", namespace=namespace, cli_args=remap)
         self.cameras = Node("cameras", namespace=namespace)
         self.executor = SingleThreadedExecutor()
         for node in (self.node, self.cameras):
@@ -147,6 +148,14 @@ def test_compressed_images_and_a_change_of_transport(make_rig: Callable[..., Rig
     rig.settings = ImageSettings()
     rig.wait(lambda: not rig.input.topic.endswith("/compressed"))
     assert rig.take(raw, message_from_bgr(picture(), Header())).frame.encoding == "bgr8"
+
+
+def test_a_topic_that_is_named_compressed_is_taken_as_it_is(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(image="front/compressed")
+    rig.settings = ImageSettings(image_transport="compressed")
+    rig.wait(lambda: rig.input.transport == "compressed")
+    assert rig.input.topic == rig.input.base and rig.input.base.endswith("/front/compressed")
+    rig.take(rig.camera(CompressedImage, "front/compressed"), jpeg_from_bgr(picture(), Header()))
 
 
 def test_a_topic_of_the_other_type_is_named(make_rig: Callable[..., Rig]) -> None:
