@@ -51,9 +51,9 @@ class TrackerSettings:
     window_weight: float = 0.3
     scale_penalty: float = 0.15
     size_smoothing: float = 0.7
-    tracking_score: float = 0.35
-    lost_score: float = 0.15
-    research_score: float = 0.5
+    tracking_score: float = 0.5
+    lost_score: float = 0.2
+    research_score: float = 0.7
     recover_frames: int = 2
     lost_frames: int = 8
     max_search_growth: float = 1.25
