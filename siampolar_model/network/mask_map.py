@@ -149,7 +149,7 @@ class RayReader(nn.Module):
         # The crossing between the last sample inside and the next one.
         edge = q / (1 + q)
         before = torch.gather(inside, 3, last)
-        after = torch.gather(inside, 3, (last + 1).clamp(max=SAMPLES - 1))
+        after = torch.gather(torch.cat([inside[..., 1:], inside[..., -1:]], 3), 3, last)
         beyond = ((before - edge) / (before - after).clamp(min=1e-3)).clamp(0, 1)
         step_px = reach / SAMPLES
         length = step_px * (last.to(seen.dtype) + 0.5 + beyond).squeeze(3)
