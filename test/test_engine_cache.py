@@ -201,3 +201,17 @@ def test_the_cache_follows_xdg_and_ignores_relative_paths(
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert EngineCache().root == tmp_path / "home" / ".cache" / "siampolar" / "tensorrt"
+
+
+def test_a_full_disk_is_named_and_leaves_the_older_engine(small_disk: Path) -> None:
+    cache = EngineCache(small_disk / "tensorrt")
+    older = {"template": b"t" * 1000, "search": b"s" * 300_000}
+    cache.write(KEY, older)
+    for grown in ("template", "search"):
+        with pytest.raises(OSError, match=rf"No space left on device: '{small_disk}.*{grown}.plan"):
+            cache.write(KEY, {**older, grown: b"x" * 900_000})
+        assert cache.find(KEY).plans == older
+        assert [path.name for path in cache.root.iterdir()] == [KEY.folder_name]
+    with pytest.raises(OSError, match=r"No space left on device: .*timing"):
+        cache.write_timing(KEY, b"x" * 900_000)
+    assert [path.name for path in cache.root.iterdir()] == [KEY.folder_name]

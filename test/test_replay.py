@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -394,19 +393,6 @@ class TestBadInput:
         (bag / "metadata.yaml").write_text("a: [")
         assert run(bag, "--box", "56,36,48,48", "--jsonl", tmp_path / "o.jsonl") == 2
         assert "cannot be read as a rosbag2" in capsys.readouterr().err
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    mount = tmp_path / "small"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a tmpfs needs root")
-    yield mount
-    # Lazily: PyAV does not close a file whose header it could not write.
-    subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
 @pytest.mark.usefixtures("blob")

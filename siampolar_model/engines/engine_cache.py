@@ -203,10 +203,14 @@ def _read_private(path: Path) -> bytes:
 
 def _write_private(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)  # a robot may lose power at any time
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)  # a robot may lose power at any time
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk names no file
+        raise
 
 
 def _sync(folder: Path) -> None:
