@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
@@ -44,6 +45,8 @@ def run_node(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+        # Python takes its handlers back before it is through: a second signal would kill it then.
+        atexit.register(signal.signal, number, signal.SIG_IGN)
     log = get_logger(name)
     try:
         rclpy.init(
