@@ -5,13 +5,15 @@ IN_ENV = scripts/with_env
 # Tests of optional parts skip where those are missing; here none of these may be.
 PYTEST = SIAMPOLAR_REQUIRE=av,cv2,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,rosbags,rclpy,siampolar_ros.msg $(IN_ENV) python -m pytest
 
-.PHONY: help setup setup-dev demo test test-all test-oldest lint clean
+.PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint clean
 
 help:
 	@echo "make demo [VIDEO=file-or-folder BOX=x,y,w,h OUT=folder]   follow an object over real ROS 2"
 	@echo "make setup        only create the environment in .venv/ and build the messages"
 	@echo "make test         ruff, mypy and the fast tests (test-all: the slow ones as well)"
 	@echo "make test-oldest  Python 3.10, NumPy 1.21 and OpenCV 4.5, without ROS and torch"
+	@echo "make test-jazzy   the tests that need ROS 2, on ROS 2 Jazzy from wheels"
+	@echo "make soak [MINUTES=n OUT=folder]   run the node for minutes and look for leaks"
 	@echo "make lint         ruff and mypy alone"
 
 setup:
@@ -42,5 +44,12 @@ test-all: lint
 test-oldest:
 	scripts/test_oldest
 
+test-jazzy:
+	PYTHON=$(PYTHON) scripts/test_jazzy
+
+soak: export SOAK_OUT = $(or $(OUT),soak_out)
+soak: setup-dev
+	@$(IN_ENV) python scripts/soak.py --minutes $(or $(MINUTES),10) --out "$$SOAK_OUT"
+
 clean:
-	rm -rf .venv .venv-oldest .ros demo_out
+	rm -rf .venv .venv-oldest .venv-jazzy .ros .ros-jazzy demo_out soak_out

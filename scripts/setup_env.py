@@ -4,6 +4,9 @@ Standard library only, run by the system's Python:  python3 scripts/setup_env.py
 
 A sourced ROS 2 is used where there is one (its NumPy and OpenCV are left as they are); elsewhere
 ROS 2 comes as wheels. Everything lands inside the repository's folder.
+
+With SIAMPOLAR_ENV=jazzy another environment of the same kind is made: .venv-jazzy/, .ros-jazzy/
+and the wheels of scripts/requirements-ros-jazzy.txt.
 """
 
 # Old Pythons must get as far as the check of their version: nothing newer than 3.6 at the top.
@@ -22,8 +25,10 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
-ROS = os.path.join(ROOT, ".ros")
+SUFFIX = "-" + os.environ["SIAMPOLAR_ENV"] if os.environ.get("SIAMPOLAR_ENV") else ""
+VENV = os.path.join(ROOT, ".venv" + SUFFIX)
+ROS = os.path.join(ROOT, ".ros" + SUFFIX)
+WHEELS = "scripts/requirements-ros%s.txt" % SUFFIX
 STAMP = os.path.join(VENV, "setup.json")
 LOG = os.path.join(VENV, "setup.log")
 PYTHON = os.path.join(VENV, "bin", "python")
@@ -169,7 +174,7 @@ def set_up(distro, extras):
         done = {}
     extras |= set(done.get("extras", []))  # what a former run added stays
     packages_key = digest(
-        ["pyproject.toml", "setup.py", "package.xml", "scripts/requirements-ros.txt", __file__],
+        ["pyproject.toml", "setup.py", "package.xml", WHEELS, __file__],
         *sorted(extras),
     )
     messages_key = digest(build_inputs(), packages_key, *installed_by_name())
@@ -256,7 +261,7 @@ def install_packages(distro, extras):
         command += ["--constraint", path]
     else:
         has_cv2 = False
-        command += ["--requirement", os.path.join(ROOT, "scripts", "requirements-ros.txt")]
+        command += ["--requirement", os.path.join(ROOT, WHEELS)]
     if not has_cv2:
         command[2] = "%s[%s]" % (ROOT, ",".join(sorted({"opencv", *extras})))
     pip(command)
