@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -150,7 +151,7 @@ class FailingDisk:
         def call(*arguments: Any, **options: Any) -> Any:
             self._calls -= 1
             if self._calls < 0:
-                raise OSError("the disk is full")
+                raise OSError(errno.ENOSPC, "No space left on device")
             return real(*arguments, **options)
 
         return call
@@ -168,7 +169,7 @@ def test_an_engine_appears_whole_or_not_at_all(
             patch.setattr(os, "fsync", disk.watch(os.fsync))
             patch.setattr(Path, "replace", disk.watch(Path.replace))
             if calls < 7:
-                with pytest.raises(OSError, match="full"):
+                with pytest.raises(OSError, match="No space left on device"):
                     cache.write(KEY, new)
             else:
                 cache.write(KEY, new)
