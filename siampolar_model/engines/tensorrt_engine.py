@@ -52,12 +52,12 @@ class TensorRtEngine(Engine):
 
     def __init__(self, folder: Path, options: EngineOptions) -> None:
         trt.package()
-        # Before TensorRT is touched: without a driver, its Runtime is an object that crashes.
-        cuda = Cuda()
-        stored = _stored_engine(folder, options, cuda.gpu)
-        self.precision = str(stored.about["precision"])
         self.spec = _read_spec(folder / "search.onnx")
         try:
+            # Before TensorRT is touched: without a driver, its Runtime is an object that crashes.
+            cuda = Cuda()
+            stored = _stored_engine(folder, options, cuda.gpu)
+            self.precision = str(stored.about["precision"])
             self._load(stored, cuda)
         except EngineError:
             raise
