@@ -441,3 +441,26 @@ def test_building_again_replaces_the_engine(model: Path, cache: Path) -> None:
     assert (folder / "search.plan").stat().st_ino != before
     assert not [path for path in cache.iterdir() if path.name.startswith(".new")]
     assert EngineCache().read(folder).about["precision"] == "fp32"
+
+
+def test_the_command_prints_where_the_engine_lies(
+    model: Path,
+    cuda: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("typer")
+    from siampolar_model.cli import main as command
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        command(["build-engine", "--model", str(model), "--precision", "fp32"])
+    assert ended.value.code == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert (folder / "search.plan").is_file() and folder.parent.parent.parent == tmp_path
+    with pytest.raises(SystemExit) as ended:
+        command(["build-engine", "--model", str(model), "--precision", "fp16"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: tensorrt cannot run in fp16: ") and error.count("\n") == 1

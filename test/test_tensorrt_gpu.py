@@ -27,7 +27,6 @@ from siampolar_model.engines.base import (
     EngineError,
 )
 from siampolar_model.engines.cuda_runtime import Cuda
-from siampolar_model.engines.tensorrt_engine import SEARCH_FILES
 from siampolar_model.pretrained import load_engine, model_folder
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
