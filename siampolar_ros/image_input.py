@@ -76,6 +76,7 @@ class ImageInput:
         # Not the node's clock: a simulation that stands still must not stop this one.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_LOOK_S, self.look, clock=steady)
+        self.look()  # who publishes may be known long since, as when a node is activated again
 
     def look(self) -> None:
         """Compare with what is published now."""
