@@ -41,6 +41,7 @@ _OWN = (
     EntryPoint(
         "build-engine", "siampolar_model.build_engine_command:build_engine", ENTRY_POINT_GROUP
     ),
+    EntryPoint("quantize", "siampolar_model.quantize_command:quantize", ENTRY_POINT_GROUP),
     EntryPoint("replay", "siampolar_model.replay_command:replay", ENTRY_POINT_GROUP),
 )
 
@@ -53,6 +54,7 @@ _MISSING = {
     "cv2": "OpenCV is missing: apt install python3-opencv, or pip install 'siampolar_ros[opencv]'",
     "rosbags": "rosbags is missing: pip install 'siampolar_ros[replay]'",
     "av": "PyAV is missing: apt install python3-av, or pip install av",
+    "onnx": "onnx is missing: pip install onnx",
 }
 
 # Errors with a message for the user, by name: their modules cannot be imported everywhere.
@@ -61,8 +63,8 @@ _MENDABLE = {
     for module, name in (
         ("bags", "BagError"), ("bench", "BenchError"), ("calibration", "CalibrationError"),
         ("cli", "CommandError"), ("engines.base", "EngineError"), ("evaluate", "DatasetError"),
-        ("frames", "FrameError"), ("replay", "ReplayError"), ("results", "BoxError"),
-        ("tracker", "TargetLimitError"), ("video", "VideoError"),
+        ("frames", "FrameError"), ("quantize", "QuantizationError"), ("replay", "ReplayError"),
+        ("results", "BoxError"), ("tracker", "TargetLimitError"), ("video", "VideoError"),
     )
 }  # fmt: skip
 

@@ -12,7 +12,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .engines.base import FP16_FILE, INT8_FILE, Engine, EngineError, EngineOptions
+from .engines.base import (
+    FP16_FILE,
+    INT8_FILE,
+    TENSORRT_INT8_FILE,
+    Engine,
+    EngineError,
+    EngineOptions,
+)
 
 _WEIGHTS = Path(__file__).parent / "weights"
 
@@ -53,6 +60,7 @@ def model_folder(name_or_path: str | Path) -> Path:
             raise EngineError(f"{folder / file} is missing or not in SHA256SUMS; install it again")
     for file, again in (
         (INT8_FILE, "siampolar quantize"),
+        (TENSORRT_INT8_FILE, "siampolar quantize"),
         (FP16_FILE, f"python -m siampolar_model.precision {folder}"),
     ):
         if (folder / file).is_file() and file not in expected:

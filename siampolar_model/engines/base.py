@@ -71,8 +71,10 @@ PRIOR_COLUMNS = 6
 #: offer together.
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
-#: The search graph with 8-bit convolutions, derived from search.onnx by ``siampolar quantize``.
+#: The search graph with 8-bit convolutions, for processors and (without zero points) for TensorRT,
+#: derived from search.onnx by ``siampolar quantize``.
 INT8_FILE = "search.int8.onnx"
+TENSORRT_INT8_FILE = "search.int8.tensorrt.onnx"
 
 #: The search graph with convolutions in fp16, derived from search.onnx by precision.py.
 FP16_FILE = "search.fp16.onnx"
@@ -134,9 +136,9 @@ def choose_precision(engine: str, wanted: str, obstacles: Mapping[str, str | Non
     return wanted
 
 
-def int8_obstacle(folder: Path) -> str | None:
+def int8_obstacle(folder: Path, file: str = INT8_FILE) -> str | None:
     """What keeps a model folder from being run in 8 bits; None: nothing."""
-    path = folder / INT8_FILE
+    path = folder / file
     return None if path.is_file() else f"{path} is missing; siampolar quantize makes it"
 
 

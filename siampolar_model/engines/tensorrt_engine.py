@@ -14,7 +14,7 @@ import numpy as np
 from . import tensorrt_api as trt
 from .base import (
     FP16_FILE,
-    INT8_FILE,
+    TENSORRT_INT8_FILE,
     Candidates,
     Engine,
     EngineError,
@@ -31,7 +31,7 @@ from .onnx_metadata import read_metadata
 from .tensorrt_plan import BatchRunner, Plan, Tensor
 
 #: The ONNX file of the search graph by precision. Templates are encoded once a target: in fp32.
-SEARCH_FILES = {"fp16": FP16_FILE, "fp32": "search.onnx", "int8": INT8_FILE}
+SEARCH_FILES = {"fp16": FP16_FILE, "fp32": "search.onnx", "int8": TENSORRT_INT8_FILE}
 
 _OUTPUTS = tuple(field.name for field in fields(Candidates))
 
@@ -141,7 +141,11 @@ def engine_key(folder: Path, precision: str, gpu: Gpu, *, lean: bool = False) ->
     precision = choose_precision(
         TensorRtEngine.name,
         precision,
-        {"fp16": fp16_obstacle(folder), "fp32": None, "int8": int8_obstacle(folder)},
+        {
+            "fp16": fp16_obstacle(folder),
+            "fp32": None,
+            "int8": int8_obstacle(folder, TENSORRT_INT8_FILE),
+        },
     )
     files = {"template": "template.onnx", "search": SEARCH_FILES[precision]}
     spec = _read_spec(folder / "search.onnx")
