@@ -89,17 +89,15 @@ def clip_polygon(polygon_xy: np.ndarray, width: float, height: float) -> np.ndar
     if low[0] >= 0 and low[1] >= 0 and high[0] <= width and high[1] <= height:
         return points
     for axis, sign, bound in ((0, 1, 0.0), (0, -1, -width), (1, 1, 0.0), (1, -1, -height)):
-        inside = sign * points[:, axis] - bound  # >= 0 inside this half-plane
-        out = []
-        for i in range(len(points)):
-            a, b, da, db = points[i - 1], points[i], inside[i - 1], inside[i]
-            if (da >= 0) != (db >= 0):
-                out.append(a + (b - a) * (da / (da - db)))
-            if db >= 0:
-                out.append(b)
-        if not out:
-            return np.zeros((0, 2), np.float32)
-        points = np.asarray(out, np.float32)
+        to_b = sign * points[:, axis] - bound  # >= 0 inside this half-plane
+        if (to_b >= 0).all():
+            continue
+        a, to_a = np.roll(points, 1, 0), np.roll(to_b, 1)  # edges run from a to b
+        crosses = (to_a >= 0) != (to_b >= 0)
+        share = to_a / np.where(crosses, to_a - to_b, 1)
+        # Of every edge its crossing, then its end.
+        ends = np.stack([a + (points - a) * share[:, None], points], 1).reshape(-1, 2)
+        points = ends[np.stack([crosses, to_b >= 0], 1).reshape(-1)].astype(np.float32)
     return points
 
 
