@@ -66,7 +66,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        done = batch_idx + 1 == trainer.num_training_batches
+        done = is_last_step(trainer, batch_idx)
         if done:
             trainer.should_stop = True  # Lightning validates when it is asked to stop
         every = trainer.val_check_batch
@@ -82,6 +82,12 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Any) -> None:
         if not trainer.fast_dev_run:
             trainer.save_checkpoint(Path(trainer.default_root_dir) / FOLDER / LAST, False)
+
+
+def is_last_step(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a run ends with this step."""
+    of_data = batch_idx + 1 == trainer.num_training_batches
+    return of_data or trainer.global_step == trainer.max_steps
 
 
 def best_checkpoint(run: str | Path) -> ModelCheckpoint:

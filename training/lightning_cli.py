@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from .checkpoints import (
@@ -40,6 +41,13 @@ _DEFAULTS = {
     "use_distributed_sampler": False,
     "enable_model_summary": False,
 }
+
+#: Warnings about what is meant: frozen backbones, a run that goes on; and one of Lightning's own.
+_EXPECTED = (
+    r"Found \d+ module\(s\) in eval mode",
+    r"Checkpoint directory .* exists and is not empty",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
 
 
 class TrainingCLI(LightningCLI):
@@ -87,18 +95,25 @@ class TrainingCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         run = Path(config["default_root_dir"])
         bar = sys.stdout.isatty() and config["enable_progress_bar"] is not False
-        kwargs = {"enable_progress_bar": bar, "plugins": [AtomicCheckpointIO()], **kwargs}
-        callbacks = [*(config["callbacks"] or []), RunLog(lines=not bar)]
+        callbacks = [*_listed(config["callbacks"]), RunLog(lines=not bar)]
         if bar:
             callbacks.append(RichProgressBar())
+        loggers: list[Logger] = []
         if self.subcommand == "fit":
             callbacks.append(best_checkpoint(run))
-            kwargs["logger"] = [TensorBoardLogger(run, name="", version=""), CsvLog(run)]
+            if config["logger"] is not False:
+                ours = [TensorBoardLogger(run, name="", version=""), CsvLog(run)]
+                loggers = [*ours, *_listed(config["logger"])]
         else:
-            kwargs["logger"] = False
             self.save_config_callback = None
         try:
-            return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+            return super().instantiate_trainer(
+                callbacks=callbacks,
+                logger=loggers,
+                plugins=[*_listed(config["plugins"]), AtomicCheckpointIO()],
+                enable_progress_bar=bar,
+                **kwargs,
+            )
         except ValueError as error:  # Lightning's, about an argument
             raise TrainingError(f"trainer: {error}") from None
 
@@ -109,7 +124,10 @@ class TrainingCLI(LightningCLI):
         if path is not None:
             steps = self._check(path)["global_step"]
             rank_zero_info(f"going on after step {steps} from {path}")
-        self.trainer.fit(ckpt_path=path, **kwargs)
+        with warnings.catch_warnings():
+            for message in _EXPECTED:
+                warnings.filterwarnings("ignore", message)
+            self.trainer.fit(ckpt_path=path, **kwargs)
 
     def validate(self, ckpt_path: str | None = None, **kwargs: Any) -> None:
         """Score averaged weights on the synthetic clips; without ``ckpt_path``, the run's best."""
@@ -131,6 +149,13 @@ class TrainingCLI(LightningCLI):
             message = f"{path}: {error}; give another trainer.default_root_dir"
             raise TrainingError(message) from None
         return saved
+
+
+def _listed(value: Any) -> list[Any]:
+    """A setting of the Trainer that takes one thing, a list of them, or nothing."""
+    if value is None or isinstance(value, bool):
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def _follow_torchrun(trainer: Namespace) -> None:

@@ -15,6 +15,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from .checkpoints import is_last_step
+
 
 class CsvLog(Logger):
     """Appends rows to ``log.csv``.
@@ -103,9 +105,8 @@ class RunLog(Callback):
             self._sums[key] = value.detach() + self._sums.get(key, 0)
         self._steps += 1
         self._images += len(batch["search"]) * trainer.world_size
-        done = batch_idx + 1 == trainer.num_training_batches
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if not done and (batch_idx + 1) % every:
+        if (batch_idx + 1) % every and not is_last_step(trainer, batch_idx):
             return
         means = torch.stack(list(self._sums.values())).float() / self._steps
         means = trainer.strategy.reduce(means, reduce_op="mean")
