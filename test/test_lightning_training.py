@@ -37,7 +37,7 @@ from siampolar_training import commit
 from siampolar_training.checkpoints import read_checkpoint
 from siampolar_training.command import bad_input
 from siampolar_training.data_config import data_config, open_training
-from siampolar_training.data_module import StepSampler
+from siampolar_training.data_module import PairsDataModule, StepSampler
 from siampolar_training.errors import TrainingError
 from siampolar_training.export import load_averaged
 from siampolar_training.initial_weights import load_fitting
@@ -384,6 +384,18 @@ class TestCommands:
         assert error.startswith("error: ") and "speed" in error
         assert self.run("train", "fit", "--help") == 0
         assert "--data.pairs" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("name", [p.name for p in (ROOT / "config/training").glob("*.yaml")])
+    def test_committed_configurations_are_valid(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(ROOT)
+        config = ROOT / "config" / "training" / name
+        assert self.run("train", "fit", "--config", config, "--print_config") == 0
+        settings = yaml.safe_load(capsys.readouterr().out)
+        assert settings["trainer"]["default_root_dir"] == f"runs/{config.stem}"
+        data = PairsDataModule(settings["model"]["network"], **settings["data"])
+        assert data.steps >= settings["trainer"]["val_check_interval"]
 
     def test_export(
         self,
