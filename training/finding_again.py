@@ -207,10 +207,10 @@ def judge(tracker: Tracker, clip: HidingClip) -> Outcome:
             right += good
         elif since < 0:
             false += tracking
-        elif good:
-            return Outcome(right / (BEFORE - 1), false / HIDDEN, since)
         elif since >= FOUND_FRAMES:
             break
+        elif good:
+            return Outcome(right / (BEFORE - 1), false / HIDDEN, since)
     return Outcome(right / (BEFORE - 1), false / HIDDEN, None)
 
 
@@ -288,7 +288,7 @@ def main() -> None:
     for distractor in (False, True):
         figures = measure(tracker, reader, arguments.clips, distractor=distractor)
         print(
-            f"{'with' if distractor else 'without'} another of its kind in sight: "
+            f"{'with' if distractor else 'without'} another of like colours in sight: "
             f"found again within {FOUND_FRAMES / RATE_HZ:g} s {figures.found:.0%} "
             f"(median {figures.median_s:.2f} s), called tracking while absent "
             f"{figures.false:.1%}, tracked before {figures.tracked_before:.1%}",
