@@ -44,6 +44,7 @@ OFF_ROBOT = (
     "siampolar_model/network/",
     "siampolar_model/export.py",
     "siampolar_model/precision.py",
+    "siampolar_model/quantize.py",
 )
 TORCH_ENGINE = "siampolar_model/engines/torch_engine.py"
 
