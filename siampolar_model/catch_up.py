@@ -24,7 +24,6 @@ class CatchUp:
         self._history = history
         self._seen: dict[int, int] = {}  # target -> sequence of the last image it has seen
         self._stride = 1
-        self._steps = 0  # since the last live image
         self._live_sequence = 0
 
     def __contains__(self, id: int) -> bool:
@@ -37,10 +36,10 @@ class CatchUp:
     def discard(self, id: int) -> None:
         self._seen.pop(id, None)
 
-    def pace(self, live: Entry) -> None:
-        """Take note that a live image comes next."""
+    def pace(self, live: Entry, steps: int) -> None:
+        """Take note that a live image comes next, after so many pieces of work for late targets."""
         arrived = live.sequence - self._live_sequence
-        steps, self._steps, self._live_sequence = self._steps, 0, live.sequence
+        self._live_sequence = live.sequence
         oldest = next(self._history.after(min(self._seen.values())), None) if self._seen else None
         if oldest is None:
             self._stride = 1
@@ -62,7 +61,6 @@ class CatchUp:
         return found
 
     def saw(self, entry: Entry, ids: Iterable[int]) -> None:
-        self._steps += 1
         for id in ids:
             self._seen[id] = entry.sequence
 

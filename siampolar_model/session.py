@@ -118,7 +118,7 @@ class Session:
         self._commands: deque[partial[None]] = deque()
         self._admission = Admission(
             self._history,
-            lambda id, entry, box: self._commands.append(partial(self._start, id, entry, box)),
+            self._queue_start,
             clock,
             hold_s=self._settings.hold_init_s,
             max_targets=int(tracker.settings.max_targets),
@@ -283,24 +283,24 @@ class Session:
                 self._woken = False
 
     def _next_work(self) -> Callable[[], None] | None:
-        """Commands first; then the waiting image, after at most k history images."""
-        if self._commands:
+        """Commands first, then late images, but at most k of either before a waiting live one."""
+        urgent = self._waiting is not None and self._since_live >= self._settings.catch_up_frames
+        if self._commands and not (urgent and self._commands[0].func == self._start):
+            self._since_live += self._commands[0].func == self._start
             return self._commands.popleft()
-        late = self._catch_up.next(self._live)
-        if self._waiting is not None and (
-            late is None or self._since_live >= self._settings.catch_up_frames
-        ):
-            entry, self._waiting = self._waiting, None
-            self._counters = replace(self._counters, processed=self._counters.processed + 1)
-            skipped = self._counters.skipped - self._skipped_before_live
-            self._skipped_before_live = self._counters.skipped
-            self._since_live = 0
-            self._catch_up.pace(entry)
-            return partial(self._track_live, entry, skipped)
+        late = None if urgent else self._catch_up.next(self._live)
         if late is not None:
             self._since_live += 1
             return partial(self._track_late, *late)
-        return None
+        if self._waiting is None:
+            return None
+        entry, self._waiting = self._waiting, None
+        self._counters = replace(self._counters, processed=self._counters.processed + 1)
+        skipped = self._counters.skipped - self._skipped_before_live
+        self._skipped_before_live = self._counters.skipped
+        self._catch_up.pace(entry, self._since_live)
+        self._since_live = 0
+        return partial(self._track_live, entry, skipped)
 
     def _start(self, id: int, entry: Entry, box: Box) -> None:
         try:
@@ -423,6 +423,11 @@ class Session:
         self._on_failure(error)
 
     # ---- under the lock --------------------------------------------------------------------
+
+    def _queue_start(self, id: int, entry: Entry, box: Box) -> None:
+        """Only the last request for an id counts: a flood of them must not pile up."""
+        others = [c for c in self._commands if not (c.func == self._start and c.args[0] == id)]
+        self._commands = deque([*others, partial(self._start, id, entry, box)])
 
     def _remove(self, ids: Iterable[int]) -> list[int]:
         with self._lock:

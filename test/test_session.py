@@ -423,6 +423,7 @@ def test_a_target_lost_for_too_long_is_dropped() -> None:
     rig = Rig(SessionSettings(lost_timeout_s=0.55))
     rig.add(0)
     rig.init(), rig.init()
+    rig.session.drain()
     rig.tracker.states[1] = TrackState.LOST
     rig.add(*range(1, 7))  # 0.1 s apart
     assert rig.session.ids == (1, 2)

@@ -161,6 +161,31 @@ def test_no_live_image_waits_longer_than_one_slice_of_catching_up(
     assert caught_up[0].image.header <= 60 + 3 * RATE_HZ
 
 
+@pytest.mark.parametrize("crop_ms", [2, 12, 50])
+def test_a_flood_of_inits_does_not_stop_the_stream(crop_ms: float) -> None:
+    """120 a second: new ones, which soon exceed the limit, and the same one again and again."""
+    crop_s = crop_ms / 1000
+    rig = Rig(SeenOrNot(), crop_s, TrackerSettings(max_targets=3))
+    play(rig.session, rig.engine, grey_images(30), PERIOD_S)
+    queued = []
+
+    def ask() -> None:
+        for id in (0, 1, 2, 1):
+            request = InitRequest(Box.from_xywh(100, 60, 40, 40), id=id)
+            rig.session.init(request, rig.answers.append)
+        queued.append(len(rig.session._commands))
+
+    seconds, begun = 8, rig.session.counters.processed
+    play(rig.session, rig.engine, grey_images(seconds * RATE_HZ, first=30), PERIOD_S, ask)
+    assert max(queued) <= 3
+    assert sum(answer.success for answer in rig.answers) > 3 * seconds * RATE_HZ
+    assert "at most 3" in rig.answers[-4].message
+    # Three targets, and a slice of two other crops, for every image.
+    possible = seconds / max(PERIOD_S, (3 + 2) * crop_s)
+    assert rig.session.counters.processed - begun >= 0.8 * possible
+    assert [one.id for one in rig.session.targets] == [1, 2, 3]
+
+
 def scene(index: int) -> StampedImage:
     """A checkered square that moves 3 px an image over blurred noise."""
     noise = np.random.default_rng(7).integers(0, 256, (240, 480, 3), np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -35,9 +35,15 @@ class SlowEngine(Engine):
 
 
 def play(
-    session: Session, engine: SlowEngine, images: Iterable[StampedImage], period_s: float
+    session: Session,
+    engine: SlowEngine,
+    images: Iterable[StampedImage],
+    period_s: float,
+    then: Callable[[], None] = lambda: None,
 ) -> None:
     """Give a session one image every ``period_s``, and all the time it needs in between.
+
+    ``then`` is called after every image.
 
     An image that falls due while the session is at work arrives after that piece of work, as it
     would in a thread, which does not see it earlier either.
@@ -49,5 +55,6 @@ def play(
             if not session.step():
                 engine.now_s = due_s
         session.add_image(image)
+        then()
     while session.step():
         pass
