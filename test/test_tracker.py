@@ -10,7 +10,7 @@ import pytest
 from blob_engine import BlobEngine
 
 from siampolar_model.engines.base import Candidates, Engine, ModelSpec
-from siampolar_model.frames import FrameError
+from siampolar_model.frames import Frame, FrameError
 from siampolar_model.results import Box, BoxError, TrackState
 from siampolar_model.tracker import (
     SETTING_RANGES,
@@ -340,3 +340,23 @@ def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
     for _ in range(30):
         tracker.track(blobs(), elapsed_s=1 / 30)
     assert sum(map(len, engine.batches)) <= 45
+
+
+def test_an_encoding_that_changes_between_images_disturbs_nothing() -> None:
+    tracker = Tracker(CountingEngine())
+    bgr = blobs(((80, 80), 60, (200, 200, 200)))
+    rows = {"bgr8": bgr, "rgb8": bgr[..., ::-1], "mono8": bgr[..., 0]}
+    rows["mono16"] = bgr[..., 0].astype(np.uint16) * 17
+    rows["yuv422"] = np.stack([np.full_like(bgr[..., 0], 128), bgr[..., 0]], 2)
+
+    def frame(encoding: str) -> Frame:
+        data = np.ascontiguousarray(rows[encoding])
+        return Frame.from_buffer(
+            data.tobytes(), encoding=encoding, width=640, height=360, step=data.nbytes // 360
+        )
+
+    for start in rows:
+        tracker.init(frame(start), Box.from_center(80, 80, 60, 60), id=1)
+        for then in rows:
+            (result,) = tracker.track(frame(then))
+            assert result.box.iou(Box.from_center(80, 80, 60, 60)) > 0.5, (start, then)

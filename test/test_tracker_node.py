@@ -91,6 +91,21 @@ def test_an_invalid_transition_is_answered_false_and_changes_nothing(
     assert rig.image(1_000).targets == []
 
 
+def test_a_transition_that_raises_is_answered_false(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As invalid ones do in rclpy before Kilted."""
+
+    def raises(transition: int) -> None:
+        raise RuntimeError("Transition is not registered.")
+
+    rig.activate()
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.node, "_LifecycleNodeMixin__change_state", raises)
+        assert not rig.change_state(Transition.TRANSITION_CONFIGURE)
+    assert rig.image(1_000).targets == []
+
+
 def test_every_transition_can_be_asked_for(rig: Rig) -> None:
     for _ in range(2):
         assert rig.change_state(Transition.TRANSITION_CONFIGURE) and rig.state == INACTIVE
