@@ -61,7 +61,7 @@ def test_a_damaged_list_of_hashes_is_refused(copy: Path) -> None:
 
 
 def test_unknown_names_say_what_is_allowed() -> None:
-    with pytest.raises(EngineError, match=r"'nonsense' is neither shipped \(siampolar_lite0"):
+    with pytest.raises(EngineError, match=r"'nonsense' is neither shipped .*siampolar_lite0"):
         load_engine("nonsense")
     with pytest.raises(EngineError, match=r"'gpu' is unknown; allowed: auto, .*onnxruntime"):
         load_engine("siampolar_lite0", "gpu")
