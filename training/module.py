@@ -21,7 +21,7 @@ from siampolar_model.network.siampolar import SiamPolar
 from siampolar_model.ranges import check_ranges
 from siampolar_model.tracker import Tracker
 
-from .checkpoints import ABOUT
+from .checkpoints import ABOUT, SCORE
 from .clips import Clip, mean_scores, score_clip
 from .commit import commit
 from .distributed import n_processes, use_global_batch_norms
@@ -210,7 +210,8 @@ class TrainingModule(LightningModule):
             clips = [one for part in parts for one in part]
         scores = {f"clips_{key}": value for key, value in asdict(mean_scores(clips)).items()}
         self._scores = (self.trainer.global_step, scores)
-        self.log_dict(scores, logger=False, prog_bar=True, sync_dist=True)
+        for key, value in scores.items():
+            self.log(key, value, logger=False, prog_bar=key == SCORE, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]

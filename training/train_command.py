@@ -9,7 +9,7 @@ import typer
 
 from .command import bad_input
 
-app = typer.Typer(help="Train a network.", no_args_is_help=True)
+app = typer.Typer(help="Train a network.", no_args_is_help=True, add_completion=False)
 
 # All arguments, --help included, are LightningCLI's.
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
