@@ -16,6 +16,9 @@ STALLED_S = 2.0
 #: ... which is: this many times the usual time between images.
 _STALLED_PERIODS = 5
 
+#: Seconds after an image for which its publisher is believed to be there, seen or not.
+_GONE_S = 1.0
+
 #: Seconds that rates and losses are counted over.
 _WINDOW_S = 5.0
 
@@ -155,11 +158,11 @@ class StreamHealth:
             return Verdict(Level.ERROR, self._wrong_type())
         if self._incompatible and (silent_s is not None or not ever):
             return Verdict(Level.ERROR, self._incompatible)
-        if not self._publishers:
-            if not ever:
-                level = Level.OK if early else Level.WARN
-                return Verdict(level, f"nobody publishes images on {topic} yet")
-            waited_s = self._clock() - self._arrivals[-1]
+        if not self._publishers and not ever:
+            level = Level.OK if early else Level.WARN
+            return Verdict(level, f"nobody publishes images on {topic} yet")
+        waited_s = self._clock() - self._arrivals[-1] if ever else 0.0
+        if not self._publishers and waited_s > _GONE_S:
             return Verdict(
                 Level.ERROR,
                 f"nobody publishes on {topic} any more; last image {waited_s:.1f} s ago",

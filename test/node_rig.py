@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -89,7 +90,8 @@ class Rig:
 
     def _load(self, settings: Settings) -> FakeTracker:
         if self.load_error is not None:
-            raise self.load_error
+            # A new one: its traceback, which holds the node, must not outlive the test.
+            raise type(self.load_error)(*self.load_error.args)
         self.trackers.append(FakeTracker(settings))
         return self.trackers[-1]
 
@@ -155,3 +157,7 @@ def ros_rig(monkeypatch: Any, **node: Any) -> Iterator[Rig]:
     finally:
         made.close()
         rclpy.shutdown()
+        vars(made).clear()  # the fixture still holds it
+        # A participant lives as long as the cycles in its nodes; several in one process may wait
+        # for each other for ever.
+        gc.collect()

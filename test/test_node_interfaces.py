@@ -13,35 +13,31 @@ pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make 
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from node_rig import ACTIVE, UNCONFIGURED, Rig, ros_rig
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
-from test_tracker_node import ACTIVE, UNCONFIGURED, Rig
 
 from siampolar_model.results import TrackState
 from siampolar_ros import interface_table, vision_messages
 from siampolar_ros.conversions import stamp_from_ns
-from siampolar_ros.environment import dds_environment, local_environment
 from siampolar_ros.interface_table import Interface
 
 
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    for name, value in {**dds_environment(), **local_environment()}.items():
-        monkeypatch.setenv(name, value)
-    rclpy.init(args=[])
-    made = Rig()
-    yield made
-    made.close()
-    rclpy.shutdown()
+    with ros_rig(monkeypatch) as made:
+        yield made
 
 
-def full_name(row: Interface) -> str:
-    return row.name if row.name[0] == "/" else "/rig/" + row.name.replace("~", "tracker")
+def full_name(rig: Rig, row: Interface) -> str:
+    if row.name[0] == "/":
+        return row.name
+    return rig.node.get_namespace() + "/" + row.name.replace("~", "tracker")
 
 
 def test_the_node_has_the_interfaces_of_the_table_and_no_others(rig: Rig) -> None:
     rig.activate()
-    name = ("tracker", "/rig")
+    name = ("tracker", rig.node.get_namespace())
     found = {
         "in": rig.test.get_subscriber_names_and_types_by_node(*name),
         "out": rig.test.get_publisher_names_and_types_by_node(*name),
@@ -57,7 +53,7 @@ def test_the_node_has_the_interfaces_of_the_table_and_no_others(rig: Rig) -> Non
     everybody = ("rcl_interfaces/", "lifecycle_msgs/", "type_description_interfaces/")
     own = {one for one in actual if not one[2].startswith(everybody)}
     listed = {
-        (row.kind, full_name(row), row.type)
+        (row.kind, full_name(rig, row), row.type)
         for row in interface_table.TRACKER
         if vision_messages.AVAILABLE or not row.optional
     }
@@ -69,6 +65,7 @@ class Watch:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
+        self._node = rig.node.get_fully_qualified_name()[1:]
         self._arrays: list[DiagnosticArray] = []
         rig.test.create_subscription(DiagnosticArray, "/diagnostics", self._arrays.append, 10)
 
@@ -80,7 +77,7 @@ class Watch:
             statuses = [s for array in self._arrays for s in array.status]
             self._arrays.clear()
             found.extend(
-                s for s in statuses if s.name == f"rig/tracker: {name}" and words in s.message
+                s for s in statuses if s.name == f"{self._node}: {name}" and words in s.message
             )
             return bool(found)
 
@@ -95,7 +92,7 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
 def test_diagnostics_through_the_life_of_a_node(
     rig: Rig, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    watch = Watch(rig)
+    watch, topic = Watch(rig), rig.node.get_namespace() + "/image"
     assert watch.wait("tracker", "the node is unconfigured").level == DiagnosticStatus.WARN
     assert watch.wait("images", "no images are taken").level == DiagnosticStatus.OK
     rig.activate()
@@ -103,18 +100,18 @@ def test_diagnostics_through_the_life_of_a_node(
     for stamp_ns in range(1, 6):
         rig.image(stamp_ns)
     running = values(watch.wait("images", "images a second"))
-    assert running["topic"] == "/rig/image" and running["received"] == "5"
+    assert running["topic"] == topic and running["received"] == "5"
     assert running["transport"] == "raw" and running["reliability"] == "reliable"
     tracker = watch.wait("tracker", "0 targets")
-    assert tracker.level == DiagnosticStatus.OK and tracker.hardware_id == "rig/tracker"
+    assert tracker.level == DiagnosticStatus.OK and tracker.hardware_id == f"{topic[1:-6]}/tracker"
     figures = values(tracker)
     assert figures["images processed"] == "5" and figures["engine"]
     assert 0 < float(figures["latency from arrival p50, ms"]) < 10_000
 
-    stopped = watch.wait("images", "no image on /rig/image for")
+    stopped = watch.wait("images", f"no image on {topic} for")
     assert stopped.level == DiagnosticStatus.ERROR
     said = capfd.readouterr().err
-    assert said.count("no image on /rig/image for") == 1  # logged once, not every second
+    assert said.count(f"no image on {topic} for") == 1  # logged once, not every second
     rig.image(10)
     assert watch.wait("images", "images a second").level == DiagnosticStatus.OK
     assert "images a second" in capfd.readouterr().err
@@ -150,13 +147,13 @@ def test_images_that_are_announced_but_do_not_arrive(rig: Rig) -> None:
     """The camera says with every camera info that it has sent an image."""
     watch = Watch(rig)
     rig.activate()
-    infos = rig.test.create_publisher(CameraInfo, "/rig/camera_info", 10)
+    infos = rig.test.create_publisher(CameraInfo, "camera_info", 10)
     rig.wait(infos.get_subscription_count)
     rig.image(1)
     for _ in range(20):
         infos.publish(CameraInfo())
         rig.executor.spin_once(timeout_sec=0.01)
-    status = watch.wait("images", "images on /rig/image arrived in")
+    status = watch.wait("images", "/image arrived in")
     assert status.level == DiagnosticStatus.ERROR and "config/fastdds.xml" in status.message
 
 
@@ -167,7 +164,7 @@ def test_detections_start_a_target_and_find_it_again(rig: Rig) -> None:
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     rig.activate()
-    detections = rig.test.create_publisher(Detection2DArray, "/rig/tracker/detections_in", 10)
+    detections = rig.test.create_publisher(Detection2DArray, "tracker/detections_in", 10)
     rig.wait(detections.get_subscription_count)
     rig.image(1_000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -137,10 +138,11 @@ def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         return nodes[-1]
 
     yield make
-    for node in nodes:
-        node.close()
-        node.destroy_node()
+    while nodes:
+        nodes[-1].close()
+        nodes.pop().destroy_node()
     rclpy.shutdown()
+    gc.collect()  # see node_rig.py
 
 
 def set_values(node: Any, **values: Any) -> Any:

@@ -81,6 +81,14 @@ def test_a_stream_that_stops_and_comes_back(stream: Stream) -> None:
     assert stream.health.silent_s is None and stream.judge()[0] is Level.OK
 
 
+def test_a_publisher_whose_images_arrive_is_there_even_if_it_was_not_seen_yet() -> None:
+    stream = Stream()
+    stream.play(3)
+    assert stream.judge()[0] is Level.OK
+    stream.now += 1.1
+    assert "nobody publishes on /camera/image any more" in stream.judge()[1]
+
+
 def test_a_slow_stream_is_given_five_of_its_own_periods(stream: Stream) -> None:
     stream.play(10, rate=1)
     stream.now += 4.9
