@@ -16,6 +16,9 @@ STALLED_S = 2.0
 #: ... which is: this many times the usual time between images.
 _STALLED_PERIODS = 5
 
+#: Seconds that the first image may take: cameras and nodes find each other and start.
+_FIRST_S = 5.0
+
 #: Seconds after an image for which its publisher is believed to be there, seen or not.
 _GONE_S = 1.0
 
@@ -152,7 +155,7 @@ class StreamHealth:
 
     def _judge(self, counts: Counts, seconds: float) -> Verdict:
         topic, ever = self._topic, self._counts.received
-        early = self._clock() - self._began <= STALLED_S
+        early = self._clock() - self._began <= _FIRST_S
         silent_s = self._silent_s()
         if not self._publishers and self._other_types:
             return Verdict(Level.ERROR, self._wrong_type())

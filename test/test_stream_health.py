@@ -58,7 +58,7 @@ def test_waiting_for_a_publisher_and_for_the_first_image() -> None:
     stream.health.set_publishers(1)
     assert stream.judge() == (Level.OK, "waiting for the first image on /camera/image")
     stream.health.set_publishers(0)
-    stream.now += 2.1
+    stream.now += 5.1
     assert stream.judge() == (Level.WARN, "nobody publishes images on /camera/image yet")
     stream.health.set_publishers(1)
     level, reason = stream.judge()
