@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 #: Seconds without an image that are too long, unless the stream is slower than that by itself.
-STALLED_S = 2.0
+_STALLED_S = 2.0
 #: ... which is: this many times the usual time between images.
 _STALLED_PERIODS = 5
 
@@ -212,4 +212,4 @@ class StreamHealth:
         silent_s = self._clock() - self._arrivals[-1]
         intervals = [b - a for a, b in itertools.pairwise(self._arrivals)]
         usual_s = statistics.median(intervals) if intervals else 0.0
-        return silent_s if silent_s > max(STALLED_S, _STALLED_PERIODS * usual_s) else None
+        return silent_s if silent_s > max(_STALLED_S, _STALLED_PERIODS * usual_s) else None
