@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from .engines.base import FP16_FILE
+from .engines.base import FP16_FILE, INT8_FILE, TENSORRT_INT8_FILE
 from .network.checkpoint import save_network
 from .network.config import NetworkConfig
 from .network.correlation import KERNEL
@@ -73,6 +73,8 @@ def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = 
         sums = [f"{sha256(path)}  {path.name}\n" for path in files]
         for path in files:
             path.replace(folder / path.name)
+    for derived in (INT8_FILE, TENSORRT_INT8_FILE):  # from the graph that was just replaced
+        (folder / derived).unlink(missing_ok=True)
     (folder / "SHA256SUMS").write_text("".join(sums))
     return folder
 
@@ -80,18 +82,22 @@ def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = 
 def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]:
     weights = folder / "weights.safetensors"
     save_network(weights, model)
-    folded = _without_batch_norms(model)
+    exact, folded = copy.deepcopy(model).eval(), _without_batch_norms(model)
+    for backbone in (folded.template_backbone, folded.search_backbone):
+        backbone.fold_colours()
     config = model.config
     spec = asdict(spec_of(model))
     metadata = {"siampolar": json.dumps({"spec": spec, **about})}
     inputs = example_inputs(config, 2)
-    graphs: tuple[tuple[str, nn.Module, tuple[str, ...], tuple[str, ...]], ...] = (
-        ("template.onnx", TemplateGraph(folded), ("crop", "box_xyxy"), ("features",)),
-        ("search.onnx", SearchGraph(folded), ("crops", "features", "prior"), OUTPUTS),
+    graphs: tuple[tuple[str, type[nn.Module], tuple[str, ...], tuple[str, ...]], ...] = (
+        ("template.onnx", TemplateGraph, ("crop", "box_xyxy"), ("features",)),
+        ("search.onnx", SearchGraph, ("crops", "features", "prior"), OUTPUTS),
     )
     for file, graph, names, outputs in graphs:
-        _write(graph.eval(), {k: inputs[k] for k in names}, outputs, folder / file, metadata)
-        _compare(graph, {k: example_inputs(config, 3, 1)[k] for k in names}, folder / file)
+        given = {k: inputs[k] for k in names}
+        _write(graph(folded).eval(), given, outputs, folder / file, metadata)
+        other = {k: example_inputs(config, 3, 1)[k] for k in names}
+        _compare(graph(exact).eval(), other, folder / file)
     write_fp16(folder / "search.onnx", folder / FP16_FILE)
     return [*(folder / file for file in (*FILES, FP16_FILE)), weights]
 

@@ -17,6 +17,7 @@ import onnxruntime as ort
 import tensorrt_operators
 import torch
 
+from siampolar_model.engines.base import INT8_FILE, TENSORRT_INT8_FILE
 from siampolar_model.engines.torch_engine import TorchEngine
 from siampolar_model.export import OUTPUTS, example_inputs, export
 from siampolar_model.network.checkpoint import load_network
@@ -70,6 +71,23 @@ def check_graphs(folder: Path) -> None:
 
 def test_operators_opset_and_shapes(folder: Path) -> None:
     check_graphs(folder)
+
+
+def test_colours_cost_no_pass_over_the_image(tmp_path: Path) -> None:
+    """Their order and scale stand in the first convolution; INT8 files of older graphs go."""
+    for name in (INT8_FILE, TENSORRT_INT8_FILE):
+        (tmp_path / name).write_bytes(b"of another search.onnx")
+    torch.manual_seed(0)
+    export(SiamPolar(load_config(CONFIGS / "siampolar_light.yaml")), tmp_path)
+    for file, image in (("template.onnx", "crop"), ("search.onnx", "crops")):
+        kinds, value = [], image
+        while kinds[-1:] != ["Conv"]:
+            graph = onnx.load(str(tmp_path / file)).graph
+            (node,) = [n for n in graph.node if value in n.input]
+            kinds.append(node.op_type)
+            value = node.output[0]
+        assert kinds == ["Cast", "Sub", "Transpose", "Conv"], file
+    assert not (tmp_path / INT8_FILE).exists() and not (tmp_path / TENSORRT_INT8_FILE).exists()
 
 
 def test_n_targets_at_once_equal_n_single_calls(folder: Path) -> None:

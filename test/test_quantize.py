@@ -15,6 +15,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 import onnx
 from onnx import helper, numpy_helper
+from tensorrt_operators import obstacles
 
 from siampolar_model import quantize as module
 from siampolar_model.calibration import CalibrationError, crop_pairs
@@ -119,6 +120,9 @@ class TestFiles:
                 if node.op_type == "DequantizeLinear" and file == TENSORRT_INT8_FILE:
                     zero = constants[node.input[2]]
                     assert zero.dtype == np.int8 and not zero.any()
+
+    def test_tensorrt_reads_its_file(self, made: Path) -> None:
+        assert obstacles(onnx.load(str(made / TENSORRT_INT8_FILE))) == []
 
     def test_inputs_and_outputs_stay(self, made: Path) -> None:
         source = onnx.load(str(made / "search.onnx")).graph

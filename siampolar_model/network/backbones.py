@@ -36,6 +36,9 @@ class Backbone(nn.Module):
             raise ValueError(f"backbone {name!r} has strides {reductions}, not {tuple(strides)}")
         self.channels: list[int] = list(self.body.feature_info.channels())
         self.statistics: ChannelStatistics = _statistics(name)
+        #: Whether the first convolution takes BGR and divides by the deviations itself; so it is
+        #: in what is exported, see ``fold_colours``.
+        self.takes_bgr = False
         # timm keeps EfficientNet's later stages although nothing reads them: drop them.
         last = self.body.feature_info.info[wanted[-1]]["module"]
         if isinstance(getattr(self.body, "blocks", None), nn.Sequential):
@@ -45,6 +48,18 @@ class Backbone(nn.Module):
         """Normalised RGB (N, 3, H, W) to feature maps, finest first."""
         features: list[torch.Tensor] = self.body(image)
         return features
+
+    def fold_colours(self) -> None:
+        """Give the first convolution the colour order and the scale of a camera's pixels.
+
+        For a runtime, changing the order of colours is a pass over the image; here it costs
+        nothing. The mean stays outside, since the border that the convolution adds is the mean.
+        """
+        first = next(m for m in self.body.modules() if isinstance(m, nn.Conv2d))
+        deviation = torch.tensor(self.statistics[1]).flip(0) * 255
+        with torch.no_grad():
+            first.weight.copy_(first.weight.flip(1) / deviation[None, :, None, None])
+        self.takes_bgr = True
 
     def freeze(self, patterns: Sequence[str]) -> None:
         """Stop training of parameters whose name matches one of some regular expressions.

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..engines.base import ModelSpec
-from .backbones import ChannelStatistics
+from .backbones import Backbone, ChannelStatistics
 from .head import HeadMaps, lengths_px
 from .mask_map import OutlineReader
 from .siampolar import SiamPolar, cell_centers
@@ -29,6 +29,14 @@ def normalise(crops: torch.Tensor, statistics: ChannelStatistics) -> torch.Tenso
     return torch.stack([r, g, b], 1).contiguous(memory_format=torch.channels_last)
 
 
+def backbone_input(crops: torch.Tensor, backbone: Backbone) -> torch.Tensor:
+    """BGR uint8 (N, H, W, 3) to what a backbone takes, float32 (N, 3, H, W)."""
+    if not backbone.takes_bgr:
+        return normalise(crops, backbone.statistics)
+    mean = torch.tensor(backbone.statistics[0], device=crops.device).flip(0) * 255
+    return (crops.float() - mean).permute(0, 3, 1, 2)
+
+
 class TemplateGraph(nn.Module):
     """Template crop and box to features, once per target."""
 
@@ -38,7 +46,7 @@ class TemplateGraph(nn.Module):
 
     def forward(self, crop: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
         """uint8 BGR (N, T, T, 3) and (N, 4) in crop pixels to features (N, L, C, K*K + 1)."""
-        image = normalise(crop, self.model.template_backbone.statistics)
+        image = backbone_input(crop, self.model.template_backbone)
         return self.model.template(image, box_xyxy)
 
 
@@ -74,7 +82,7 @@ class SearchGraph(nn.Module):
         Returns:
             score and quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R).
         """
-        image = normalise(crops, self.model.search_backbone.statistics)
+        image = backbone_input(crops, self.model.search_backbone)
         return self.decode(self.model.search(image, features), prior)
 
     def decode(self, maps: HeadMaps, prior: torch.Tensor) -> tuple[torch.Tensor, ...]:
