@@ -51,8 +51,8 @@ def measure(
     Returns:
         ``tracker``: ``fps`` (one over the median seconds per frame), ``ms`` per stage and in
         total, ``cpu_ms`` per frame, and ``memory_mb`` that engine and tracker added to this
-        process; with a peer ``peers.trackernano_v2`` with its ``fps``, ``ms``, the ``runs`` and
-        ``fps_ratio``, ours over the peer's, the median of the runs.
+        process; with a peer ``peers.trackernano_v2`` with its ``fps``, ``ms``, ``cpu_ms``, the
+        ``runs`` and ``fps_ratio``, ours over the peer's, the median of the runs.
 
     Raises:
         BenchError: fewer than two images, or a peer that this OpenCV or folder does not offer.
@@ -98,14 +98,15 @@ def measure(
     }
     if theirs:
         runs = [
-            {"tracker_fps": _fps(one.seconds["total"]), "peer_fps": _fps(two)}
+            {"tracker_fps": _fps(one.seconds["total"]), "peer_fps": _fps(two.seconds["total"])}
             for one, two in zip(ours, theirs, strict=True)
         ]
-        peer_s = np.concatenate(theirs)
+        peer_s = np.concatenate([run.seconds["total"] for run in theirs])
         result["peers"] = {
             "trackernano_v2": {
                 "fps": _fps(peer_s),
                 "ms": {"total": percentiles_ms(peer_s)},
+                "cpu_ms": float(np.median([run.cpu_s for run in theirs])) * 1e3,
                 "fps_ratio": float(
                     np.median([run["tracker_fps"] / run["peer_fps"] for run in runs])
                 ),

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..results import Box
 from . import BenchError
+from .stages import Timings
 
 #: Files of a peer folder, as OpenCV's sample for TrackerNano names them.
 PEER_FILES = ("nanotrack_backbone.onnx", "nanotrack_head.onnx")
@@ -46,16 +47,18 @@ class Peer:
         with _one_line_errors(folder), _quiet_opencv():
             self._tracker: Any = create(parameters)
 
-    def run(self, images: Sequence[np.ndarray], box: Box) -> np.ndarray:
-        """Seconds per frame, float64 (frames - 1,), of one pass from a fresh init."""
+    def run(self, images: Sequence[np.ndarray], box: Box) -> Timings:
+        """One pass from a fresh init, with the total alone."""
         seconds = []
+        cpu_s = time.process_time()
         with _one_line_errors(self._folder):
             self._tracker.init(images[0], tuple(round(value) for value in box.as_xywh()))
             for image in images[1:]:
                 start = time.perf_counter()
                 self._tracker.update(image)
                 seconds.append(time.perf_counter() - start)
-        return np.array(seconds)
+        cpu_s = time.process_time() - cpu_s
+        return Timings({"total": np.array(seconds)}, cpu_s / len(seconds))
 
 
 @contextmanager

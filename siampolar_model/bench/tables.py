@@ -52,15 +52,16 @@ def _stages(result: dict[str, Any]) -> Table:
     peers = result.get("peers", {})
     rows |= {name: peer["ms"]["total"] for name, peer in peers.items()}
     width, height = result["image_size"]
+    ours = result["tracker"]
     text = (
-        f"{_count(result['targets'])}, {width}x{height}: {result['tracker']['fps']:.0f} frames a "
-        "second (one over the median)."
+        f"{_count(result['targets'])}, {width}x{height}: {ours['fps']:.0f} frames a second (one "
+        f"over the median), {ours['cpu_ms']:.1f} ms of processor time each."
     )
     for name, peer in peers.items():
         text += (
-            f" {name} (boxes only) in the same process on the same frames: {peer['fps']:.0f}; "
-            f"ours over its, median of {len(peer['runs'])} alternating runs: "
-            f"**{peer['fps_ratio']:.2f}**."
+            f" {name} (boxes only) in the same process on the same frames: {peer['fps']:.0f} and "
+            f"{peer['cpu_ms']:.1f} ms; ours over its, median of {len(peer['runs'])} alternating "
+            f"runs: **{peer['fps_ratio']:.2f}**."
         )
     return Table(
         f"{result['model']}, {result['engine']} {result['precision']}, by stage",
