@@ -77,7 +77,9 @@ class ReplayOutputs:
             if isinstance(event, SessionResult):
                 if self._bag is not None:
                     self._bag.result(time_ns, event)
-                if not event.update:
+                if event.update and self._last is not None:
+                    index = self._last[0]  # images since may not have been readable
+                else:
                     self._write_last()
                 self._last = index, event
             elif isinstance(event, InitAnswer):

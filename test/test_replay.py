@@ -274,6 +274,21 @@ class TestWhatItFollows:
         with VideoReader(video) as reader:
             assert len(list(reader)) == 9
 
+    def test_a_line_is_the_last_word_on_its_image(self, tmp_path: Path) -> None:
+        """The init comes after an image that cannot be read: the one before is said again."""
+        recording = Recording(tmp_path / "bag")
+        recording.image(scene(0), FIRST_NS)
+        recording.image(scene(1), FIRST_NS + PERIOD_NS, encoding="yuv9000")
+        recording.init(RED_BOX, FIRST_NS, FIRST_NS + PERIOD_NS + 6_000_000)
+        recording.image(scene(2), FIRST_NS + 2 * PERIOD_NS)
+        recording.close()
+        lines = tmp_path / "out.jsonl"
+        arguments = ("--topic", TOPIC, "--inits", "/tracker/init_target", "--jsonl", lines)
+        assert run(tmp_path / "bag", *arguments) == 0
+        read = [json.loads(line) for line in lines.read_text().splitlines()]
+        assert [line["frame"] for line in read] == [0, 2]
+        assert [len(line["targets"]) for line in read] == [1, 1]
+
     def test_parameters_of_tracker_and_session(self, tmp_path: Path) -> None:
         bag = record(tmp_path / "bag", images=3)
         lines = tmp_path / "out.jsonl"
