@@ -148,6 +148,17 @@ class TestChoice:
             load_engine(copy, "onnxruntime", precision="int8")
         assert load_engine(copy, "onnxruntime").precision == "fp32"
 
+    def test_int8_in_an_onnx_runtime_that_computes_it_wrongly(
+        self, copy: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from siampolar_model.engines import onnxruntime_engine
+
+        monkeypatch.setattr(onnxruntime_engine, "has_int8_dot_product", lambda: True)
+        monkeypatch.setattr(onnxruntime_engine.ort, "__version__", "1.13.1")
+        with pytest.raises(EngineError, match=r"ONNX Runtime 1\.13\.1 computes batches .*1\.14 or"):
+            load_engine(copy, "onnxruntime", precision="int8")
+        assert load_engine(copy, "onnxruntime").precision == "fp32"
+
     def test_int8_files_of_another_model_are_refused(self, copy: Path) -> None:
         sums = (copy / "SHA256SUMS").read_text().splitlines(keepends=True)
         (copy / "SHA256SUMS").write_text("".join(s for s in sums if INT8_FILE not in s))

@@ -21,6 +21,10 @@ from .base import (
 )
 
 
+#: Up to 1.13, what comes out for more than one target is wrong.
+_INT8_SINCE = (1, 14)
+
+
 class OnnxRuntimeEngine(Engine):
     """Runs ``template.onnx`` and ``search.onnx`` (or ``search.int8.onnx``) of a model folder.
 
@@ -32,16 +36,8 @@ class OnnxRuntimeEngine(Engine):
     name = "onnxruntime"
 
     def __init__(self, folder: Path, options: EngineOptions) -> None:
-        # Its kernels for older processors add pairs of products in 16 bits, which saturates.
-        no_dot_product = "this CPU has no 8-bit dot product (VNNI, or ARM's)"
-        self.precision = choose_precision(
-            self.name,
-            options.precision,
-            {
-                "int8": int8_obstacle(folder) if has_int8_dot_product() else no_dot_product,
-                "fp32": None,
-            },
-        )
+        obstacles = {"int8": _int8_obstacle(folder), "fp32": None}
+        self.precision = choose_precision(self.name, options.precision, obstacles)
         session = ort.SessionOptions()
         session.log_severity_level = 3
         # Threads that wait for the next image by spinning take the core from other processes.
@@ -70,6 +66,17 @@ class OnnxRuntimeEngine(Engine):
 
     def release(self, slot: int) -> None:
         self._features.pop(slot, None)
+
+
+def _int8_obstacle(folder: Path) -> str | None:
+    """What keeps the INT8 file from being run fast and right; None: nothing."""
+    if not has_int8_dot_product():
+        # Kernels for older processors add pairs of products in 16 bits, which saturates.
+        return "this CPU has no 8-bit dot product (VNNI, or ARM's)"
+    version = ort.__version__
+    if tuple(int(part) for part in version.split(".")[:2]) < _INT8_SINCE:
+        return f"ONNX Runtime {version} computes batches in 8 bits wrongly; install 1.14 or later"
+    return int8_obstacle(folder)
 
 
 def _session(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
