@@ -127,7 +127,11 @@ class TestChoice:
         for name in pretrained.ENGINES:
             assert f"engine {name} cannot be used" in str(caught.value)
 
-    def test_precision_that_cannot_be(self, copy: Path) -> None:
+    def test_precision_that_cannot_be(self, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from siampolar_model.engines import onnxruntime_engine
+
+        monkeypatch.setattr(onnxruntime_engine, "has_int8_dot_product", lambda: True)
+        monkeypatch.setattr(onnxruntime_engine.ort, "__version__", "1.20.0")
         with pytest.raises(EngineError, match="'half' is unknown; allowed: auto, fp32, bf16"):
             load_engine(copy, precision="half")
         with pytest.raises(EngineError, match="onnxruntime cannot run in bf16: it can run in int8"):

@@ -20,7 +20,6 @@ from .base import (
     int8_obstacle,
 )
 
-
 #: Up to 1.13, what comes out for more than one target is wrong.
 _INT8_SINCE = (1, 14)
 
