@@ -19,7 +19,7 @@ class Look:
         window: where.
         width, height: size expected there, image pixels.
         window_weight: how much nearness to the window's centre counts.
-        least_score: raw score from which a lost target may be what is seen there.
+        least_score: raw score from which a target that is not tracked may be what is seen there.
     """
 
     window: CropWindow

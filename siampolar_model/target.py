@@ -18,6 +18,10 @@ _GROWTH_PER_FRAME = 1.1
 #: Boxes that overlap so much (IoU) are taken for the same object.
 _SAME_OBJECT = 0.5
 
+#: Share of a new score in the usual one: while tracking, and while uncertain, so that a target that
+#: looks different for good is believed again after some seconds.
+_USUAL_RATE, _USUAL_RATE_UNCERTAIN = 1 / 10, 1 / 150
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -27,21 +31,27 @@ class Target:
         result: what was said; its box is where the target was last believed to be.
         image_size: width and height of its images.
         value_range: see :meth:`Frame.value_range`.
+        usual_score: mean of the last scores while tracking; 0: not tracked yet.
         growth: of the search window, times its nominal side.
         low_frames: images in a row below ``lost_score``.
-        good_frames: images in a row at ``tracking_score``.
-        sighting: while lost: where it may be again, not yet confirmed.
-        turn: while lost: looks taken so far.
-        owed: while lost: looks that ``research_period_s`` asks for and that were not taken yet.
+        doubt_frames: images in a row on which it was not tracked.
+        seen_frames: and of those the last ones in a row with ``recover_score``.
+        sighting: where it may be as well, not yet confirmed; only while not tracked.
+        good_frames: images in a row on which the sighting was seen.
+        turn: looks at the whole frame so far, since it was tracked last.
+        owed: looks that ``research_period_s`` asks for and that were not taken yet.
     """
 
     result: TrackResult
     image_size: tuple[int, int]
     value_range: tuple[float, float] | None
+    usual_score: float = 0.0
     growth: float = 1.0
     low_frames: int = 0
-    good_frames: int = 0
+    doubt_frames: int = 0
+    seen_frames: int = 0
     sighting: TrackResult | None = None
+    good_frames: int = 0
     turn: int = 0
     owed: float = 0.0
 
@@ -49,10 +59,14 @@ class Target:
     def lost(self) -> bool:
         return self.result.state == TrackState.LOST
 
-    @property
-    def searching(self) -> bool:
-        """Whether it may be anywhere."""
-        return self.lost and self.sighting is None
+    def searching(self, settings: TrackerSettings) -> bool:
+        """Whether it may be anywhere: it is lost, or uncertain for as long as that takes."""
+        doubted = self.lost or self.doubt_frames >= settings.lost_frames
+        return doubted and self.sighting is None
+
+    def recover_score(self, settings: TrackerSettings) -> float:
+        """The score from which it is believed again: something alike scores less than usual."""
+        return max(settings.tracking_score, settings.recover_share * self.usual_score)
 
     def after(
         self, sights: Sequence[Sight], settings: TrackerSettings, others: Sequence[TrackResult]
@@ -60,48 +74,69 @@ class Target:
         """The target after one image.
 
         Args:
-            sights: what its looks found, at least one; one only unless it is lost.
-            others: targets being tracked on this image; a lost one cannot be what they are.
+            sights: what its looks found, at least one; unless it is lost, the first is the one
+                that it is followed in.
+            others: targets being tracked on this image; elsewhere, it cannot be what they are.
         """
         if self.lost:
-            return self._after_lost(sights, settings, others)
-        (sight,) = sights
-        score = sight.score
-        low_frames = self.low_frames + 1 if score < settings.lost_score else 0
-        if low_frames >= settings.lost_frames:
-            state = TrackState.LOST
-        elif score >= settings.tracking_score:
-            state = TrackState.TRACKING
+            best = max(sights, key=lambda sight: sight.score)
+            now, elsewhere = self._stay(TrackState.LOST, best), sights
         else:
-            state = TrackState.UNCERTAIN
-        growth = 1.0 if state == TrackState.TRACKING else self.growth * _GROWTH_PER_FRAME
-        counted = replace(
-            self, growth=min(growth, settings.max_search_growth), low_frames=low_frames
-        )
-        if score < settings.lost_score:
-            # Following a wrong object would lose the right one: stay where it was last seen.
-            return counted._stay(state, sight)
-        return replace(counted, result=self._at(sight, state, settings))
-
-    def _after_lost(
-        self, sights: Sequence[Sight], settings: TrackerSettings, others: Sequence[TrackResult]
-    ) -> Target:
-        """A place that looks right is watched for some images before it is believed."""
-        best = max(sights, key=lambda sight: sight.score)
+            now, elsewhere = self._follow(sights[0], settings), sights[1:]
+            if now.result.state == TrackState.TRACKING:
+                return now
+        # A place that looks right is watched for some images before it is believed.
         places = [
             self._at(sight, TrackState.TRACKING, settings)
-            for sight in sights
+            for sight in elsewhere
             if sight.score >= sight.look.least_score
         ]
-        places = [place for place in places if not _is_other(place, others)]
+        places = [
+            place
+            for place in places
+            if not _is_other(place, others) and (self.lost or not _is_other(place, [now.result]))
+        ]
         if not places:
-            return replace(self._stay(TrackState.LOST, best), sighting=None, good_frames=0)
+            return replace(now, sighting=None, good_frames=0)
         place = max(places, key=lambda place: place.score)
         good_frames = self.good_frames + 1
         if good_frames < settings.recover_frames:
-            kept = self._stay(TrackState.LOST, best)
-            return replace(kept, sighting=place, good_frames=good_frames)
-        return Target(place, self.image_size, self.value_range)
+            return replace(now, sighting=place, good_frames=good_frames)
+        return Target(place, self.image_size, self.value_range, self.usual_score)
+
+    def _follow(self, sight: Sight, settings: TrackerSettings) -> Target:
+        """Believe what is seen where it is expected, or not."""
+        score = sight.score
+        low_frames = self.low_frames + 1 if score < settings.lost_score else 0
+        seen_frames = self.seen_frames + 1 if score >= self.recover_score(settings) else 0
+        if self.result.state == TrackState.TRACKING:
+            believed = score >= settings.tracking_score
+        else:
+            believed = seen_frames >= settings.recover_frames
+        if low_frames >= settings.lost_frames:
+            state = TrackState.LOST
+        else:
+            state = TrackState.TRACKING if believed else TrackState.UNCERTAIN
+        growth = 1.0 if score >= settings.tracking_score else self.growth * _GROWTH_PER_FRAME
+        growth = min(growth, settings.max_search_growth)
+        if state == TrackState.TRACKING:
+            rate = _USUAL_RATE if self.usual_score else 1.0
+            usual_score = self.usual_score + (score - self.usual_score) * rate
+            result = self._at(sight, state, settings)
+            return Target(result, self.image_size, self.value_range, usual_score, growth)
+        doubted = replace(
+            self,
+            growth=growth,
+            low_frames=low_frames,
+            doubt_frames=self.doubt_frames + 1,
+            seen_frames=seen_frames,
+        )
+        if score < settings.lost_score:
+            # Following a wrong object would lose the right one: stay where it was last seen.
+            return doubted._stay(state, sight)
+        usual_score = self.usual_score + (score - self.usual_score) * _USUAL_RATE_UNCERTAIN
+        result = self._at(sight, state, settings)
+        return replace(doubted, result=result, usual_score=usual_score)
 
     def _stay(self, state: TrackState, sight: Sight) -> Target:
         result = replace(self.result, state=state, score=sight.score, quality=0.0)
@@ -130,6 +165,7 @@ class Target:
 
 
 def _is_other(place: TrackResult, others: Sequence[TrackResult]) -> bool:
+    """Whether a place is where something else was found, with no lower score."""
     return any(
         other.box.iou(place.box) > _SAME_OBJECT and other.score >= place.score for other in others
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -197,56 +197,59 @@ class Tracker:
             self.remove(id)
 
     def _looks(self, ids: list[int], elapsed_s: float, most: int) -> list[tuple[int, Look]]:
-        """Which crops to search: one for each target, up to ``most`` more for lost ones."""
-        sweeps = {id: self._sweep(self._targets[id]) for id in ids if self._targets[id].searching}
-        if not self.settings.research_crops:
-            sweeps = {}
+        """Which crops to search: one for each target, up to ``most`` more for those not tracked."""
+        settings = self.settings
+        sweeps = {}
+        if settings.research_crops:
+            searching = (id for id in ids if self._targets[id].searching(settings))
+            sweeps = {id: self._sweep(self._targets[id]) for id in searching}
         owed = {}
         for id, sweep in sweeps.items():
             round_of_looks = len(sweep) * _LAST_PLACE_EVERY / (_LAST_PLACE_EVERY - 1)
-            more = round_of_looks * elapsed_s / self.settings.research_period_s
+            more = round_of_looks * elapsed_s / settings.research_period_s
             # What could not be granted is forgotten: no burst once it can.
-            owed[id] = min(self._targets[id].owed + more, 1.0 + self.settings.research_crops)
+            owed[id] = min(self._targets[id].owed + more, 1.0 + settings.research_crops)
         extra = share(owed, most)
         looks = []
         for id in ids:
             target = self._targets[id]
-            if id not in sweeps:
-                looks.append((id, self._look_near(target)))
-                continue
-            count = 1 + extra[id]
-            for turn in range(target.turn, target.turn + count):
-                rounds, place = divmod(turn, _LAST_PLACE_EVERY)
-                if place == 0:
-                    looks.append((id, self._look_near(target)))
-                else:
-                    number = rounds * (_LAST_PLACE_EVERY - 1) + place - 1
-                    looks.append((id, self._look_anywhere(target, sweeps[id], number)))
-            self._targets[id] = replace(
-                target, turn=target.turn + count, owed=max(owed[id] - count, 0.0)
-            )
+            if not target.lost:
+                looks.append((id, self._look_near(target, target.result.box, target.growth)))
+            if target.sighting is not None:
+                looks.append((id, self._look_near(target, target.sighting.box, 1.0)))
+            elif id in sweeps:
+                count = extra[id] + target.lost
+                looks += [(id, look) for look in self._look_around(target, sweeps[id], count)]
+                owed_then = max(owed[id] - count, 0.0)
+                self._targets[id] = replace(target, turn=target.turn + count, owed=owed_then)
+            elif target.lost:
+                looks.append((id, self._look_near(target, target.result.box, target.growth)))
         return looks
 
     def _sweep(self, target: Target) -> Sweep:
         box = target.result.box
         return Sweep.over(target.image_size, box.width, box.height, self.spec.search_factor)
 
-    def _look_near(self, target: Target) -> Look:
-        """About the last place, or the one where a lost target may be again."""
-        box = (target.sighting or target.result).box
-        growth = 1.0 if target.sighting else target.growth
+    def _look_near(self, target: Target, box: Box, growth: float) -> Look:
+        """About a place where it should be."""
         factor = self.spec.search_factor * growth
         size = self.spec.search_size
         window = search_window(box.center_xy, box.width, box.height, factor, size)
-        settings = self.settings
-        return Look(window, box.width, box.height, settings.window_weight, settings.tracking_score)
+        weight, least = self.settings.window_weight, target.recover_score(self.settings)
+        return Look(window, box.width, box.height, weight, least)
 
-    def _look_anywhere(self, target: Target, sweep: Sweep, number: int) -> Look:
+    def _look_around(self, target: Target, sweep: Sweep, count: int) -> Iterator[Look]:
+        """The next few windows of the whole frame; of a lost target also its last place."""
         box = target.result.box
-        window, scale = sweep.window(number, self.spec.search_size)
-        return Look(
-            window, box.width * scale, box.height * scale, 0.0, self.settings.research_score
-        )
+        least = max(self.settings.research_score, target.recover_score(self.settings))
+        for turn in range(target.turn, target.turn + count):
+            rounds, place = divmod(turn, _LAST_PLACE_EVERY)
+            if place == 0 and target.lost:
+                yield self._look_near(target, box, target.growth)
+            else:
+                number = rounds * (_LAST_PLACE_EVERY - 1) + max(place, 1) - 1
+                window, scale = sweep.window(number, self.spec.search_size)
+                yield Look(window, box.width * scale, box.height * scale, 0.0, least)
 
     def _search(self, frame: Frame, looks: list[tuple[int, Look]]) -> dict[int, list[Sight]]:
         """What the network finds, in as few batches as its size allows."""

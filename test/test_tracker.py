@@ -99,7 +99,8 @@ def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
     assert state(0.9) == TrackState.TRACKING
     assert state(between) == TrackState.UNCERTAIN
     assert state(0.05) == state(0.05) == TrackState.UNCERTAIN
-    assert state(0.9) == TrackState.TRACKING  # the row of bad images was broken
+    assert state(0.9) == TrackState.UNCERTAIN  # one good image is not enough
+    assert state(0.9) == TrackState.TRACKING  # but it broke the row of bad ones
     assert [state(0.05) for _ in range(3)][-1] == TrackState.LOST
     where = tracker.track(FRAME)[0].box
     engine.shift_px = (40.0, 0.0)
@@ -108,6 +109,29 @@ def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
     engine.shift_px = (0.0, 0.0)
     assert state(0.9) == TrackState.LOST  # one good image is not enough
     assert state(0.9) == TrackState.TRACKING
+
+
+def test_something_alike_that_scores_less_than_usual_is_not_believed(
+    engine: ScriptedEngine,
+) -> None:
+    tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
+    tracker.init(FRAME, BOX)
+
+    def states(score: float, images: int) -> list[TrackState]:
+        engine.score = score
+        return [tracker.track(FRAME)[0].state for _ in range(images)]
+
+    states(0.9, 10)
+    assert states(0.6, 3) == [TrackState.TRACKING] * 3  # it may change while it is watched
+    states(0.9, 20)
+    states(0.3, 1)
+    assert states(0.6, 30) == [TrackState.UNCERTAIN] * 30
+    assert states(0.8, 2)[-1] == TrackState.TRACKING
+    states(0.3, 1)
+    assert states(0.6, 200)[-1] == TrackState.TRACKING  # so it looks now
+    tracker.settings = TrackerSettings(tracking_score=0.4, recover_share=0.0)
+    states(0.9, 20), states(0.3, 1)
+    assert states(0.6, 2)[-1] == TrackState.TRACKING
 
 
 def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: ScriptedEngine) -> None:
@@ -322,6 +346,36 @@ def test_a_lost_target_is_not_found_on_another_one() -> None:
     assert first.state == TrackState.LOST and second.state == TrackState.TRACKING
     tracker.remove(2)
     assert images_until_tracked(tracker, blobs(((400, 200), 60, GREEN))) <= 32
+
+
+class HalfBlindEngine(CountingEngine):
+    """Mistakes what is red for its target, with a middling score."""
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        found = super().search(slots, crops, prior)
+        for i in range(len(slots)):
+            red = np.abs(crops[i].astype(int) - RED).max(2) < 60
+            if not found.score[i, 0] and red.any():
+                rows, columns = np.nonzero(red)
+                box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+                found.box_xyxy[i, 0], found.score[i, 0] = box, 0.6
+        return found
+
+
+def test_a_target_in_doubt_is_looked_for_elsewhere_too() -> None:
+    """It follows something alike in its old place, until it is seen itself in another one."""
+    tracker = Tracker(HalfBlindEngine(), TrackerSettings(tracking_score=0.5, recover_share=0.8))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker.track(blobs(((80, 80), 60, GREEN)))
+    tracker.track(blobs())
+    for step in range(60):
+        (result,) = tracker.track(blobs(((90 + step, 80), 60, RED)))
+        assert result.state == TrackState.UNCERTAIN
+    assert result.box.center_xy == pytest.approx((149, 80), abs=2)
+    both = blobs(((150, 80), 60, RED), ((560, 280), 60, GREEN))
+    assert images_until_tracked(tracker, both) <= 32
+    (result,) = tracker.track(both)
+    assert result.box.iou(Box.from_center(560, 280, 60, 60)) > 0.8
 
 
 def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
