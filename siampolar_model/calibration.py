@@ -19,6 +19,7 @@ from .engines.base import ModelSpec
 from .frames import Frame
 from .metrics import mask_box
 from .results import Box
+from .tracker_settings import TrackerSettings
 
 #: What a folder of photographs looks like; PNG values are objects, 0 is background.
 LAYOUT = "JPEGImages/NAME/00000.jpg and Annotations/NAME/00000.png"
@@ -54,6 +55,8 @@ class CropPair:
 
 def crop_pairs(folder: str | Path, spec: ModelSpec, count: int) -> Iterator[CropPair]:
     """Pairs of ``count`` photographs, evenly spread over the annotated ones; always the same.
+
+    A photograph whose object is smaller than 24 px gives none.
 
     Raises:
         CalibrationError: no annotated photographs, fewer than ``count``, or a damaged one.
@@ -100,9 +103,9 @@ def _pair(frame: Frame, box: Box, spec: ModelSpec, rng: np.random.Generator) -> 
     x, y = np.array(box.center_xy) + rng.normal(0, _SHIFT * around.side, 2)
     width, height = box.width * scale, box.height * scale
     window = search_window((x, y), width, height, spec.search_factor, spec.search_size)
-    middle = spec.search_size / 2
-    # The tracker's own defaults for the two weights, the last size, and the middle.
-    prior = (0.3, 0.15, width * window.scale, height * window.scale, middle, middle)
+    size, middle = (width * window.scale, height * window.scale), spec.search_size / 2
+    settings = TrackerSettings()
+    prior = settings.window_weight, settings.scale_penalty, *size, middle, middle
     return CropPair(
         template=frame.cut(around),
         box_xyxy=around.box_to_crop(box).as_xyxy(),

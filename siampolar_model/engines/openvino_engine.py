@@ -52,7 +52,7 @@ class OpenVinoEngine(Engine):
             },
         )
         # Said explicitly: where the CPU has bf16, OpenVINO would take that by itself. What an INT8
-        # graph leaves in floating point is a fifth slower without it.
+        # graph leaves in floating point is slower without it.
         rest = "f32" if self.precision == "fp32" or _bf16_instructions(core) else "bf16"
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
