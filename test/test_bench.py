@@ -21,6 +21,7 @@ from siampolar_model.bench.measure import RUNS, measure
 from siampolar_model.bench.page import benchmark_page
 from siampolar_model.bench.peer import PEER_FILES
 from siampolar_model.bench.stages import STAGES
+from siampolar_model.bench.suite import TARGETS, laptop_isa, run_suite
 from siampolar_model.bench.tables import tables_of
 from siampolar_model.cli import main
 from siampolar_model.evaluate import find_sequences
@@ -256,6 +257,49 @@ def _result() -> dict[str, Any]:
         "node": [node],
         "command": "siampolar bench dog --box 1,2,3,4",
     }
+
+
+class TestSuite:
+    def test_everything_is_measured(self, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+        measured: list[Case] = []
+
+        def run(self: Case, on_run: Callable[[], None]) -> dict[str, Any]:
+            measured.append(self)
+            if self.image_size == (854, 480):
+                raise BenchError("the video is larger")
+            on_run()
+            return {"engine": self.engine}
+
+        def engines(self: Case) -> list[dict[str, str]]:
+            runs = {("openvino", "fp32"), ("onnxruntime", "fp32")}
+            runs |= set() if self.max_isa else {("openvino", "bf16")}
+            pairs = [(e, p) for e in ("openvino", "onnxruntime") for p in ("fp32", "bf16")]
+            return [
+                {"engine": e, "precision": p, "obstacle": "" if (e, p) in runs else "cannot"}
+                for e, p in pairs
+            ]
+
+        monkeypatch.setattr(Case, "run", run)
+        monkeypatch.setattr(Case, "engines", engines)
+        steps: list[tuple[str, int]] = []
+        runs: list[None] = []
+        base = Case(**{**vars(case), "peer": "nanotrack"})
+        result = run_suite(base, lambda: runs.append(None), lambda *step: steps.append(step))
+        names = {key: [one["name"] for one in result[key]] for key in result if key != "not_run"}
+        assert names == {
+            "engines": ["openvino fp32", "openvino bf16", "onnxruntime fp32"],
+            "laptop": [f"openvino fp32, {laptop_isa()}"],
+            "targets_by_number": [f"{n} targets" for n in TARGETS],
+            "sizes": ["480p", "720p", "1080p", "4K"],
+        }
+        assert [one["precision"] for one in result["not_run"]] == ["bf16"]
+        assert result["sizes"][0]["obstacle"] == "the video is larger"
+        # Beside the peer where engines are compared, alone where the peer does not change.
+        assert [one.peer for one in measured] == ["nanotrack"] * 4 + [None] * 9
+        assert [one.max_isa for one in measured[:5]] == [None] * 3 + [laptop_isa(), None]
+        assert [one.targets for one in measured[4:9]] == list(TARGETS)
+        assert steps[1] == ("openvino fp32", 13 * RUNS) and steps[-1] == ("4K", RUNS)
+        assert len(runs) == 12
 
 
 class TestPage:
