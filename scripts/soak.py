@@ -47,6 +47,10 @@ PATCHES = 3
 _EVERY_S = (1.0, 4.0)
 
 
+class SoakError(RuntimeError):
+    """The run cannot go on; one line."""
+
+
 # ---- the camera, a process of its own -----------------------------------------------------------
 
 
@@ -191,7 +195,7 @@ class Operator(Node):
         note_s = act_s = self.began_s
         while (now_s := time.monotonic()) < self.began_s + seconds:
             if tracker.poll() is not None:
-                raise RuntimeError(f"the tracker ended with {tracker.returncode}")
+                raise SoakError(f"the tracker ended with {tracker.returncode}")
             if now_s >= note_s:
                 self.note(tracker.pid)
                 note_s += 1.0
@@ -290,12 +294,15 @@ def run_soak(minutes: float, out: Path, seed: int) -> int:
     try:
         operator.run(60 * minutes, tracker)
         sent, _ = camera.communicate(b"\n", timeout=60)
+    except SoakError as error:
+        print(f"soak: {error}; its log is {log}", file=sys.stderr)
+        return 1
     finally:
         operator.destroy_node()
         rclpy.try_shutdown()
         for child in (camera, tracker):
             if child.poll() is None:
-                child.send_signal(signal.SIGINT)
+                child.send_signal(signal.SIGTERM)
             child.wait(timeout=60)
     counted = re.findall(r"(received|processed|skipped|lost) (\d+)", log.read_text())
     figures: dict[str, Any] = {
