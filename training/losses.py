@@ -71,11 +71,12 @@ def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The parts, to be summed with their weights; "presence" only where it is judged.
+    """The parts, to be summed with their weights; "template" and "presence" if they are judged.
 
     Args:
         batch: ``cells`` (N, P), ``weight`` (N, P), ``rays_px`` (N, P, R), ``ltrb_px`` (N, P, 4),
-            see :class:`training.targets.Targets`, and ``mask`` (N, S, S).
+            see :class:`training.targets.Targets`, ``mask`` (N, S, S) and ``template_mask``
+            (N, T, T).
     """
     weight = batch["weight"].flatten()
     positive = weight > 0
@@ -108,6 +109,8 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
         "box": (box_iou(ltrb, true_ltrb) * weight).sum() / total,
         "quality": F.binary_cross_entropy_with_logits(quality, weight, reduction="sum") / count,
     }
+    if maps.template_mask_logit is not None:
+        parts["template"] = map_loss(maps.template_mask_logit, batch["template_mask"])
     if maps.presence_logit is not None:
         present = batch["mask"].flatten(1).any(1).float()
         parts["presence"] = F.binary_cross_entropy_with_logits(maps.presence_logit.float(), present)

@@ -34,7 +34,14 @@ from .schedule import learning_rate_factor
 BACKBONE_WEIGHTS = ("none", "timm", "package")
 
 #: Parts of the loss and their usual weights.
-LOSS_WEIGHTS = {"class": 1.0, "mask": 1.0, "box": 1.0, "quality": 0.3, "presence": 0.5}
+LOSS_WEIGHTS = {
+    "class": 1.0,
+    "mask": 1.0,
+    "box": 1.0,
+    "quality": 0.3,
+    "template": 0.5,
+    "presence": 0.5,
+}
 
 #: Allowed range of every number, both ends included.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -62,7 +69,8 @@ class TrainingModule(LightningModule):
         weight_decay: of AdamW.
         warmup_steps: steps until the peak.
         ema: share of the averaged weights that a step keeps.
-        loss_weights: of the loss's parts: class, mask, box, quality, presence. A part not named
+        loss_weights: of the loss's parts: class, mask, box, quality, template,
+            presence. A part not named
             has its usual weight.
 
     Raises:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from siampolar_model.crops import template_window
-from siampolar_model.frames import Frame
+from siampolar_model.frames import Frame, cut_array
 from siampolar_model.network.config import NetworkConfig
 from siampolar_model.results import Box
 
@@ -29,6 +29,7 @@ def make_sample(
     network: NetworkConfig,
     template: np.ndarray,
     box_xyxy: np.ndarray,
+    template_mask: np.ndarray,
     search: np.ndarray,
     mask: np.ndarray,
 ) -> dict[str, np.ndarray]:
@@ -37,17 +38,24 @@ def make_sample(
     Args:
         template: uint8 (T, T, 3), BGR.
         box_xyxy: float32 (4,), the target in the template crop.
+        template_mask: uint8 (T, T), 1 on the target in the template crop.
         search: uint8 (S, S, 3), BGR.
         mask: uint8 (S, S), 1 where the target is visible in the search crop; empty: not there.
 
     Returns:
-        ``template``, ``box_xyxy``, ``search``, ``mask`` and the arrays of
+        ``template``, ``box_xyxy``, ``template_mask``, ``search``, ``mask`` and the arrays of
         :class:`siampolar_training.targets.Targets`.
     """
     rays = network.head.rays
     targets = make_targets(mask, rays, network.stride) if mask.any() else no_target(rays)
-    crops = {"template": template, "search": search, "box_xyxy": box_xyxy, "mask": mask}
-    return {**crops, **vars(targets)}
+    return {
+        "template": template,
+        "box_xyxy": box_xyxy,
+        "template_mask": template_mask,
+        "search": search,
+        "mask": mask,
+        **vars(targets),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,23 +71,42 @@ class Crop:
     beyond: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A template before its light and colour change.
+
+    Attributes:
+        crop: of T x T pixels.
+        box_xyxy: float32 (4,), the target's box in the crop.
+        mask: uint8 (T, T), 1 on the target.
+    """
+
+    crop: Crop
+    box_xyxy: np.ndarray
+    mask: np.ndarray
+
+
 def cut_template(
-    rng: np.random.Generator, image: np.ndarray, box: Box, jitter: float, mirror: bool, size: int
-) -> tuple[Crop, np.ndarray]:
+    rng: np.random.Generator,
+    image: np.ndarray,
+    mask: np.ndarray,
+    box: Box,
+    jitter: float,
+    mirror: bool,
+    size: int,
+) -> Template:
     """Cut a template as the tracker does, about a box drawn by a hand that is not exact.
 
     Args:
         image: uint8 (H, W, 3), BGR.
+        mask: uint8 (H, W), 255 on the object.
         box: the object's, in image pixels.
         jitter: centre and sides move by up to this share of the sides.
         mirror: mirror the image first.
-
-    Returns:
-        The crop, and the box in it, float32 (4,).
     """
     height, width = image.shape[:2]
     if mirror:
-        image = cv2.flip(image, 1)
+        image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
         box = Box(width - box.x2, box.y1, width - box.x1, box.y2)
     shift_x, shift_y, log_width, log_height = rng.uniform(-jitter, jitter, 4)
     cx, cy = box.center_xy
@@ -91,21 +118,24 @@ def cut_template(
     )
     window = template_window(drawn, size)
     crop = Crop(Frame.from_bgr(image).cut(window), outside(window, width, height))
-    return crop, window.box_to_crop(drawn).as_xyxy()
+    inside = (cut_array(mask, window, border=(0.0,)) >= 128).astype(np.uint8)
+    return Template(crop, window.box_to_crop(drawn).as_xyxy(), inside)
 
 
 def finish(
     rng: np.random.Generator,
     network: NetworkConfig,
     photometry: PhotometrySettings,
-    template: Crop,
-    box_xyxy: np.ndarray,
+    template: Template,
     search: Crop,
     mask: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Change light and colour, paint the camera's border, and make the targets."""
-    images = jitter_pair(rng, template.image, search.image, photometry)
+    images = jitter_pair(rng, template.crop.image, search.image, photometry)
     template_image, search_image = (
-        paint(image, crop.beyond) for image, crop in zip(images, (template, search), strict=True)
+        paint(image, crop.beyond)
+        for image, crop in zip(images, (template.crop, search), strict=True)
     )
-    return make_sample(network, template_image, box_xyxy, search_image, mask)
+    return make_sample(
+        network, template_image, template.box_xyxy, template.mask, search_image, mask
+    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from siampolar_model.crops import context_side
 from siampolar_model.network.config import NetworkConfig
+from siampolar_model.results import Box
 
 from .augment import compose, motion, occluder
 from .augment.border import border
@@ -18,7 +19,10 @@ from .checked import CHANCE, checked
 from .instances import Instance, Pool
 from .photometry import PhotometrySettings
 from .readers.base import Reader
-from .sample import Crop, cut_template, finish
+from .sample import Crop, Template, cut_template, finish
+
+#: Surroundings of a template, in units of its window's side.
+_MARGIN = 1.6
 
 #: Spread of occluders about the target, in units of the search crop's side.
 _NEAR = 0.15
@@ -30,6 +34,7 @@ class SyntheticSettings:
 
     Attributes:
         turned: chance that one view alone is mirrored.
+        template: chance that the template, too, is a changed view, rather than the photograph.
         tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
         background: chance of another background where the photograph covers the whole crop; it
             grows to 1 the less it covers (0: never).
@@ -51,6 +56,7 @@ class SyntheticSettings:
     shear: float = 0.12
     log_aspect: float = 0.12
     turned: float = 0.2
+    template: float = 0.5
     tilt: float = 0.3
     tilt_sigma: float = 0.1
     bend: float = 0.5
@@ -72,6 +78,15 @@ class SyntheticSettings:
         checked(self, dict.fromkeys(vars(self), CHANCE))
 
 
+@dataclass(frozen=True)
+class _Canvas:
+    """A square view of ``size`` pixels, ``factor`` times the side of an object's template window
+    when the object has its nominal size."""
+
+    size: int
+    factor: float
+
+
 class SyntheticPairs:
     """Pairs from single images of a data set.
 
@@ -90,6 +105,9 @@ class SyntheticPairs:
         self._network = network
         self._settings = settings
         self._photometry = photometry
+        self._search = _Canvas(network.search_size, network.search_factor)
+        # The template is cut from this: its window and a margin for a box that is not exact.
+        self._surroundings = _Canvas(round(_MARGIN * network.template_size), _MARGIN)
 
     def sample(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """One pair, see :func:`siampolar_training.sample.make_sample`."""
@@ -107,42 +125,56 @@ class SyntheticPairs:
                 search, mask = self._search_view(rng, other, target, mirror)
             mask = np.zeros_like(mask)
         seen_mirrored = mirror != bool(rng.random() < s.turned)
-        template, box_xyxy = cut_template(
-            rng, target.source.image, target.box, s.box_jitter, seen_mirrored, network.template_size
-        )
-        return finish(rng, network, self._photometry, template, box_xyxy, search, mask)
+        template = self._template(rng, target, seen_mirrored)
+        return finish(rng, network, self._photometry, template, search, mask)
+
+    def _template(self, rng: np.random.Generator, target: Instance, mirror: bool) -> Template:
+        s, canvas = self._settings, self._surroundings
+        image, mask, box = target.source.image, target.mask, target.box
+        if rng.random() < s.template:
+            middle = np.full(2, canvas.size / 2)
+            view = self._render(rng, canvas, target, False, 1.0, middle)
+            image, alpha = self._on_background(rng, view, target)
+            mask = (alpha >= 0.5).astype(np.uint8)
+            if rng.random() < s.distractor:
+                image = self._add_distractor(rng, canvas, image, mask, target, target)
+            box = Box.from_xywh(*cv2.boundingRect(mask))
+            mask *= 255
+        size = self._network.template_size
+        return cut_template(rng, image, mask, box, s.box_jitter, mirror, size)
 
     def _search_view(
         self, rng: np.random.Generator, shown: Instance, target: Instance, mirror: bool
     ) -> tuple[Crop, np.ndarray]:
         """A search crop about what is shown, and the mask (S, S) of its visible part; nothing else
         of the target's photograph is added."""
-        s, size = self._settings, self._network.search_size
+        s, canvas = self._settings, self._search
+        size = canvas.size
         shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
         scale = float(np.exp(rng.uniform(-s.log_scale, s.log_scale)))
-        view = self._render(rng, shown, mirror, scale, size / 2 + shift)
+        view = self._render(rng, canvas, shown, mirror, scale, size / 2 + shift)
         image, alpha = self._on_background(rng, view, target)
         mask = (alpha >= 0.5).astype(np.uint8)
         least_px = s.min_visible * cv2.countNonZero(mask)
         if rng.random() < s.distractor:
             for _ in range(int(rng.integers(1, 3))):
-                image = self._add_distractor(rng, image, mask, shown, target)
+                image = self._add_distractor(rng, canvas, image, mask, shown, target)
         if rng.random() < s.occluder:
             for _ in range(int(rng.integers(1, 3))):
-                other = self._other_view(rng, shown, target, _near(rng, mask))
+                other = self._other_view(rng, canvas, shown, target, _near(rng, mask))
                 image, mask = _cover(image, mask, other.image, other.alpha, least_px)
         if rng.random() < s.clutter:
             kind = occluder.bar if rng.random() < 0.5 else occluder.foliage
             cover = compose.soften(kind(rng, size, _near(rng, mask)), rng.uniform(0.5, 2.0))
-            image, mask = _cover(image, mask, self._background(rng, target), cover, least_px)
+            image, mask = _cover(image, mask, self._background(rng, size, target), cover, least_px)
         return self._bordered(rng, image, mask, least_px)
 
     def _empty_view(self, rng: np.random.Generator, target: Instance) -> tuple[Crop, np.ndarray]:
         """A search crop of other things, and an empty mask (S, S)."""
-        image = self._background(rng, target)
+        image = self._background(rng, self._search.size, target)
         nothing = np.zeros(image.shape[:2], np.uint8)
         for _ in range(int(rng.integers(0, 3))):
-            image = self._add_distractor(rng, image, nothing, target, target)
+            image = self._add_distractor(rng, self._search, image, nothing, target, target)
         return self._bordered(rng, image, nothing, 0)
 
     def _bordered(
@@ -160,6 +192,7 @@ class SyntheticPairs:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The view on its own background or another one, and the object's alpha."""
         s = self._settings
+        canvas_px = view.image.shape[0]
         # The edge of a photograph would tell where the object is: the less of the crop it fills,
         # the more often it is exchanged.
         exchange = 1 - (1 - s.background) * view.covered.mean() if s.background else 0.0
@@ -171,23 +204,24 @@ class SyntheticPairs:
                 soft = motion_blur(soft, length, angle)
                 image = motion_blur(image, length, angle)
                 alpha = soft
-            return compose.blend(self._background(rng, target), image, soft), alpha
+            return compose.blend(self._background(rng, canvas_px, target), image, soft), alpha
         if not view.covered.all():
             # The edge of a photograph, turned, is no border of a camera's image.
             covered = compose.soften(view.covered.astype(np.float32), rng.uniform(0.7, 4.0))
-            image = compose.blend(self._background(rng, target), image, covered)
+            image = compose.blend(self._background(rng, canvas_px, target), image, covered)
         return image, alpha
 
     def _add_distractor(
         self,
         rng: np.random.Generator,
+        canvas: _Canvas,
         image: np.ndarray,
         mask: np.ndarray,
         shown: Instance,
         target: Instance,
     ) -> np.ndarray:
-        at_xy = rng.uniform(0.02, 0.98, 2) * self._network.search_size
-        other = self._other_view(rng, shown, target, at_xy)
+        at_xy = rng.uniform(0.02, 0.98, 2) * canvas.size
+        other = self._other_view(rng, canvas, shown, target, at_xy)
         drawn = other.image
         if rng.random() < self._settings.recolour:
             colour = compose.mean_colour(target.source.image, target.mask)
@@ -195,31 +229,36 @@ class SyntheticPairs:
         return compose.put_behind(image, mask, drawn, other.alpha)
 
     def _other_view(
-        self, rng: np.random.Generator, shown: Instance, target: Instance, at_xy: np.ndarray
+        self,
+        rng: np.random.Generator,
+        canvas: _Canvas,
+        shown: Instance,
+        target: Instance,
+        at_xy: np.ndarray,
     ) -> View:
         """Another object in the same view."""
         similar = bool(rng.random() < self._settings.similar)
         other = self._pool.other(rng, shown, target, similar=similar)
         scale = float(np.exp(rng.uniform(-0.7, 0.25)))
-        return self._render(rng, other, bool(rng.random() < 0.5), scale, at_xy)
+        return self._render(rng, canvas, other, bool(rng.random() < 0.5), scale, at_xy)
 
     def _render(
         self,
         rng: np.random.Generator,
+        canvas: _Canvas,
         instance: Instance,
         mirror: bool,
         scale: float,
         at_xy: np.ndarray,
     ) -> View:
         """Draw an instance at nominal size times ``scale`` with its middle at ``at_xy``."""
-        s, network = self._settings, self._network
-        size = network.search_size
+        s, size = self._settings, canvas.size
         linear = motion.affine(rng, s.rotation_sigma_rad, s.shear, s.log_aspect)
         if mirror:
             linear = linear @ np.diag([-1.0, 1.0])
         seen = instance.hull_xy @ linear.T
         low, high = seen.min(0), seen.max(0)
-        side = network.search_factor * context_side(*np.maximum(high - low, 2.0))
+        side = canvas.factor * context_side(*np.maximum(high - low, 2.0))
         middle = np.linalg.solve(linear, (low + high) / 2)
         placement = motion.Placement(at_xy, middle, linear, scale * size / side)
         tilt = motion.perspective(rng, s.tilt_sigma) if rng.random() < s.tilt else None
@@ -227,9 +266,8 @@ class SyntheticPairs:
         grid = motion.source_grid(placement, size, tilt, field)
         return look_up(instance.source.image, instance.mask, grid)
 
-    def _background(self, rng: np.random.Generator, besides: Instance) -> np.ndarray:
-        image = self._pool.background(rng, besides)
-        return compose.background_part(rng, image, self._network.search_size)
+    def _background(self, rng: np.random.Generator, size: int, besides: Instance) -> np.ndarray:
+        return compose.background_part(rng, self._pool.background(rng, besides), size)
 
 
 def _cover(

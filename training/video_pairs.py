@@ -83,11 +83,17 @@ class VideoPairs:
         if rng.random() < s.border:
             beyond |= border(rng, mask, s.min_visible * cv2.countNonZero(mask))
             mask[beyond] = 0
-        template, box_xyxy = cut_template(
-            rng, target.source.image, target.box, s.box_jitter, mirror, network.template_size
+        template = cut_template(
+            rng,
+            target.source.image,
+            target.mask,
+            target.box,
+            s.box_jitter,
+            mirror,
+            network.template_size,
         )
         search = Crop(view.image, beyond)
-        return finish(rng, network, self._photometry, template, box_xyxy, search, mask)
+        return finish(rng, network, self._photometry, template, search, mask)
 
     def _two_frames(self, rng: np.random.Generator) -> tuple[Instance, Instance]:
         """One object on two frames; a sequence of one frame gives the same one twice."""

@@ -79,6 +79,7 @@ class NetworkConfig:
         width: channels of every level after its lateral 1x1.
         detail: add stride-4 features, brought to the head's stride by one strided 3x3.
         map: read rays from a dense map; None: regress them at every cell, as the paper does.
+        template_mask: draw the target in the template's box, and compare with that alone.
         presence: also judge from the whole crop whether the target is in it.
         search_factor: side of the search window over the side of the template window.
     """
@@ -92,6 +93,7 @@ class NetworkConfig:
     detail: bool = False
     head: HeadConfig = field(default_factory=HeadConfig)
     map: MapConfig | None = None
+    template_mask: bool = False
     presence: bool = False
     template_size: int = 127
     search_size: int = 255
@@ -103,7 +105,7 @@ class NetworkConfig:
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise ConfigError(f"{name} is {value!r}; it must be a name")
-        for name in ("detail", "presence"):
+        for name in ("detail", "template_mask", "presence"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ConfigError(f"{name} is {value!r}; it must be true or false")

@@ -1,7 +1,8 @@
 """How the template's features tell the search features what to look for.
 
 A template is described by ``KERNEL x KERNEL`` average features of equal parts of its box (so
-nothing outside the box enters), plus their mean. No convolution has weights that depend on the
+nothing outside the box enters), plus their mean; where a mask says what of the box is the target,
+by averages of that alone, and of what surrounds it. No convolution has weights that depend on the
 input: correlations are matrix products or sums of shifted slices, which every runtime can batch.
 """
 
@@ -13,6 +14,12 @@ from torch import nn
 
 #: Parts a side of the template; odd, so that a correlation map is not shifted.
 KERNEL = 5
+
+#: Columns of a description: the parts, then the mean, then (with a mask) the background.
+PARTS = KERNEL * KERNEL
+
+#: A part with less of the target than this share is filled up with the target's mean.
+_SHARE = 0.1
 
 #: Norm of a template's 25 parts together, so that one part's norm is about 1.
 TEMPLATE_NORM = 5.0
@@ -54,10 +61,39 @@ def describe(pooled: torch.Tensor) -> torch.Tensor:
     return torch.cat([parts, parts.mean(2, keepdim=True)], 2)
 
 
+def weighted_mean(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean (N, C) of (N, C, H, W), weighted with (N, 1, H, W)."""
+    weight = weight.flatten(2)
+    total: torch.Tensor = (features.flatten(2) * weight).sum(2)
+    return total / weight.sum(2).clamp(min=1e-3)
+
+
+def describe_masked(
+    features: torch.Tensor, mask: torch.Tensor, box_xyxy: torch.Tensor, stride: int
+) -> torch.Tensor:
+    """Parts, mean and background of a template of which a mask is the target.
+
+    Args:
+        features: (N, C, H, W), a cell for every ``stride`` pixels of the template crop.
+        mask: (N, 1, H, W), share of the target in each cell, 0 outside the box.
+        box_xyxy: (N, 4) in crop pixels.
+
+    Returns:
+        (N, C, K*K + 2).
+    """
+    mean = weighted_mean(features, mask).unsqueeze(2)
+    background = weighted_mean(features, 1 - mask).unsqueeze(2)
+    target = pool_box(features * mask, box_xyxy, stride).flatten(2)
+    share = pool_box(mask, box_xyxy, stride).flatten(2)
+    parts = (target + _SHARE * mean) / (share + _SHARE)
+    norm = parts.flatten(1).norm(dim=1).clamp(min=1e-6)[:, None, None]
+    return torch.cat([parts, mean, background], 2) * (TEMPLATE_NORM / norm)
+
+
 def _part_maps(search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
-    """Similarity of every place with every part: (N, K*K, H, W)."""
+    """Similarity of every place with every part: (N, parts, H, W)."""
     h, w = _map_size(search)
-    return (parts.transpose(1, 2) @ search.flatten(2)).view(-1, KERNEL * KERNEL, h, w)
+    return (parts.transpose(1, 2) @ search.flatten(2)).view(-1, int(parts.shape[2]), h, w)
 
 
 def _map_size(maps: torch.Tensor) -> tuple[int, int]:
@@ -87,7 +123,7 @@ class RepeatedCorrelation(nn.Module):
     channels instead, which is the constant 1/C.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, background: bool = False) -> None:
         super().__init__()
         self.tau = nn.Parameter(torch.tensor(5.0))
         self.alpha = nn.Parameter(torch.tensor(1.0))
@@ -95,7 +131,7 @@ class RepeatedCorrelation(nn.Module):
 
     def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
         h, w = _map_size(search)
-        parts = F.normalize(template[:, :, :-1], dim=1)
+        parts = F.normalize(template[:, :, :PARTS], dim=1)
         maps = _padded(_part_maps(F.normalize(search, dim=1), parts))
         slices = [maps[:, k, rows, columns] for k, rows, columns in _shifts(h, w)]
         c = torch.stack(slices, 0).mean(0).flatten(1)
@@ -106,7 +142,7 @@ class RepeatedCorrelation(nn.Module):
 class ConstantCorrelation(nn.Module):
     """What the authors' code computes: the template changes nothing. Only for ablation."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, background: bool = False) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(1.0))
 
@@ -115,10 +151,15 @@ class ConstantCorrelation(nn.Module):
 
 
 class _FusedCorrelation(nn.Module):
-    """Search features, the same gated by the template's mean, and a correlation, mixed by a 1x1."""
+    """Search features, the same gated by the template's mean, and a correlation, mixed by a 1x1.
 
-    def __init__(self, width: int, correlation_channels: int) -> None:
+    Args:
+        background: the template knows its background, and the likeness with it is one map more.
+    """
+
+    def __init__(self, width: int, correlation_channels: int, background: bool) -> None:
         super().__init__()
+        correlation_channels += background
         self.fuse = nn.Sequential(
             nn.Conv2d(2 * width + correlation_channels, width, 1, bias=False),
             nn.BatchNorm2d(width),
@@ -129,17 +170,19 @@ class _FusedCorrelation(nn.Module):
         raise NotImplementedError
 
     def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
-        gate = torch.tanh(template[:, :, -1])[:, :, None, None]
-        maps = self.correlate(search, template[:, :, :-1])
-        out: torch.Tensor = self.fuse(torch.cat([search, search * gate, maps], 1))
+        gate = torch.tanh(template[:, :, PARTS])[:, :, None, None]
+        maps = [search, search * gate, self.correlate(search, template[:, :, :PARTS])]
+        if template.shape[2] > PARTS + 1:
+            maps.append(_part_maps(search, template[:, :, PARTS + 1 :]))
+        out: torch.Tensor = self.fuse(torch.cat(maps, 1))
         return out
 
 
 class DepthwiseCorrelation(_FusedCorrelation):
     """Each channel correlated with its own K x K kernel (SiamRPN++, Li et al. 2019)."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, width)
+    def __init__(self, width: int, *, background: bool = False) -> None:
+        super().__init__(width, width, background)
 
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         padded = _padded(search)
@@ -156,8 +199,8 @@ class PixelwiseCorrelation(_FusedCorrelation):
     One matrix product; about 25 times less memory traffic than the depth-wise sum.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, KERNEL * KERNEL)
+    def __init__(self, width: int, *, background: bool = False) -> None:
+        super().__init__(width, PARTS, background)
 
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         return _part_maps(search, parts)

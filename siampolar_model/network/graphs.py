@@ -45,7 +45,7 @@ class TemplateGraph(nn.Module):
         self.model = model
 
     def forward(self, crop: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
-        """uint8 BGR (N, T, T, 3) and (N, 4) in crop pixels to features (N, L, C, K*K + 1)."""
+        """uint8 BGR (N, T, T, 3) and (N, 4) in crop pixels to features (N, L, C, D)."""
         image = backbone_input(crop, self.model.template_backbone)
         return self.model.template(image, box_xyxy)
 
@@ -76,7 +76,7 @@ class SearchGraph(nn.Module):
 
         Args:
             crops: uint8 BGR (N, S, S, 3).
-            features: (N, L, C, K*K + 1).
+            features: (N, L, C, D).
             prior: (N, 6), see :data:`siampolar_model.engines.base.PRIOR_COLUMNS`.
 
         Returns:

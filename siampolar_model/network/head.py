@@ -24,6 +24,8 @@ class HeadMaps:
         mask_logit: (N, 1, h, w), whether a place is inside the target, at the dense map's stride;
             None without one.
         presence_logit: (N,), whether the target is in the crop at all; None if not judged.
+        template_mask_logit: (N, 1, t, t), what of the template crop is the target; None if not
+            drawn.
     """
 
     class_logit: torch.Tensor
@@ -32,6 +34,7 @@ class HeadMaps:
     log_rays: torch.Tensor | None = None
     mask_logit: torch.Tensor | None = None
     presence_logit: torch.Tensor | None = None
+    template_mask_logit: torch.Tensor | None = None
 
 
 def lengths_px(logarithm: torch.Tensor) -> torch.Tensor:

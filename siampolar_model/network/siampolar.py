@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from .backbones import Backbone
 from .config import NetworkConfig
-from .correlation import CORRELATION_MODULES, describe, pool_box
+from .correlation import CORRELATION_MODULES, PARTS, describe, describe_masked, pool_box
 from .head import HeadMaps, PolarHead
 from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
 from .presence import Presence
+from .template_mask import TemplateMask, coverage
 
 
 class SiamPolar(nn.Module):
@@ -33,7 +35,12 @@ class SiamPolar(nn.Module):
         ]
         self.strides = sorted({*config.levels, *self.map_strides, *((4,) if config.detail else ())})
         self.search_backbone = Backbone(config.search_backbone, self.strides, weights)
-        self.template_backbone = Backbone(config.template_backbone, config.levels, weights)
+        self.template_strides = (
+            [2**i for i in range(2, config.levels[-1].bit_length())]
+            if config.template_mask
+            else list(config.levels)
+        )
+        self.template_backbone = Backbone(config.template_backbone, self.template_strides, weights)
         channels = dict(zip(self.strides, self.search_backbone.channels, strict=True))
         self.detail = Detail(channels[4], config.width, config.stride) if config.detail else None
         # The backbones share no channel order, so each has its own projection; the
@@ -42,10 +49,21 @@ class SiamPolar(nn.Module):
             lateral(channels[s], config.width) for s in config.levels
         )
         self.template_laterals = nn.ModuleList(
-            lateral(c, config.width) for c in self.template_backbone.channels
+            lateral(c, config.width)
+            for c, stride in zip(
+                self.template_backbone.channels, self.template_strides, strict=True
+            )
+            if stride in config.levels
+        )
+        self.template_mask = (
+            TemplateMask(self.template_backbone.channels, self.template_strides)
+            if config.template_mask
+            else None
         )
         correlation = CORRELATION_MODULES[config.correlation]
-        self.correlations = nn.ModuleList(correlation(config.width) for _ in config.levels)
+        self.correlations = nn.ModuleList(
+            correlation(config.width, background=config.template_mask) for _ in config.levels
+        )
         self.head = PolarHead(config.width, config.head, rays=config.map is None)
         self.mask_map = (
             MaskMap(
@@ -67,16 +85,37 @@ class SiamPolar(nn.Module):
             box_xyxy: (N, 4), the target's box in crop pixels.
 
         Returns:
-            (N, levels, C, K*K + 1): the parts of the box and their mean, per level.
+            (N, levels, C, D): the parts of the target, their mean and, where it is told apart, the
+            background, per level.
         """
-        features = self.template_backbone(image)
-        described = [
-            describe(pool_box(project(level), box_xyxy, stride))
-            for project, level, stride in zip(
-                self.template_laterals, features, self.config.levels, strict=True
-            )
+        return self.template_and_mask(image, box_xyxy)[0]
+
+    def template_and_mask(
+        self, image: torch.Tensor, box_xyxy: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The same, and what of the crop was taken for the target: logits (N, 1, t, t), or None."""
+        features = dict(zip(self.template_strides, self.template_backbone(image), strict=True))
+        levels = [
+            (project(features[stride]), stride)
+            for project, stride in zip(self.template_laterals, self.config.levels, strict=True)
         ]
-        return torch.stack(described, 1)
+        if self.template_mask is None:
+            described = [describe(pool_box(level, box_xyxy, stride)) for level, stride in levels]
+            return torch.stack(described, 1), None
+        logit = self.template_mask(list(features.values()), box_xyxy)
+        finest = self.template_strides[0]
+        h, w = int(logit.shape[2]), int(logit.shape[3])
+        mask = torch.sigmoid(logit) * coverage(box_xyxy.to(logit.dtype), finest, h, w)
+        described = [
+            describe_masked(
+                level,
+                F.avg_pool2d(mask, stride // finest, ceil_mode=True, count_include_pad=False),
+                box_xyxy,
+                stride,
+            )
+            for level, stride in levels
+        ]
+        return torch.stack(described, 1), logit
 
     def search(self, image: torch.Tensor, template: torch.Tensor) -> HeadMaps:
         """Maps of the head for normalised RGB (N, 3, S, S) and features of N targets."""
@@ -100,14 +139,15 @@ class SiamPolar(nn.Module):
             finer = [features[stride] for stride in self.map_strides]
             maps = replace(maps, mask_logit=self.mask_map(fused, finer))
         if self.presence is not None:
-            logit = self.presence(maps.class_logit, fused, projected[0], template[:, 0, :, -1])
+            logit = self.presence(maps.class_logit, fused, projected[0], template[:, 0, :, PARTS])
             maps = replace(maps, presence_logit=logit)
         return maps
 
     def forward(
         self, template_image: torch.Tensor, box_xyxy: torch.Tensor, search_image: torch.Tensor
     ) -> HeadMaps:
-        return self.search(search_image, self.template(template_image, box_xyxy))
+        template, logit = self.template_and_mask(template_image, box_xyxy)
+        return replace(self.search(search_image, template), template_mask_logit=logit)
 
     def train(self, mode: bool = True) -> SiamPolar:
         """Training mode, except that the backbones' batch norms keep their ImageNet statistics."""
