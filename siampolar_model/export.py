@@ -86,6 +86,7 @@ def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]
     exact, folded = copy.deepcopy(model).eval(), _without_batch_norms(model)
     for backbone in (folded.template_backbone, folded.search_backbone):
         backbone.fold_colours()
+    folded.head.join_outs()
     config = model.config
     spec = asdict(spec_of(model))
     metadata = {"siampolar": json.dumps({"spec": spec, **about})}

@@ -14,8 +14,9 @@ from siampolar_model.network.correlation import (
     describe,
     describe_masked,
     pool_box,
+    weighted_mean,
 )
-from siampolar_model.network.template_mask import TemplateMask, coverage
+from siampolar_model.network.template_mask import TemplateMask, coverage, target_share
 
 BOX = torch.tensor([[16.0, 32.0, 96.0, 112.0]])
 
@@ -52,9 +53,15 @@ def test_only_the_target_enters_its_description_and_the_rest_the_background() ->
     assert described[:, 0, PARTS + 1].abs().max() < 1e-6 < described[0, 1, PARTS + 1]
 
 
-def test_an_empty_mask_gives_numbers() -> None:
-    described = describe_masked(torch.randn(1, 4, 8, 8), torch.zeros(1, 1, 8, 8), BOX, 16)
-    assert described.isfinite().all()
+def test_an_empty_mask_means_the_whole_box() -> None:
+    """Else the background, scaled as the parts are, has no bound: it spoilt a training."""
+    features = torch.randn(1, 8, 16, 16) + 1
+    box = coverage(BOX, 8, 16, 16)
+    empty = target_share(torch.full((1, 1, 16, 16), -1e4)) * box
+    described = describe_masked(features, empty, BOX, 8)
+    mean = weighted_mean(features, box)
+    cosine = torch.cosine_similarity(described[:, :, PARTS], mean)
+    assert cosine > 0.999 and described.abs().max() < 10
 
 
 def test_the_background_is_a_map_of_its_own() -> None:

@@ -74,15 +74,38 @@ class PolarHead(nn.Module):
             outs.append(self.rays_out)
         self.quality_out = nn.Conv2d(c, 1, 3, padding=1)
         self.draws_rays = rays
+        #: Both last convolutions of the box branch in one, in what is exported.
+        self.box_and_quality_out: nn.Conv2d | None = None
         for out in (*outs, self.quality_out):
             nn.init.normal_(out.weight, std=0.01)
             # Few cells are positive (RetinaNet, Lin et al. 2017, section 4.1).
             bias = -4.0 if out is self.class_out else 0.0
             out.bias = nn.Parameter(torch.full((out.out_channels,), bias))
 
+    def join_outs(self) -> None:
+        """Give box and quality one convolution if both read the box branch: runtimes compute
+        sixteen channels at a time, so the one of quality costs as much as the four of the box."""
+        if self.draws_rays:
+            return
+        outs = (self.box_out, self.quality_out)
+        joined = nn.Conv2d(self.box_out.in_channels, 5, 3, padding=1)
+        with torch.no_grad():
+            joined.weight.copy_(torch.cat([out.weight for out in outs]))
+            biases = [out.bias for out in outs if out.bias is not None]
+            assert joined.bias is not None
+            joined.bias.copy_(torch.cat(biases))
+        self.box_and_quality_out = joined
+
     def forward(self, features: torch.Tensor) -> HeadMaps:
         """Maps of (N, C, H, W) features."""
         box = self.box_tower(features)
+        if self.box_and_quality_out is not None:
+            both = self.box_and_quality_out(box)
+            return HeadMaps(
+                class_logit=self.class_out(self.class_tower(features)),
+                quality_logit=both[:, 4:],
+                log_ltrb=both[:, :4],
+            )
         mask = self.mask_tower(features) if self.draws_rays else None
         return HeadMaps(
             class_logit=self.class_out(self.class_tower(features)),

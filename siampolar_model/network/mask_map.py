@@ -168,7 +168,9 @@ class OutlineReader(nn.Module):
         super().__init__()
         self.rays = RayReader(rays, map_px)
         self.map_px = map_px
-        self.half_window = round(WINDOW_PX / stride / 2)
+        # An even number of cells, so that every second window lies about the corner of four cells,
+        # which is the middle of a cell of the map of means.
+        self.window = 2 * max(round(WINDOW_PX / stride / 2), 1)
         at = (torch.arange(PLACES) + 0.5) / PLACES
         y, x = torch.meshgrid(at, at, indexing="ij")
         self.register_buffer("shares", torch.stack([x, y], -1).view(-1, 2), persistent=False)
@@ -191,9 +193,8 @@ class OutlineReader(nn.Module):
         low, size = box_xyxy[:, :, :2], box_xyxy[:, :, 2:] - box_xyxy[:, :, :2]
         grid = low.unsqueeze(2) + size.unsqueeze(2) * self.shares
         places = torch.cat([cell_xy.unsqueeze(2), grid], 2)  # N, K, P, 2
-        half = self.half_window
         mask = torch.sigmoid(mask_logit)
-        nearby = F.avg_pool2d(mask, 2 * half + 1, stride=1, padding=half)
+        nearby = F.avg_pool2d(mask, self.window, stride=2, padding=self.window // 2 - 1)
         inside = F.grid_sample(
             nearby, places * (2 / self.map_px) - 1, padding_mode="border", align_corners=False
         ).squeeze(1)

@@ -15,7 +15,7 @@ from .head import HeadMaps, PolarHead
 from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
 from .presence import Presence
-from .template_mask import TemplateMask, coverage
+from .template_mask import TemplateMask, coverage, target_share
 
 
 class SiamPolar(nn.Module):
@@ -105,7 +105,7 @@ class SiamPolar(nn.Module):
         logit = self.template_mask(list(features.values()), box_xyxy)
         finest = self.template_strides[0]
         h, w = int(logit.shape[2]), int(logit.shape[3])
-        mask = torch.sigmoid(logit) * coverage(box_xyxy.to(logit.dtype), finest, h, w)
+        mask = target_share(logit) * coverage(box_xyxy.to(logit.dtype), finest, h, w)
         described = [
             describe_masked(
                 level,

@@ -24,6 +24,19 @@ WIDTHS = (64, 48, 32)
 _HINTS = 4
 
 
+#: How sharply a logit is cut: what is unlikely to be the target must hardly count, since there is
+#: often more of it.
+_SHARPNESS = 4.0
+
+#: Least share of the box's cells, so that an empty mask means the whole box.
+_LEAST = 0.01
+
+
+def target_share(logit: torch.Tensor) -> torch.Tensor:
+    """How much each place counts as the target, in (0, 1]."""
+    return _LEAST + (1 - _LEAST) * torch.sigmoid(_SHARPNESS * logit)
+
+
 def coverage(box_xyxy: torch.Tensor, stride: int, height: int, width: int) -> torch.Tensor:
     """Share of every cell that lies in a box: (N, 4) in crop pixels to (N, 1, height, width)."""
 
