@@ -74,6 +74,13 @@ ROWS = (
         {"turned": 0.6},
         templates=True,
     ),
+    Row(
+        "template",
+        "The template (above), too, is a changed view, not the photograph as it is, so that nobody "
+        "learns the templates' outlines by heart: `template`.",
+        {"template": 1, "rotation_sigma_rad": 0.3, "background": 0.6, "distractor": 0.5},
+        templates=True,
+    ),
     Row("perspective", "The object's plane tilts: `tilt`.", {"tilt": 1, "tilt_sigma": 0.16}),
     Row("non-rigid motion", "A smooth field bends it: `bend`.", {"bend": 1, "bend_sigma": 0.03}),
     Row(

@@ -4,10 +4,10 @@ ONNX Runtime's static quantisation, and not NNCF: that gives every depth-wise co
 a channel for what flows in, which neither ONNX Runtime nor TensorRT runs in 8 bits.
 
 Only convolutions are quantised, and which of them follows from the graph: not those that no other
-one precedes (they see the image) or follows (their results are scores and pixels). What a
-convolution gives is rounded where the next one takes it in, and nowhere else: rounding it twice
-made outlines differ from fp32 three times as much. Ranges are the mean of the calibration crops'
-extremes.
+one follows (their results are scores and pixels) and, for TensorRT, not those that see the image,
+whose bytes are an 8-bit input only where there are zero points. What a convolution gives is rounded
+where the next one takes it in, and nowhere else: rounding it twice made outlines differ from fp32
+three times as much. Ranges are the mean of the calibration crops' extremes.
 
 Two files, with one set of weights: processors multiply unsigned by signed numbers, and ONNX Runtime
 wants a zero point that says what a clamp says; TensorRT knows no zero points.
@@ -40,6 +40,7 @@ from .calibration import CropPair, crop_pairs
 from .engines.base import INT8_FILE, TENSORRT_INT8_FILE, Candidates, EngineError, ModelSpec
 from .parity import Difference, difference
 from .pretrained import model_folder, sha256
+from .quantized_image import center_on_level, take_bytes
 
 #: Pairs of crops: two thirds to take the ranges from, a third to compare on.
 PAIRS = 300
@@ -111,17 +112,18 @@ def quantize(
 
 #: How each file differs, in the words of ``quantize_static``.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    INT8_FILE: {"activation_type": QuantType.QUInt8, "extra_options": {}},
+    INT8_FILE: {"activation_type": QuantType.QUInt8, "extra_options": {}, "bytes": True},
     TENSORRT_INT8_FILE: {
         "activation_type": QuantType.QInt8,
+        "bytes": False,
         # TensorRT takes no 32-bit integers for biases.
         "extra_options": {"ActivationSymmetric": True, "QuantizeBias": False},
     },
 }
 
 
-def float_convolutions(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions that no other one precedes, or that no other one follows."""
+def outer_convolutions(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
+    """Names of the convolutions that no other one precedes, and of those that no other follows."""
     makers = {name: node for node in graph.node for name in node.output}
     users = defaultdict(list)
     for node in graph.node:
@@ -145,11 +147,11 @@ def float_convolutions(graph: onnx.GraphProto) -> list[str]:
                 waiting += step(other)
         return True
 
-    return [
-        node.name
-        for node in graph.node
-        if node.op_type == "Conv" and (is_outermost(node, before) or is_outermost(node, after))
-    ]
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    first, last = (
+        [node.name for node in convolutions if is_outermost(node, step)] for step in (before, after)
+    )
+    return first, last
 
 
 def _write(
@@ -160,6 +162,8 @@ def _write(
     version, opsets = model.ir_version, {entry.domain for entry in model.opset_import}
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node_{number}"  # to be excluded by
+    first, last = outer_convolutions(model.graph)
+    image = center_on_level(model) if options["bytes"] else None
     with _quiet():
         quantize_static(
             model,
@@ -167,7 +171,7 @@ def _write(
             _Reader(feeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=float_convolutions(model.graph),
+            nodes_to_exclude=last if image else [*first, *last],
             per_channel=True,
             weight_type=QuantType.QInt8,
             activation_type=options["activation_type"],
@@ -177,10 +181,13 @@ def _write(
                 "OpTypesToExcludeOutputQuantization": ["Conv"],
                 "QDQKeepRemovableActivations": True,  # runtimes drop them where they can
                 "WeightSymmetric": True,
+                **({"TensorQuantOverrides": image.overrides} if image else {}),
                 **options["extra_options"],
             },
         )
     quantized = onnx.load(str(target))
+    if image is not None:
+        take_bytes(quantized, image)
     quantized.ir_version = version
     for entry in [one for one in quantized.opset_import if one.domain not in opsets]:
         quantized.opset_import.remove(entry)
