@@ -110,7 +110,8 @@ class Target:
         low_frames = self.low_frames + 1 if score < settings.lost_score else 0
         seen_frames = self.seen_frames + 1 if score >= self.recover_score(settings) else 0
         if self.result.state == TrackState.TRACKING:
-            believed = score >= settings.tracking_score
+            least = settings.keep_share * self.usual_score
+            believed = score >= max(settings.tracking_score, least)
         else:
             believed = seen_frames >= settings.recover_frames
         if low_frames >= settings.lost_frames:

@@ -14,6 +14,7 @@ SETTING_RANGES: dict[str, tuple[float, float]] = {
     "tracking_score": (0.0, 1.0),
     "lost_score": (0.0, 1.0),
     "research_score": (0.0, 1.0),
+    "keep_share": (0.0, 1.0),
     "recover_share": (0.0, 1.0),
     "recover_frames": (1, 100),
     "lost_frames": (1, 1000),
@@ -37,6 +38,8 @@ class TrackerSettings:
         lost_score: raw score below which the target is not believed to be where it was found.
         research_score: raw score from which the whole-frame search looks at a place again. A
             hundred windows have a hundred chances to be wrong, so it is above ``tracking_score``.
+        keep_share: share of its usual score below which a target that is being tracked is uncertain:
+            what is seen in its place when it is gone scores less.
         recover_share: share of its usual score from which a target is believed again after it was
             not tracked on an image: something alike scores less than the target itself.
         recover_frames: images in a row, at one place, after which it is believed again.
@@ -57,6 +60,7 @@ class TrackerSettings:
     tracking_score: float = 0.5
     lost_score: float = 0.2
     research_score: float = 0.7
+    keep_share: float = 0.0
     recover_share: float = 0.85
     recover_frames: int = 2
     lost_frames: int = 8

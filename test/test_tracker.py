@@ -134,6 +134,22 @@ def test_something_alike_that_scores_less_than_usual_is_not_believed(
     assert states(0.6, 2)[-1] == TrackState.TRACKING
 
 
+def test_a_target_that_scores_far_less_than_usual_is_uncertain(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, keep_share=0.75))
+    tracker.init(FRAME, BOX)
+
+    def states(score: float, images: int) -> list[TrackState]:
+        engine.score = score
+        return [tracker.track(FRAME)[0].state for _ in range(images)]
+
+    states(0.8, 10)
+    assert states(0.65, 1) == [TrackState.TRACKING]
+    assert states(0.55, 1) == [TrackState.UNCERTAIN]
+    states(0.8, 3)
+    assert states(0.7, 30)[-1] == TrackState.TRACKING  # it changes slowly, and so does the usual
+    assert states(0.55, 1) == [TrackState.TRACKING]
+
+
 def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
     tracker.init(FRAME, BOX)
