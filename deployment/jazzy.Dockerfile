@@ -15,7 +15,7 @@ RUN apt-get update \
 # Beside the system's NumPy and OpenCV, as in the README.
 RUN python3 -m venv --system-site-packages venv && touch venv/COLCON_IGNORE \
   && source venv/bin/activate \
-  && pip install --no-cache-dir "numpy<2" "./src/siampolar_ros[cpu]"
+  && pip install --no-cache-dir "numpy<2" "./src/siampolar_ros[cpu,openvino]"
 RUN set +u && source "/opt/ros/$ROS_DISTRO/setup.bash" && set -u && source venv/bin/activate \
   && python3 -m colcon build --packages-select siampolar_ros \
   && rm -rf build log

@@ -120,7 +120,7 @@ _Model = Annotated[str, typer.Option(help="Shipped model, or the folder of one."
 _Engine = Annotated[
     str, typer.Option(help="Runtime of the network; auto: the fastest that runs here.")
 ]
-_Precision = Annotated[
+Precision = Annotated[
     str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto: the fastest that runs here.")
 ]
 _Threads = Annotated[
@@ -153,7 +153,7 @@ def track(
     ] = None,
     model: _Model = _DEFAULT_MODEL,
     engine: _Engine = "auto",
-    precision: _Precision = "auto",
+    precision: Precision = "auto",
     threads: _Threads = None,
     first: _First = 0,
     last: _Last = None,
@@ -208,7 +208,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Data set in DAVIS layout.")],
     model: _Model = _DEFAULT_MODEL,
     engine: _Engine = "auto",
-    precision: _Precision = "auto",
+    precision: Precision = "auto",
     threads: _Threads = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File to write all figures to.")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from .bags import BagError, BagReader
-from .cli import CommandError, check_distinct, progress_bar
+from .cli import CommandError, Precision, check_distinct, progress_bar
 from .replay import Replay, TimedBox
 from .replay_outputs import OutputError, ReplayOutputs
 from .results import parse_box
@@ -58,6 +58,7 @@ def replay(
     engine: Annotated[
         str, typer.Option(help="Runtime of the network; auto: the first that is there.")
     ] = "auto",
+    precision: Precision = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
     ] = None,
@@ -84,7 +85,11 @@ def replay(
             image_topic = reader.image_topic(topic)
             topics = [image_topic] if inits is None else [image_topic, reader.init_topic(inits)]
             tracker = Tracker.from_pretrained(
-                model, engine=engine, settings=tracker_settings, num_threads=threads
+                model,
+                engine=engine,
+                settings=tracker_settings,
+                precision=precision,
+                num_threads=threads,
             )
             run = Replay(tracker, boxes, session_settings)
             stack.enter_context(staging)

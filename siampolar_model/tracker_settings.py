@@ -38,7 +38,7 @@ class TrackerSettings:
         lost_score: raw score below which the target is not believed to be where it was found.
         research_score: raw score from which the whole-frame search looks at a place again. A
             hundred windows have a hundred chances to be wrong, so it is above ``tracking_score``.
-        keep_share: share of its usual score below which a target that is being tracked is uncertain:
+        keep_share: share of its usual score below which a tracked target becomes uncertain:
             what is seen in its place when it is gone scores less.
         recover_share: share of its usual score from which a target is believed again after it was
             not tracked on an image: something alike scores less than the target itself.
