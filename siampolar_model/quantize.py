@@ -5,7 +5,7 @@ a channel for what flows in, which neither ONNX Runtime nor TensorRT runs in 8 b
 
 Only convolutions are quantised, and which of them follows from the graph: not those that no other
 one follows (their results are scores and pixels) and, for TensorRT, not those that see the image,
-whose bytes are an 8-bit input only where there are zero points. What a convolution gives is rounded
+which is an exact 8-bit input only where there are zero points. What a convolution gives is rounded
 where the next one takes it in, and nowhere else: rounding it twice made outlines differ from fp32
 three times as much. Ranges are the mean of the calibration crops' extremes.
 
@@ -40,7 +40,7 @@ from .calibration import CropPair, crop_pairs
 from .engines.base import INT8_FILE, TENSORRT_INT8_FILE, Candidates, EngineError, ModelSpec
 from .parity import Difference, difference
 from .pretrained import model_folder, sha256
-from .quantized_image import center_on_level, take_bytes
+from .quantized_image import center_on_level
 
 #: Pairs of crops: two thirds to take the ranges from, a third to compare on.
 PAIRS = 300
@@ -112,10 +112,10 @@ def quantize(
 
 #: How each file differs, in the words of ``quantize_static``.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    INT8_FILE: {"activation_type": QuantType.QUInt8, "extra_options": {}, "bytes": True},
+    INT8_FILE: {"activation_type": QuantType.QUInt8, "extra_options": {}, "image": True},
     TENSORRT_INT8_FILE: {
         "activation_type": QuantType.QInt8,
-        "bytes": False,
+        "image": False,
         # TensorRT takes no 32-bit integers for biases.
         "extra_options": {"ActivationSymmetric": True, "QuantizeBias": False},
     },
@@ -163,7 +163,10 @@ def _write(
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node_{number}"  # to be excluded by
     first, last = outer_convolutions(model.graph)
-    image = center_on_level(model) if options["bytes"] else None
+    try:
+        image = center_on_level(model) if options["image"] else None
+    except ValueError as error:
+        raise QuantizationError(f"{source}: {error}; export the model again") from None
     with _quiet():
         quantize_static(
             model,
@@ -186,8 +189,6 @@ def _write(
             },
         )
     quantized = onnx.load(str(target))
-    if image is not None:
-        take_bytes(quantized, image)
     quantized.ir_version = version
     for entry in [one for one in quantized.opset_import if one.domain not in opsets]:
         quantized.opset_import.remove(entry)
