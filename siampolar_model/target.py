@@ -110,8 +110,11 @@ class Target:
         low_frames = self.low_frames + 1 if score < settings.lost_score else 0
         seen_frames = self.seen_frames + 1 if score >= self.recover_score(settings) else 0
         if self.result.state == TrackState.TRACKING:
-            least = settings.keep_share * self.usual_score
-            believed = score >= max(settings.tracking_score, least)
+            # What is seen elsewhere all at once must look as much like it as after a loss.
+            seen = sight.look.window.box_to_image(sight.box)
+            jumped = self.result.box.iou(seen) < _SAME_OBJECT
+            least = self.recover_score(settings) if jumped else settings.tracking_score
+            believed = score >= least
         else:
             believed = seen_frames >= settings.recover_frames
         if low_frames >= settings.lost_frames:

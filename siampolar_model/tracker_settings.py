@@ -14,7 +14,6 @@ SETTING_RANGES: dict[str, tuple[float, float]] = {
     "tracking_score": (0.0, 1.0),
     "lost_score": (0.0, 1.0),
     "research_score": (0.0, 1.0),
-    "keep_share": (0.0, 1.0),
     "recover_share": (0.0, 1.0),
     "recover_frames": (1, 100),
     "lost_frames": (1, 1000),
@@ -38,10 +37,9 @@ class TrackerSettings:
         lost_score: raw score below which the target is not believed to be where it was found.
         research_score: raw score from which the whole-frame search looks at a place again. A
             hundred windows have a hundred chances to be wrong, so it is above ``tracking_score``.
-        keep_share: share of its usual score below which a tracked target becomes uncertain:
-            what is seen in its place when it is gone scores less.
         recover_share: share of its usual score from which a target is believed again after it was
-            not tracked on an image: something alike scores less than the target itself.
+            not tracked on an image, and where its box overlaps the last one by less than half:
+            something alike scores less than the target itself.
         recover_frames: images in a row, at one place, after which it is believed again.
         lost_frames: images in a row below ``lost_score`` that make a target lost.
         max_search_growth: the search window grows up to so many times while uncertain. The
@@ -60,8 +58,7 @@ class TrackerSettings:
     tracking_score: float = 0.5
     lost_score: float = 0.2
     research_score: float = 0.7
-    keep_share: float = 0.0
-    recover_share: float = 0.85
+    recover_share: float = 0.95
     recover_frames: int = 2
     lost_frames: int = 8
     max_search_growth: float = 1.25

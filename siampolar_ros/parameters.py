@@ -27,10 +27,8 @@ _TRACKER_TEXTS = {
     "tracking_score": "Raw score from which a target is being tracked.",
     "lost_score": "Raw score below which a target is not believed; at most `tracking_score`.",
     "research_score": "Raw score from which the whole-frame search looks at a place again.",
-    "keep_share": "Share of its usual score below which a target that is being tracked is "
-    "uncertain; 0: `tracking_score` alone decides.",
     "recover_share": "Share of its usual score from which a target is believed again after it was "
-    "not tracked; 0: `tracking_score` is enough.",
+    "not tracked, or where it jumped; 0: `tracking_score` is enough.",
     "recover_frames": "Images in a row, at one place, after which it is believed again.",
     "lost_frames": "Images in a row below `lost_score` that make a target lost.",
     "max_search_growth": "The search window grows up to so many times while uncertain.",

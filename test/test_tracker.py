@@ -134,20 +134,18 @@ def test_something_alike_that_scores_less_than_usual_is_not_believed(
     assert states(0.6, 2)[-1] == TrackState.TRACKING
 
 
-def test_a_target_that_scores_far_less_than_usual_is_uncertain(engine: ScriptedEngine) -> None:
-    tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, keep_share=0.75))
+def test_a_tracked_target_that_jumps_must_look_as_usual(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
     tracker.init(FRAME, BOX)
 
-    def states(score: float, images: int) -> list[TrackState]:
-        engine.score = score
-        return [tracker.track(FRAME)[0].state for _ in range(images)]
+    def state(score: float, shift: float) -> TrackState:
+        engine.score, engine.shift_px = score, (shift, 0.0)
+        return tracker.track(FRAME)[0].state
 
-    states(0.8, 10)
-    assert states(0.65, 1) == [TrackState.TRACKING]
-    assert states(0.55, 1) == [TrackState.UNCERTAIN]
-    states(0.8, 3)
-    assert states(0.7, 30)[-1] == TrackState.TRACKING  # it changes slowly, and so does the usual
-    assert states(0.55, 1) == [TrackState.TRACKING]
+    assert [state(0.9, 0.0) for _ in range(10)] == [TrackState.TRACKING] * 10
+    assert state(0.85, 70.0) == TrackState.TRACKING
+    assert state(0.6, 0.0) == TrackState.TRACKING
+    assert state(0.6, 70.0) == TrackState.UNCERTAIN
 
 
 def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: ScriptedEngine) -> None:
