@@ -3,10 +3,9 @@
 ONNX Runtime's static quantisation, and not NNCF: that gives every depth-wise convolution one scale
 a channel for what flows in, which neither ONNX Runtime nor TensorRT runs in 8 bits.
 
-Only convolutions are quantised, and which of them follows from the graph: not those that no other
-one follows (their results are scores and pixels) and, for TensorRT, not those that see the image,
-which is an exact 8-bit input only where there are zero points. What a convolution gives is rounded
-where the next one takes it in, and nowhere else: rounding it twice made outlines differ from fp32
+Only convolutions are quantised; for TensorRT not those that see the image, which is an exact 8-bit
+input only where there are zero points. What a convolution gives is rounded where the next one takes
+it in, and nowhere else, so scores and pixels are not: rounding twice made outlines differ from fp32
 three times as much. Ranges are the mean of the calibration crops' extremes.
 
 Two files, with one set of weights: processors multiply unsigned by signed numbers, and ONNX Runtime
@@ -18,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,36 +120,25 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def outer_convolutions(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
-    """Names of the convolutions that no other one precedes, and of those that no other follows."""
+def first_convolutions(graph: onnx.GraphProto) -> list[str]:
+    """Names of the convolutions that no other one precedes."""
     makers = {name: node for node in graph.node for name in node.output}
-    users = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            users[name].append(node)
 
-    def before(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        return [makers[name] for name in node.input if name in makers]
-
-    def after(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        return [user for name in node.output for user in users[name]]
-
-    def is_outermost(node: onnx.NodeProto, step: Callable[[Any], list[Any]]) -> bool:
-        seen, waiting = set(), step(node)
+    def is_first(node: onnx.NodeProto) -> bool:
+        seen: set[str] = set()
+        waiting = list(node.input)
         while waiting:
-            other = waiting.pop()
-            if other.op_type == "Conv":
+            name = waiting.pop()
+            maker = makers.get(name)
+            if maker is None or name in seen:
+                continue
+            if maker.op_type == "Conv":
                 return False
-            if other.output[0] not in seen:
-                seen.add(other.output[0])
-                waiting += step(other)
+            seen.add(name)
+            waiting += maker.input
         return True
 
-    convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    first, last = (
-        [node.name for node in convolutions if is_outermost(node, step)] for step in (before, after)
-    )
-    return first, last
+    return [node.name for node in graph.node if node.op_type == "Conv" and is_first(node)]
 
 
 def _write(
@@ -162,7 +149,6 @@ def _write(
     version, opsets = model.ir_version, {entry.domain for entry in model.opset_import}
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node_{number}"  # to be excluded by
-    first, last = outer_convolutions(model.graph)
     try:
         image = center_on_level(model) if options["image"] else None
     except ValueError as error:
@@ -174,7 +160,7 @@ def _write(
             _Reader(feeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=last if image else [*first, *last],
+            nodes_to_exclude=[] if image else first_convolutions(model.graph),
             per_channel=True,
             weight_type=QuantType.QInt8,
             activation_type=options["activation_type"],

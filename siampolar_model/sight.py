@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,9 @@ class Sight:
         """
         score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
         geometry = (found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0])
-        if not all(np.isfinite(v).all() for v in (score, quality, *geometry)):
+        # A sum is finite only if all of its numbers are: one check instead of five.
+        total = score + quality + sum(float(values.sum()) for values in geometry)
+        if not math.isfinite(total):
             raise FloatingPointError(
                 f"the network gave numbers that are not finite for target {id}: score {score}, "
                 f"quality {quality}, box {geometry[0]}, center {geometry[1]}"

@@ -38,9 +38,12 @@ class Presence(nn.Module):
             template: (N, C), the template's mean feature.
         """
         logit = class_logit.flatten(1)
-        weight = torch.softmax(logit, 1).unsqueeze(2)
-        at_best = (fused.flatten(2) @ weight).squeeze(2)
-        seen = (search.flatten(2) @ weight).squeeze(2)
+        weight = torch.softmax(logit, 1).unsqueeze(1)
+        at_best, seen = (
+            # Channels last, as convolutions leave them in memory.
+            (weight @ maps.permute(0, 2, 3, 1).flatten(1, 2)).squeeze(1)
+            for maps in (fused, search)
+        )
         best = logit.amax(1, keepdim=True)
         out: torch.Tensor = self.layers(
             torch.cat([at_best, seen, template, seen * template, best], 1)
