@@ -21,7 +21,7 @@ from siampolar_model.bench.measure import RUNS, measure
 from siampolar_model.bench.page import benchmark_page
 from siampolar_model.bench.peer import PEER_FILES
 from siampolar_model.bench.stages import STAGES
-from siampolar_model.bench.suite import TARGETS, laptop_isa, run_suite
+from siampolar_model.bench.suite import ROUNDS, TARGETS, laptop_isa, run_suite
 from siampolar_model.bench.tables import tables_of
 from siampolar_model.cli import main
 from siampolar_model.evaluate import find_sequences
@@ -268,7 +268,9 @@ class TestSuite:
             if self.image_size == (854, 480):
                 raise BenchError("the video is larger")
             on_run()
-            return {"engine": self.engine}
+            # The second round of every case is the quietest.
+            p50 = 2.0 if measured.count(self) == 2 else 3.0
+            return {"engine": self.engine, "tracker": {"ms": {"total": {"p50": p50}}}}
 
         def engines(self: Case) -> list[dict[str, str]]:
             runs = {("openvino", "fp32"), ("onnxruntime", "fp32")}
@@ -295,11 +297,14 @@ class TestSuite:
         assert [one["precision"] for one in result["not_run"]] == ["bf16"]
         assert result["sizes"][0]["obstacle"] == "the video is larger"
         # Beside the peer where engines are compared, alone where the peer does not change.
-        assert [one.peer for one in measured] == ["nanotrack"] * 4 + [None] * 9
+        assert [one.peer for one in measured] == ["nanotrack"] * 4 + [None] * 9 * ROUNDS
         assert [one.max_isa for one in measured[:5]] == [None] * 3 + [laptop_isa(), None]
-        assert [one.targets for one in measured[4:9]] == list(TARGETS)
-        assert steps[1] == ("openvino fp32", 13 * RUNS) and steps[-1] == ("4K", RUNS)
-        assert len(runs) == 12
+        assert [one.targets for one in measured[4:14]] == [*TARGETS, *TARGETS]
+        quietest = [one["tracker"]["ms"]["total"]["p50"] for one in result["targets_by_number"]]
+        assert quietest == [2.0] * 5
+        cases = 4 + 9 * ROUNDS
+        assert steps[1] == ("openvino fp32", cases * RUNS) and steps[-1] == ("4K", RUNS)
+        assert len(runs) == cases - ROUNDS
 
 
 class TestPage:

@@ -14,6 +14,10 @@ from .measure import RUNS
 #: Targets in one batch.
 TARGETS = (1, 2, 4, 8, 16)
 
+#: Numbers of targets and image sizes are compared with each other, so each group is measured so
+#: often in turn, and of each case the quietest round counts: other work on the machine only adds.
+ROUNDS = 3
+
 #: Image sizes by the names they go by.
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
@@ -54,18 +58,29 @@ def run_suite(
             case = replace(laptop, engine="openvino", precision=one["precision"])
             plan.append(("laptop", f"openvino {case.precision}, {case.max_isa}", case))
     alone = replace(base, peer=None)
-    for targets in TARGETS:
-        plan.append(("targets_by_number", f"{targets} targets", replace(alone, targets=targets)))
-    for name, size in SIZES.items():
-        plan.append(("sizes", name, replace(alone, image_size=size)))
-    result: dict[str, Any] = {"engines": [], "laptop": [], "targets_by_number": [], "sizes": []}
+    by_number = [(f"{targets} targets", replace(alone, targets=targets)) for targets in TARGETS]
+    by_size = [(name, replace(alone, image_size=size)) for name, size in SIZES.items()]
+    for group, cases in (("targets_by_number", by_number), ("sizes", by_size)):
+        plan += [(group, name, case) for _ in range(ROUNDS) for name, case in cases]
+    # By group and name, in the order of the plan.
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for done, (group, name, case) in enumerate(plan):
         on_case(name, (len(plan) - done) * RUNS)
         try:
-            result[group].append({"name": name, **case.run(on_run)})
+            one = {"name": name, **case.run(on_run)}
         except BenchError as error:
             if group != "sizes":
                 raise
             # A video larger than this size.
-            result[group].append({"name": name, "obstacle": str(error)})
+            one = {"name": name, "obstacle": str(error)}
+        before = found.get((group, name))
+        if before is None or _seconds(one) < _seconds(before):
+            found[group, name] = one
+    result: dict[str, Any] = {"engines": [], "laptop": [], "targets_by_number": [], "sizes": []}
+    for (group, _), one in found.items():
+        result[group].append(one)
     return result | {"not_run": [one for one in listed if one["obstacle"]]}
+
+
+def _seconds(one: dict[str, Any]) -> float:
+    return float(one["tracker"]["ms"]["total"]["p50"]) if "tracker" in one else 0.0
