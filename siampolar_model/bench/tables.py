@@ -133,7 +133,8 @@ def _sizes(results: Sequence[dict[str, Any]]) -> Table:
         )
     return Table(
         "Image sizes",
-        "The same target, of the same size in pixels, in larger images. The quietest of three rounds.",
+        "The same target, of the same size in pixels, in larger images. The quietest of three "
+        "rounds.",
         ("image", "p50 ms", "p95 ms", "p99 ms", "crop p50", "against the first"),
         tuple(rows),
     )
