@@ -18,6 +18,8 @@ from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_model.session import InitAnswer, InitRequest, SessionResult
 from siampolar_ros.msg import InitResult, InitTarget, Target, Targets
 
+from .serialized_image import SerializedCompressedImage, SerializedImage
+
 #: Of the compressed overlay: lines and text without visible blocks.
 _JPEG_QUALITY = 85
 
@@ -32,7 +34,8 @@ def stamp_from_ns(stamp_ns: int) -> Time:
 
 
 def image_from_message(
-    message: Image | CompressedImage, max_pixels: int = MAX_PIXELS
+    message: Image | SerializedImage | CompressedImage | SerializedCompressedImage,
+    max_pixels: int = MAX_PIXELS,
 ) -> StampedImage:
     """A view on the message's pixels, which stay alive with it; nothing is copied or decoded.
 
@@ -42,7 +45,7 @@ def image_from_message(
     """
     arrived_s = time.monotonic()
     frame: Frame
-    if isinstance(message, CompressedImage):
+    if isinstance(message, (CompressedImage, SerializedCompressedImage)):
         frame = CompressedFrame(message.data, max_pixels)
     else:
         check_pixels(message.width, message.height, max_pixels)

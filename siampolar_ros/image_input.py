@@ -14,6 +14,7 @@ from siampolar_model.frames import FrameError
 from siampolar_model.history import StampedImage
 
 from .conversions import image_from_message
+from .serialized_image import SerializedCompressedImage, SerializedImage
 from .settings import ImageSettings
 from .stream_health import StreamHealth
 
@@ -29,6 +30,10 @@ DEPTH = 5
 _LOOK_S = 0.5
 
 _TYPES = {"raw": Image, "compressed": CompressedImage}
+_PARSERS: dict[str, Callable[[bytes], SerializedImage | SerializedCompressedImage]] = {
+    "raw": SerializedImage.parse,
+    "compressed": SerializedCompressedImage.parse,
+}
 _TYPE_NAMES = {"raw": "sensor_msgs/msg/Image", "compressed": "sensor_msgs/msg/CompressedImage"}
 
 
@@ -113,23 +118,35 @@ class ImageInput:
         self.reliability = reliability
         self.health.set_incompatible("")
         qos = QoSProfile(depth=DEPTH, reliability=reliability)
-        arguments = (_TYPES[settings.image_transport], self.topic, self._take, qos)
+        parse = _PARSERS[settings.image_transport]
+        arguments = (
+            _TYPES[settings.image_transport],
+            self.topic,
+            lambda data: self._take(parse, data),
+            qos,
+        )
         events = SubscriptionEventCallbacks(
             message_lost=lambda event: self._lose(event.total_count_change),
             incompatible_qos=self._on_incompatible_qos,
         )
         self._subscription: Any
         try:
-            self._subscription = self._node.create_subscription(*arguments, event_callbacks=events)
+            self._subscription = self._node.create_subscription(
+                *arguments, event_callbacks=events, raw=True
+            )
         except UnsupportedEventTypeError:  # not every middleware counts
-            self._subscription = self._node.create_subscription(*arguments)
+            self._subscription = self._node.create_subscription(*arguments, raw=True)
 
-    def _take(self, message: Image | CompressedImage) -> None:
+    def _take(
+        self,
+        parse: Callable[[bytes], SerializedImage | SerializedCompressedImage],
+        data: bytes,
+    ) -> None:
         if self._closed:
             return  # taken by the executor before the subscription ended
         self.health.received()
         try:
-            image = image_from_message(message, self._settings().max_image_pixels)
+            image = image_from_message(parse(data), self._settings().max_image_pixels)
         except FrameError as error:
             self.health.refused(str(error))
             self._node.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
