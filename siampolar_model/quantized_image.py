@@ -54,7 +54,7 @@ def center_on_level(model: onnx.ModelProto) -> ImageInput:
     bias = _constant(graph, conv.input[2]) + shift
     _set(graph, conv.input[2], bias.astype(np.float32))
     name = f"{sub.name}_level"
-    graph.initializer.append(numpy_helper.from_array(np.float32([level]), name))
+    graph.initializer.append(numpy_helper.from_array(np.array([level], np.float32), name))
     sub.input[1] = name
     return ImageInput(transpose.output[0], level)
 
