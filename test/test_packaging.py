@@ -45,6 +45,7 @@ OFF_ROBOT = (
     "siampolar_model/export.py",
     "siampolar_model/precision.py",
     "siampolar_model/quantize.py",
+    "siampolar_model/quantized_image.py",
 )
 TORCH_ENGINE = "siampolar_model/engines/torch_engine.py"
 
