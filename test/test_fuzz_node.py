@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 from test_fuzz import (
@@ -79,7 +80,8 @@ class Rig:
     def send(self, topic: str, message: Any) -> None:
         """Hand a message to the node as its executor would."""
         (subscription,) = [s for s in self.node.subscriptions if s.topic_name == f"/fuzz/{topic}"]
-        subscription.callback(message)
+        # Images are taken as the bytes that the middleware delivers.
+        subscription.callback(serialize_message(message) if subscription.raw else message)
 
     def wait(self, condition: Any, seconds: float = 20) -> None:
         end = time.monotonic() + seconds
