@@ -5,7 +5,6 @@ The module run as a node does just that, for launch files.
 
 from __future__ import annotations
 
-import struct
 import sys
 import threading
 from collections.abc import Sequence
@@ -21,22 +20,13 @@ from siampolar_model.results import Box, BoxError, parse_box
 from siampolar_ros.msg import InitResult, InitTarget
 
 from . import parameters
-from .conversions import stamp_from_ns
+from .conversions import stamp_from_ns, stamp_to_ns
 from .parameter_table import ParameterError, Parameters
 from .run import StartError, run_node
+from .serialized_image import read_stamp
 
 #: Seconds after which a request is repeated.
 _REPEAT_S = 0.5
-
-
-def stamp_of_serialized(data: bytes) -> int:
-    """Stamp in nanoseconds of a serialised message that begins with a header.
-
-    The body of a CDR message follows four bytes, the second of which tells the byte order.
-    """
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 class FirstTarget:
@@ -109,7 +99,7 @@ class FirstTargetNode(Node):
         """Nothing is held open."""
 
     def _on_image(self, data: bytes) -> None:
-        self._first.on_image(stamp_of_serialized(data))
+        self._first.on_image(stamp_to_ns(read_stamp(data)))
 
     def _on_answer(self, message: InitResult) -> None:
         if not message.success:

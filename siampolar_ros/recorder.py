@@ -13,7 +13,8 @@ from siampolar_model.results import Box, TrackResult
 from siampolar_ros.msg import InitResult, Targets
 
 from .conversions import results_from_message, stamp_to_ns
-from .first_target_node import FirstTarget, stamp_of_serialized
+from .first_target_node import FirstTarget
+from .serialized_image import read_stamp
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Recorder(Node):
         self.create_subscription(InitResult, "tracker/init_result", self._on_init_result, deep)
 
     def _on_image(self, data: bytes) -> None:
-        stamp_ns = stamp_of_serialized(data)
+        stamp_ns = stamp_to_ns(read_stamp(data))
         self.recording.images.append(stamp_ns)
         self.first_target.on_image(stamp_ns)
 

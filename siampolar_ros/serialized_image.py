@@ -66,6 +66,11 @@ class SerializedCompressedImage:
         return cls(reader.header(), reader.text(), reader.octets())
 
 
+def read_stamp(data: bytes) -> Time:
+    """Stamp of any serialised message that begins with a header."""
+    return _Reader(data, "message with a header").stamp()
+
+
 class _Reader:
     def __init__(self, data: bytes, kind: str) -> None:
         self._kind = kind
@@ -75,9 +80,11 @@ class _Reader:
         self._order = "<" if _LITTLE_ENDIAN[data[1]] else ">"
         self._at = 4  # numbers are aligned to here
 
+    def stamp(self) -> Time:
+        return Time(sec=self.number("i", 4), nanosec=self.number("I", 4))
+
     def header(self) -> Header:
-        stamp = Time(sec=self.number("i", 4), nanosec=self.number("I", 4))
-        return Header(stamp=stamp, frame_id=self.text())
+        return Header(stamp=self.stamp(), frame_id=self.text())
 
     def number(self, kind: str, size: int) -> int:
         self._at += -self._at % size

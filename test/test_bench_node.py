@@ -17,8 +17,9 @@ pytest.importorskip("onnxruntime")
 from siampolar_model.bench import BenchError
 from siampolar_model.bench.child import Case
 from siampolar_ros import bench_camera, bench_node
+from siampolar_ros.conversions import stamp_to_ns
 from siampolar_ros.environment import dds_environment, local_environment
-from siampolar_ros.first_target_node import stamp_of_serialized
+from siampolar_ros.serialized_image import read_stamp
 
 pytestmark = pytest.mark.slow
 
@@ -79,5 +80,5 @@ def test_the_stamp_goes_where_it_belongs() -> None:
     head, rest = bench_camera._serialised(image)
     stamp_ns = 1_700_000_000_123_456_789
     data = head + bench_camera._STAMP.pack(*divmod(stamp_ns, 1_000_000_000)) + rest
-    assert stamp_of_serialized(data) == stamp_ns
+    assert stamp_to_ns(read_stamp(data)) == stamp_ns
     assert data.endswith(bytes(image.nbytes))

@@ -17,8 +17,8 @@ from siampolar_model.history import StampedImage
 from siampolar_model.results import Box, TrackResult, TrackState
 from siampolar_model.session import InitAnswer, SessionResult
 from siampolar_ros import conversions
-from siampolar_ros.first_target_node import stamp_of_serialized
 from siampolar_ros.msg import InitTarget, Target, Targets
+from siampolar_ros.serialized_image import read_stamp
 
 HEADER = Header(stamp=conversions.stamp_from_ns(1_700_000_000_123_456_789), frame_id="camera")
 
@@ -126,4 +126,4 @@ def test_stamps() -> None:
     for stamp_ns in (0, 1, 999_999_999, 1_000_000_000, 1_795_365_575_975_075_537):
         assert conversions.stamp_to_ns(conversions.stamp_from_ns(stamp_ns)) == stamp_ns
     data = serialize_message(conversions.message_from_bgr(picture(), HEADER))
-    assert stamp_of_serialized(data) == 1_700_000_000_123_456_789
+    assert conversions.stamp_to_ns(read_stamp(data)) == 1_700_000_000_123_456_789

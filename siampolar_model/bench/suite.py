@@ -74,7 +74,7 @@ def run_suite(
             # A video larger than this size.
             one = {"name": name, "obstacle": str(error)}
         before = found.get((group, name))
-        if before is None or _seconds(one) < _seconds(before):
+        if before is None or _median_ms(one) < _median_ms(before):
             found[group, name] = one
     result: dict[str, Any] = {"engines": [], "laptop": [], "targets_by_number": [], "sizes": []}
     for (group, _), one in found.items():
@@ -82,5 +82,5 @@ def run_suite(
     return result | {"not_run": [one for one in listed if one["obstacle"]]}
 
 
-def _seconds(one: dict[str, Any]) -> float:
+def _median_ms(one: dict[str, Any]) -> float:
     return float(one["tracker"]["ms"]["total"]["p50"]) if "tracker" in one else 0.0

@@ -25,6 +25,13 @@ _SHARE = 0.1
 TEMPLATE_NORM = 5.0
 
 
+def cell_overlap(low: torch.Tensor, high: torch.Tensor, cells: int) -> torch.Tensor:
+    """Length of each of ``cells`` unit cells that intervals cover: (...,) to (..., cells)."""
+    edges = torch.arange(cells, device=low.device, dtype=low.dtype)
+    inside = torch.minimum(high[..., None], edges + 1) - torch.maximum(low[..., None], edges)
+    return inside.clamp(min=0)
+
+
 def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, stride: int) -> torch.Tensor:
     """Mean feature of each of KERNEL x KERNEL equal parts of a box.
 
@@ -39,13 +46,11 @@ def pool_box(features: torch.Tensor, box_xyxy: torch.Tensor, stride: int) -> tor
     """
 
     def overlap(low: torch.Tensor, high: torch.Tensor, cells: int) -> torch.Tensor:
-        edges = torch.arange(cells, device=features.device, dtype=features.dtype)
         part = torch.arange(KERNEL, device=features.device, dtype=features.dtype)
         low, high = low / stride, torch.maximum(high / stride, low / stride + 1e-3)
         step = ((high - low) / KERNEL)[:, None]
-        start = (low[:, None] + part * step)[:, :, None]
-        inside = torch.minimum(start + step[:, :, None], edges + 1) - torch.maximum(start, edges)
-        weight = inside.clamp(min=0)
+        start = low[:, None] + part * step
+        weight = cell_overlap(start, start + step, cells)
         return weight / weight.sum(2, keepdim=True).clamp(min=1e-6)  # N, KERNEL, cells
 
     box_xyxy = box_xyxy.to(features.dtype)

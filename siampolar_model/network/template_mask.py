@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .correlation import weighted_mean
+from .correlation import cell_overlap, weighted_mean
 from .head import tower
 from .neck import lateral
 
@@ -39,14 +39,8 @@ def target_share(logit: torch.Tensor) -> torch.Tensor:
 
 def coverage(box_xyxy: torch.Tensor, stride: int, height: int, width: int) -> torch.Tensor:
     """Share of every cell that lies in a box: (N, 4) in crop pixels to (N, 1, height, width)."""
-
-    def covered(low: torch.Tensor, high: torch.Tensor, cells: int) -> torch.Tensor:
-        edges = torch.arange(cells, device=box_xyxy.device, dtype=box_xyxy.dtype)
-        low, high = low[:, None] / stride, high[:, None] / stride
-        return (torch.minimum(high, edges + 1) - torch.maximum(low, edges)).clamp(min=0)
-
-    rows = covered(box_xyxy[:, 1], box_xyxy[:, 3], height)
-    columns = covered(box_xyxy[:, 0], box_xyxy[:, 2], width)
+    x1, y1, x2, y2 = (box_xyxy / stride).unbind(1)
+    rows, columns = cell_overlap(y1, y2, height), cell_overlap(x1, x2, width)
     return (rows[:, :, None] * columns[:, None, :]).unsqueeze(1)
 
 
