@@ -162,3 +162,20 @@ def best_overlap_rays(
         q = np.clip(iou, 0, 1).astype(np.float32)[:, None, None]
     rays = np.where(none, 0, (best + 1) * step_px)
     return np.maximum(rays, MIN_RAY_PX).astype(np.float32), q[:, 0, 0]
+
+
+def farthest_rays(profiles: np.ndarray, step_px: float) -> np.ndarray:
+    """Ray lengths to the mask's farthest point, as SiamPolar draws them: float32 (C, N).
+
+    Args:
+        profiles: float32 (C, N, S) from :func:`sample_profiles`.
+    """
+    inside = profiles >= 0.5
+    samples = inside.shape[2]
+    last = np.where(inside.any(2), samples - inside[:, :, ::-1].argmax(2), 0)
+    return np.maximum(last * step_px, MIN_RAY_PX).astype(np.float32)
+
+
+def centerness(rays_px: np.ndarray) -> np.ndarray:
+    """Polar centerness ``sqrt(min(d) / max(d))`` (Xie et al. 2020) of rays (C, N): float32 (C,)."""
+    return np.sqrt(rays_px.min(1) / rays_px.max(1)).astype(np.float32)

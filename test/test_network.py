@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,24 @@ def test_the_papers_variants_are_configured() -> None:
     assert (r101.search_backbone, r101.template_backbone) == ("resnet101", "resnet50")
     assert (r101.levels, r101.correlation, r101.head.rays) == ((8, 16, 32), "repeated", 36)
     assert (light.levels, light.head.mask_convs) == ((32,), 0)
+    for head in (r101.head, light.head):
+        assert (head.ray_rule, head.quality) == ("farthest_point", "ratio")
+
+
+def test_an_fpn_smooths_the_sum_of_its_levels() -> None:
+    config = load_config(CONFIGS / "siampolar_lite0.yaml")
+    plain, fpn = SiamPolar(config).eval(), SiamPolar(replace(config, neck="fpn")).eval()
+    missing, unexpected = fpn.load_state_dict(plain.state_dict(), strict=False)
+    assert (set(missing), unexpected) == ({"smooth.weight", "smooth.bias"}, [])
+    image = torch.randn(1, 3, config.search_size, config.search_size)
+    template = torch.randn(1, len(config.levels), config.width, KERNEL**2 + 2)
+    with torch.no_grad():
+        before = plain.search(image, template).class_logit
+        assert not torch.allclose(before, fpn.search(image, template).class_logit)
+        # A 3x3 that only passes on what it gets.
+        torch.nn.init.dirac_(fpn.smooth.weight)
+        torch.nn.init.zeros_(fpn.smooth.bias)
+        torch.testing.assert_close(before, fpn.search(image, template).class_logit)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +165,9 @@ def test_the_papers_variants_are_configured() -> None:
         ({"levels": 8}, r"levels 8 must be a list of ascending strides of \(8, 16, 32\)"),
         ({"levels": ["a"]}, r"levels \['a'\] must be"),
         ({"levels": []}, r"levels \[\] must be"),
+        ({"neck": "bifpn"}, "neck 'bifpn' is not one of"),
+        ({"head": {"ray_rule": "nearest"}}, "head: ray_rule 'nearest' is not one of"),
+        ({"head": {"quality": "iou"}}, "head: quality 'iou' is not one of"),
         ({"head": {"rays": 72.0}}, "head: rays 72.0 is not one of"),
         ({"head": {"rays": 48}}, "head: rays 48 is not one of"),
         ({"head": {"depth": 3}}, "head: unknown key 'depth'; allowed: width, class_convs"),

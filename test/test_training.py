@@ -17,6 +17,7 @@ import torch
 from blob_engine import BlobEngine
 from drawn_photos import photo
 
+from siampolar_model.network.config import HeadConfig
 from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracker import Tracker, TrackerSettings
 from siampolar_training import validate
@@ -39,7 +40,7 @@ class TestTargets:
     def test_a_square_by_hand(self) -> None:
         mask = np.zeros((255, 255), np.uint8)
         mask[100:164, 92:156] = 1  # centroid (124, 132): exactly a cell of stride 8
-        targets = make_targets(mask, 36, 8)
+        targets = make_targets(mask, HeadConfig(rays=36), 8)
         middle = list(targets.cells).index(16 * 32 + 15)
         assert targets.weight[middle] > 0.95
         np.testing.assert_allclose(targets.ltrb_px[middle], 32)
@@ -57,9 +58,24 @@ class TestTargets:
         for seed in range(20):
             mask = np.zeros((255, 255), np.uint8)
             cv2.ellipse(mask, (127, 127), (10 + 3 * seed, 20), 9.0 * seed, 0, 300, 1, -1)
-            targets = make_targets(mask, 72, 8)
+            targets = make_targets(mask, HeadConfig(), 8)
             assert targets.weight.max() <= 1 and len(targets.cells) == MAX_POSITIVES
             assert (targets.rays_px >= 1).all()
+
+    def test_the_papers_rays_end_at_the_farthest_point_and_its_quality_is_their_ratio(self) -> None:
+        mask = np.zeros((255, 255), np.uint8)
+        mask[100:164, 92:156] = 1
+        mask[124:140, 190:200] = 1  # beyond a gap to the right
+        ours = make_targets(mask, HeadConfig(rays=36), 8)
+        paper = HeadConfig(rays=36, ray_rule="farthest_point", quality="ratio")
+        papers = make_targets(mask, paper, 8)
+        np.testing.assert_array_equal(ours.cells, papers.cells)
+        np.testing.assert_array_equal(ours.weight, papers.weight)
+        np.testing.assert_array_equal(ours.quality, ours.weight)
+        at = list(papers.cells).index(16 * 32 + 15)  # about (124, 132)
+        assert ours.rays_px[at, 0] == pytest.approx(32, abs=1.5)
+        assert papers.rays_px[at, 0] == pytest.approx(76, abs=1.5)
+        assert papers.quality[at] == pytest.approx(math.sqrt(32 / 76), abs=0.02)
 
     def test_a_mask_outside_the_map_has_no_positive(self) -> None:
         assert not no_target(72).weight.any()
@@ -115,7 +131,7 @@ class TestLosses:
     def square() -> object:
         mask = np.zeros((255, 255), np.uint8)
         mask[100:164, 92:156] = 1
-        return make_targets(mask, 36, 8)
+        return make_targets(mask, HeadConfig(rays=36), 8)
 
 
 def test_a_clip_is_pure_and_its_object_moves(photos: list[LabelledImage]) -> None:

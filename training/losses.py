@@ -74,9 +74,9 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
     """The parts, to be summed with their weights; "template" and "presence" if they are judged.
 
     Args:
-        batch: ``cells`` (N, P), ``weight`` (N, P), ``rays_px`` (N, P, R), ``ltrb_px`` (N, P, 4),
-            see :class:`training.targets.Targets`, ``mask`` (N, S, S) and ``template_mask``
-            (N, T, T).
+        batch: ``cells``, ``weight`` and ``quality`` (N, P), ``rays_px`` (N, P, R), ``ltrb_px``
+            (N, P, 4), see :class:`training.targets.Targets`, ``mask`` (N, S, S) and
+            ``template_mask`` (N, T, T).
     """
     weight = batch["weight"].flatten()
     positive = weight > 0
@@ -96,6 +96,7 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
     ltrb = lengths_px(at_positives(maps.log_ltrb))
     true_ltrb = batch["ltrb_px"].flatten(0, 1)[positive]
     quality = at_positives(maps.quality_logit)[:, 0]
+    true_quality = batch["quality"].flatten()[positive]
     if maps.mask_logit is not None:
         mask_part = map_loss(maps.mask_logit, batch["mask"])
     else:
@@ -107,7 +108,8 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
         "class": focal(logit, target) / count,
         "mask": mask_part,
         "box": (box_iou(ltrb, true_ltrb) * weight).sum() / total,
-        "quality": F.binary_cross_entropy_with_logits(quality, weight, reduction="sum") / count,
+        "quality": F.binary_cross_entropy_with_logits(quality, true_quality, reduction="sum")
+        / count,
     }
     if maps.template_mask_logit is not None:
         parts["template"] = map_loss(maps.template_mask_logit, batch["template_mask"])

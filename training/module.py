@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
 from siampolar_model.engines.torch_engine import TorchEngine
-from siampolar_model.network.config import load_config
+from siampolar_model.network.config import config_from_dict, load_config
 from siampolar_model.network.graphs import normalise
 from siampolar_model.network.siampolar import SiamPolar
 from siampolar_model.ranges import check_ranges
@@ -240,7 +240,7 @@ class TrainingModule(LightningModule):
             TrainingError: naming the setting that differs.
         """
         saved = checkpoint[ABOUT]
-        if saved["network"] != asdict(self.model.config):
+        if config_from_dict(saved["network"]) != self.model.config:
             raise TrainingError("is of another network than model.network")
         if saved["frozen"] != self._frozen:
             raise TrainingError("has other frozen parts than model.frozen and template_frozen")

@@ -46,8 +46,8 @@ def make_sample(
         ``template``, ``box_xyxy``, ``template_mask``, ``search``, ``mask`` and the arrays of
         :class:`siampolar_training.targets.Targets`.
     """
-    rays = network.head.rays
-    targets = make_targets(mask, rays, network.stride) if mask.any() else no_target(rays)
+    head = network.head
+    targets = make_targets(mask, head, network.stride) if mask.any() else no_target(head.rays)
     return {
         "template": template,
         "box_xyxy": box_xyxy,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from siampolar_model import polar
+from siampolar_model.network.config import HeadConfig
 
 #: Cells this near to the mask's centroid (crop pixels) are positive ...
 POSITIVE_RADIUS_PX = 12.0
@@ -25,12 +26,14 @@ class Targets:
     Attributes:
         cells: int64 (P,), flat index of each positive cell.
         weight: float32 (P,), attainable IoU of the polygon from the cell, in [0, 1]; 0 is padding.
+        quality: float32 (P,), what the head should say of the cell, in [0, 1].
         rays_px: float32 (P, R).
         ltrb_px: float32 (P, 4), distances to the box's left, top, right and bottom side.
     """
 
     cells: np.ndarray
     weight: np.ndarray
+    quality: np.ndarray
     rays_px: np.ndarray
     ltrb_px: np.ndarray
 
@@ -40,17 +43,20 @@ def no_target(n_rays: int) -> Targets:
     return Targets(
         np.zeros(MAX_POSITIVES, np.int64),
         np.zeros(MAX_POSITIVES, np.float32),
+        np.zeros(MAX_POSITIVES, np.float32),
         np.ones((MAX_POSITIVES, n_rays), np.float32),
         np.ones((MAX_POSITIVES, 4), np.float32),
     )
 
 
-def make_targets(mask: np.ndarray, n_rays: int, stride: int) -> Targets:
+def make_targets(mask: np.ndarray, head: HeadConfig, stride: int) -> Targets:
     """Targets of a positive pair.
 
     Args:
         mask: uint8 (S, S), 1 where the target is visible in the search crop.
+        head: how many rays, and what they and the quality mean.
     """
+    n_rays = head.rays
     out = no_target(n_rays)
     ys, xs = np.nonzero(mask)
     size = mask.shape[0]
@@ -70,7 +76,10 @@ def make_targets(mask: np.ndarray, n_rays: int, stride: int) -> Targets:
     box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
     reach = np.hypot(box[2] - box[0], box[3] - box[1]) + POSITIVE_RADIUS_PX
     profiles = polar.sample_profiles(mask, centers, n_rays, int(reach / STEP_PX) + 1, STEP_PX)
-    rays, quality = polar.best_overlap_rays(profiles, STEP_PX, float(len(xs)))
+    rays, overlap = polar.best_overlap_rays(profiles, STEP_PX, float(len(xs)))
+    if head.ray_rule == "farthest_point":
+        rays = polar.farthest_rays(profiles, STEP_PX)
+    quality = overlap if head.quality == "overlap" else polar.centerness(rays)
     ltrb = np.stack(
         [
             centers[:, 0] - box[0],
@@ -80,11 +89,12 @@ def make_targets(mask: np.ndarray, n_rays: int, stride: int) -> Targets:
         ],
         1,
     )
-    good = np.flatnonzero((quality >= MIN_QUALITY) & (ltrb.min(1) > 0))
-    good = good[np.argsort(-quality[good], kind="stable")][:MAX_POSITIVES]
+    good = np.flatnonzero((overlap >= MIN_QUALITY) & (ltrb.min(1) > 0))
+    good = good[np.argsort(-overlap[good], kind="stable")][:MAX_POSITIVES]
     n = len(good)
     out.cells[:n] = grid[good, 1] * cells_a_side + grid[good, 0]
-    out.weight[:n] = quality[good]
+    out.weight[:n] = overlap[good]
+    out.quality[:n] = quality[good]
     out.rays_px[:n] = rays[good]
     out.ltrb_px[:n] = ltrb[good]
     return out

@@ -12,6 +12,9 @@ from .yaml_values import check_keys, keys_of, read_yaml
 
 CORRELATIONS = ("depthwise", "pixelwise", "repeated", "constant")
 RAYS = (36, 72, 180)
+RAY_RULES = ("best_overlap", "farthest_point")
+QUALITIES = ("overlap", "ratio")
+NECKS = ("semi_fpn", "fpn")
 STRIDES = (8, 16, 32)
 _LEVELS = [c for n in (1, 2, 3) for c in combinations(STRIDES, n)]
 
@@ -26,13 +29,23 @@ _WIDTHS, _DEPTHS, _SIZES_PX = (1, 4096), (0, 16), (32, 1024)
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Depth of the three branches (3x3 convolutions before the last one) and their width."""
+    """Depth of the three branches (3x3 convolutions before the last one), their width, and what
+    rays and quality mean.
+
+    Attributes:
+        ray_rule: where a ray ends: where the filled polygon overlaps best, or at the target's
+            farthest point, as in the paper.
+        quality: of a place: the IoU that a polygon from it reaches, or the paper's centerness,
+            the root of the shortest ray over the longest.
+    """
 
     width: int = 96
     class_convs: int = 2
     box_convs: int = 2
     mask_convs: int = 3
     rays: int = 72
+    ray_rule: str = "best_overlap"
+    quality: str = "overlap"
 
     def __post_init__(self) -> None:
         _check_ranges(
@@ -41,6 +54,10 @@ class HeadConfig:
         )
         if self.rays not in RAYS or not isinstance(self.rays, int):
             raise ConfigError(f"rays {self.rays!r} is not one of {RAYS}")
+        if self.ray_rule not in RAY_RULES:
+            raise ConfigError(f"ray_rule {self.ray_rule!r} is not one of {RAY_RULES}")
+        if self.quality not in QUALITIES:
+            raise ConfigError(f"quality {self.quality!r} is not one of {QUALITIES}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,7 @@ class NetworkConfig:
         search_backbone, template_backbone: names in timm; the template's is usually shallower.
         levels: strides that are correlated and summed; the head works at the first one.
         width: channels of every level after its lateral 1x1.
+        neck: what follows the sum of the levels: nothing, or a 3x3 (FPN, Lin et al. 2017).
         detail: add stride-4 features, brought to the head's stride by one strided 3x3.
         map: read rays from a dense map; None: regress them at every cell, as the paper does.
         template_mask: draw the target in the template's box, and compare with that alone.
@@ -90,6 +108,7 @@ class NetworkConfig:
     levels: tuple[int, ...] = (8, 16)
     width: int = 96
     correlation: str = "depthwise"
+    neck: str = "semi_fpn"
     detail: bool = False
     head: HeadConfig = field(default_factory=HeadConfig)
     map: MapConfig | None = None
@@ -115,6 +134,8 @@ class NetworkConfig:
             raise ConfigError(f"map is {self.map!r}; it must be a group of {keys_of(MapConfig)}")
         if self.correlation not in CORRELATIONS:
             raise ConfigError(f"correlation {self.correlation!r} is not one of {CORRELATIONS}")
+        if self.neck not in NECKS:
+            raise ConfigError(f"neck {self.neck!r} is not one of {NECKS}")
         if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):
             shown = list(self.levels) if isinstance(self.levels, tuple) else self.levels
             raise ConfigError(f"levels {shown!r} must be a list of ascending strides of {STRIDES}")

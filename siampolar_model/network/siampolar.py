@@ -64,6 +64,10 @@ class SiamPolar(nn.Module):
         self.correlations = nn.ModuleList(
             correlation(config.width, background=config.template_mask) for _ in config.levels
         )
+        # Of an FPN's smoothed levels the head reads the finest.
+        self.smooth = (
+            nn.Conv2d(config.width, config.width, 3, padding=1) if config.neck == "fpn" else None
+        )
         self.head = PolarHead(config.width, config.head, rays=config.map is None)
         self.mask_map = (
             MaskMap(
@@ -132,6 +136,8 @@ class SiamPolar(nn.Module):
                 )
             ]
         )
+        if self.smooth is not None:
+            fused = self.smooth(fused)
         if self.detail is not None:
             fused = fused + self.detail(features[4])
         maps: HeadMaps = self.head(fused)
