@@ -81,13 +81,24 @@ ROWS = (
         {"template": 1, "rotation_sigma_rad": 0.3, "background": 0.6, "distractor": 0.5},
         templates=True,
     ),
-    Row("perspective", "The object's plane tilts: `tilt`.", {"tilt": 1, "tilt_sigma": 0.16}),
+    Row("perspective", "The object's plane tilts: `tilt`.", {"tilt": 1, "tilt_sigma": 0.2}),
     Row("non-rigid motion", "A smooth field bends it: `bend`.", {"bend": 1, "bend_sigma": 0.03}),
     Row(
         "background exchange",
-        "A part of another photograph behind softened edges, sometimes with the object blurred by "
-        "its own motion: `background`, `swift`.",
-        {"background": 1, "swift": 0.4},
+        "A part of another photograph begins a little beyond the object, so that its outline is as "
+        "photographed: `background`.",
+        {"background": 1},
+    ),
+    Row(
+        "cut out",
+        "Or right at the object, behind softened edges, sometimes with the object blurred by its "
+        "own motion: `cut_out`, `swift`. Not always: a seam along the outline gives it away.",
+        {"background": 1, "cut_out": 1, "swift": 0.4},
+    ),
+    Row(
+        "whole photographs",
+        "Or nothing is exchanged, and where the photograph ends the camera's image ends: `whole`.",
+        {"whole": 1, "log_scale": 0.35, "rotation_sigma_rad": 0.3},
     ),
     Row(
         "distractors",

@@ -141,6 +141,14 @@ class TestCompose:
         assert soft.sum() == pytest.approx(400, rel=1e-3)
         assert 0.4 < soft[20, 30] < 0.7 and alpha[20, 30] == 1
 
+    def test_surroundings_fade_out_beyond_their_reach(self) -> None:
+        alpha = np.zeros((60, 60), np.float32)
+        alpha[20:40, 20:40] = 1
+        kept = compose.with_surroundings(alpha, 4, 8)
+        assert (kept[alpha > 0] == 1).all()
+        # 1, 4, 8, 12 and 15 px above the object.
+        np.testing.assert_allclose(kept[[19, 16, 12, 8, 5], 30], [1, 1, 0.5, 0, 0], atol=0.02)
+
     def test_background_part(self, image: np.ndarray) -> None:
         parts = [compose.background_part(rng(seed), image, 50) for seed in range(6)]
         assert all(part.shape == (50, 50, 3) for part in parts)

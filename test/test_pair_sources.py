@@ -177,12 +177,13 @@ class TestSyntheticPairs:
     def test_a_negative_pair_never_shows_the_templates_sequence(self) -> None:
         """The disc's blue and the background's green tell the sequence."""
         for empty in (0.0, 1.0):
-            lone = changed(STILL, negative=1, empty=empty, distractor=1, background=1)
+            lone = changed(STILL, negative=1, empty=empty, distractor=1, background=1, cut_out=1)
             for sample in samples(synthetic(lone)):
                 assert not sample["mask"].any() and not sample["weight"].any()
                 sequence = (int(sample["template"][2, 63, 1]) - 10) // 20
                 green = sample["search"][..., 1][sample["search"][..., 2] == 0]
-                assert not (green == 20 * sequence + 10).any()
+                # Soft edges mix a few pixels of any green.
+                assert np.count_nonzero(green == 20 * sequence + 10) < 30
 
     def test_occluders_leave_enough(self) -> None:
         hidden = changed(STILL, occluder=1, clutter=1, border=1, min_visible=0.55)
@@ -191,7 +192,7 @@ class TestSyntheticPairs:
             after["mask"].sum() / before["mask"].sum()
             for before, after in zip(plain, covered, strict=True)
         ]
-        assert 0.55 <= min(left) < 0.7 and max(left) == 1 and np.mean(left) < 0.95
+        assert 0.55 <= min(left) < 0.7 and max(left) > 0.95 and np.mean(left) < 0.95
 
     def test_the_border_keeps_its_colour_in_any_light(self) -> None:
         dark = PhotometrySettings(night=1, noise=1)
@@ -219,6 +220,29 @@ class TestSyntheticPairs:
         for name, strength in (("tilt", "tilt_sigma"), ("bend", "bend_sigma")):
             others = samples(synthetic(changed(STILL, **{name: 1.0, strength: 0.05})), 20)
             assert share_changed(plain, others) == 1, name
+
+    def test_an_outline_is_as_photographed_unless_it_is_cut_out(self) -> None:
+        plain, kept, cut = (
+            samples(synthetic(changed(STILL, background=background, cut_out=cut_out)))
+            for background, cut_out in ((0, 0), (1, 0), (1, 1))
+        )
+        for still, around, out in zip(plain, kept, cut, strict=True):
+            mask = still["mask"]
+            ring = cv2.dilate(mask, np.ones((3, 3), np.uint8)) - mask > 0
+            own = (still["search"][..., 1] == still["template"][2, 63, 1]) & (mask == 0)
+            far = own & (cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=65) == 0)
+            np.testing.assert_array_equal(around["mask"], mask)
+            np.testing.assert_array_equal(around["search"][ring], still["search"][ring])
+            assert (around["search"][far] != still["search"][far]).any(1).all()
+            assert (out["search"][ring] != still["search"][ring]).any(1).mean() > 0.9
+
+    def test_a_whole_photograph_ends_where_the_camera_image_ends(self) -> None:
+        for sample in samples(synthetic(changed(STILL, whole=1))):
+            search = sample["search"]
+            # What is drawn has no blue but in the discs, the border has.
+            beyond = (search == BORDER_BGR).all(2)
+            assert beyond.any() or (search[..., 0] < 100).all()
+            assert not sample["mask"][beyond].any()
 
     def test_turned(self) -> None:
         """Blue grows to the right in the photographs: where it does not, a view is mirrored."""

@@ -17,11 +17,15 @@ from siampolar_model.metrics import mask_box
 from siampolar_model.results import TrackState
 from siampolar_model.tracker import Tracker
 
+from .augment.compose import with_surroundings
 from .augment.sharpness import motion_blur
 from .instances import Instance, instances_of
 from .readers.base import LabelledImage, Reader
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 30
+
+#: How much of a target's own background is kept, and over how much another one takes its place.
+_ABOUT_PX = (6.0, 12.0)
 
 #: Photographs in memory, at most: clips show far fewer.
 _MOST_PHOTOGRAPHS = 200
@@ -69,8 +73,10 @@ def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
         order = [0, *range(1, len(actors))] if others_in_front else [*range(1, len(actors)), 0]
         for i in order:
             bend = warp[0] * (1 - phase) + warp[1] * phase if i == 0 else None
-            image, alpha = _draw(actors[i], moves[i], phase, bend)
-            weight = alpha[..., None]
+            image, alpha, covered = _draw(actors[i], moves[i], phase, bend)
+            # Of the target also what lies about it, so that no seam tells where its outline is.
+            shown = with_surroundings(alpha, *_ABOUT_PX) * covered if i == 0 else alpha
+            weight = shown[..., None]
             frame = (image * weight + frame * (1 - weight) + 0.5).astype(np.uint8)
             if i == 0:
                 mask = (alpha >= 0.5).astype(np.uint8)
@@ -116,8 +122,9 @@ class _Motion:
 
 def _draw(
     instance: Instance, motion: _Motion, phase: float, bend: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The object alone on a frame: image uint8 (H, W, 3) and alpha float32 (H, W)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The object alone on a frame: image uint8 (H, W, 3), alpha float32 (H, W), and where its
+    photograph is, bool (H, W)."""
     place, size_px, angle = motion.at(phase)
     box = instance.box
     scale = size_px / np.sqrt(box.width * box.height)
@@ -138,7 +145,9 @@ def _draw(
     x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
     seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderValue=0)
-    return seen, cv2.GaussianBlur(alpha, (0, 0), 0.7).astype(np.float32) / 255
+    height, width = image.shape[:2]
+    covered = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    return seen, cv2.GaussianBlur(alpha, (0, 0), 0.7).astype(np.float32) / 255, covered
 
 
 def _backdrop(image: np.ndarray, motion: _Motion, phase: float) -> np.ndarray:

@@ -27,6 +27,10 @@ _MARGIN = 1.6
 #: Spread of occluders about the target, in units of the search crop's side.
 _NEAR = 0.15
 
+#: How far from a target its own background is kept, and over how much another one takes its place,
+#: in units of the crop's side.
+_REACH, _RAMP = (0.01, 0.12), (0.02, 0.12)
+
 
 @dataclass(frozen=True)
 class SyntheticSettings:
@@ -36,14 +40,18 @@ class SyntheticSettings:
         turned: chance that one view alone is mirrored.
         template: chance that the template, too, is a changed view, rather than the photograph.
         tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
-        background: chance of another background where the photograph covers the whole crop; it
-            grows to 1 the less it covers (0: never).
+        whole: chance that a search view is the photograph as it is, whose edge is the camera's, if
+            it covers the whole crop; the less it covers, the smaller.
+        background: else, chance of another background where the photograph covers the whole crop;
+            it grows to 1 the less it covers (0: never).
+        cut_out: of the targets on another background, those cut out along their masks; the others
+            bring what is about them along.
         distractor, occluder: chances of one or two other objects behind and in front.
         clutter: chance of a beam or foliage in front.
         recolour: of the distractors, those that take on the target's mean colour.
         similar: of other objects, those most likely of the same class.
         border: chance of a border of the camera's image, half of them through the target.
-        swift: of the targets on another background, those blurred by their own motion.
+        swift: of the targets cut out, those blurred by their own motion.
         negative: chance that the target is not in the search crop ...
         empty: ... and of these, that no other object takes its place in the middle.
         box_jitter: how far the box of the template is off, in units of its sides.
@@ -61,7 +69,9 @@ class SyntheticSettings:
     tilt_sigma: float = 0.1
     bend: float = 0.5
     bend_sigma: float = 0.018
+    whole: float = 0.6
     background: float = 0.33
+    cut_out: float = 0.25
     distractor: float = 0.33
     recolour: float = 0.25
     occluder: float = 0.25
@@ -153,7 +163,10 @@ class SyntheticPairs:
         shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
         scale = float(np.exp(rng.uniform(-s.log_scale, s.log_scale)))
         view = self._render(rng, canvas, shown, mirror, scale, size / 2 + shift)
-        image, alpha = self._on_background(rng, view, target)
+        image, alpha, beyond = view.image, view.alpha, ~view.covered
+        if rng.random() >= s.whole * view.covered.mean():
+            image, alpha = self._on_background(rng, view, target)
+            beyond = np.zeros_like(beyond)
         mask = (alpha >= 0.5).astype(np.uint8)
         least_px = s.min_visible * cv2.countNonZero(mask)
         if rng.random() < s.distractor:
@@ -167,7 +180,7 @@ class SyntheticPairs:
             kind = occluder.bar if rng.random() < 0.5 else occluder.foliage
             cover = compose.soften(kind(rng, size, _near(rng, mask)), rng.uniform(0.5, 2.0))
             image, mask = _cover(image, mask, self._background(rng, size, target), cover, least_px)
-        return self._bordered(rng, image, mask, least_px)
+        return self._bordered(rng, image, mask, least_px, beyond)
 
     def _empty_view(self, rng: np.random.Generator, target: Instance) -> tuple[Crop, np.ndarray]:
         """A search crop of other things, and an empty mask (S, S)."""
@@ -175,15 +188,20 @@ class SyntheticPairs:
         nothing = np.zeros(image.shape[:2], np.uint8)
         for _ in range(int(rng.integers(0, 3))):
             image = self._add_distractor(rng, self._search, image, nothing, target, target)
-        return self._bordered(rng, image, nothing, 0)
+        return self._bordered(rng, image, nothing, 0, np.zeros(nothing.shape, bool))
 
     def _bordered(
-        self, rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, least_px: float
+        self,
+        rng: np.random.Generator,
+        image: np.ndarray,
+        mask: np.ndarray,
+        least_px: float,
+        beyond: np.ndarray,
     ) -> tuple[Crop, np.ndarray]:
-        """The crop, sometimes with a border of the camera's image, and what it leaves of a mask."""
-        beyond = np.zeros(mask.shape, bool)
+        """The crop, sometimes with one more border of the camera's image, and what borders leave of
+        a mask."""
         if rng.random() < self._settings.border:
-            beyond = border(rng, mask, least_px)
+            beyond = beyond | border(rng, mask, least_px)
             mask = mask * ~beyond
         return Crop(image, beyond), mask
 
@@ -197,7 +215,8 @@ class SyntheticPairs:
         # the more often it is exchanged.
         exchange = 1 - (1 - s.background) * view.covered.mean() if s.background else 0.0
         image, alpha = view.image, view.alpha
-        if rng.random() < exchange:
+        exchanged = rng.random() < exchange
+        if exchanged and rng.random() < s.cut_out:
             soft = compose.soften(alpha, rng.uniform(0.6, 1.4))
             if rng.random() < s.swift:
                 length, angle = int(rng.integers(4, 14)), rng.uniform(0, np.pi)
@@ -205,11 +224,14 @@ class SyntheticPairs:
                 image = motion_blur(image, length, angle)
                 alpha = soft
             return compose.blend(self._background(rng, canvas_px, target), image, soft), alpha
-        if not view.covered.all():
-            # The edge of a photograph, turned, is no border of a camera's image.
-            covered = compose.soften(view.covered.astype(np.float32), rng.uniform(0.7, 4.0))
-            image = compose.blend(self._background(rng, canvas_px, target), image, covered)
-        return image, alpha
+        if not exchanged and view.covered.all():
+            return image, alpha
+        # The edge of a photograph, turned, is no border of a camera's image.
+        kept = compose.soften(view.covered.astype(np.float32), rng.uniform(0.7, 4.0))
+        if exchanged:
+            reach, ramp = rng.uniform(*_REACH) * canvas_px, rng.uniform(*_RAMP) * canvas_px
+            kept = np.minimum(kept, compose.with_surroundings(alpha, reach, ramp))
+        return compose.blend(self._background(rng, canvas_px, target), image, kept), alpha
 
     def _add_distractor(
         self,
