@@ -105,7 +105,7 @@ def test_top_down_sums_at_the_finest_size() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: p.stem)
 def test_configurations_build_and_run_forward_and_backward(path: Path) -> None:
     config = load_config(path)
     assert config.name == path.stem
@@ -137,6 +137,25 @@ def test_the_papers_variants_are_configured() -> None:
     assert (light.levels, light.head.mask_convs) == ((32,), 0)
     for head in (r101.head, light.head):
         assert (head.ray_rule, head.quality) == ("farthest_point", "ratio")
+
+
+def test_a_configuration_may_change_another_one(tmp_path: Path) -> None:
+    whole = "name: a\nsearch_backbone: b\ntemplate_backbone: b\nhead: {rays: 36, width: 64}\n"
+    (tmp_path / "a.yaml").write_text(whole)
+    (tmp_path / "c.yaml").write_text("base: a.yaml\nname: c\nhead: {width: 32}\n")
+    config = load_config(tmp_path / "c.yaml")
+    assert config == replace(
+        load_config(tmp_path / "a.yaml"), name="c", head=HeadConfig(rays=36, width=32)
+    )
+    for base, words in {
+        "../a.yaml": "base is '../a.yaml'; it must be another file of its folder",
+        "3": "base is 3; it must be another file",
+        "d.yaml": "base is 'd.yaml'; it must be another file",
+        "c.yaml": "base 'c.yaml' must be a whole network",
+    }.items():
+        (tmp_path / "d.yaml").write_text(f"base: {base}\nname: d\n")
+        with pytest.raises(ConfigError, match=words):
+            load_config(tmp_path / "d.yaml")
 
 
 def test_an_fpn_smooths_the_sum_of_its_levels() -> None:

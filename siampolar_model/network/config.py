@@ -205,8 +205,27 @@ def config_from_dict(values: dict[str, Any], where: str = "network") -> NetworkC
 def load_config(path: str | Path) -> NetworkConfig:
     """Read one YAML file of config/network/.
 
+    ``base: other.yaml``, a file in the same folder, stands for everything in it; what else stands
+    in the file replaces it, in the groups key by key.
+
     Raises:
         ConfigError: not YAML, an unknown or missing key, or a value that is not allowed.
         OSError: the file cannot be read.
     """
-    return config_from_dict(read_yaml(path, ConfigError), str(path))
+    return config_from_dict(_with_base(Path(path)), str(path))
+
+
+def _with_base(path: Path) -> Any:
+    values = read_yaml(path, ConfigError)
+    if not isinstance(values, dict) or "base" not in values:
+        return values
+    name = values.pop("base")
+    if not isinstance(name, str) or Path(name).name != name or name == path.name:
+        raise ConfigError(f"{path}: base is {name!r}; it must be another file of its folder")
+    whole = read_yaml(path.parent / name, ConfigError)
+    if not isinstance(whole, dict) or "base" in whole:
+        raise ConfigError(f"{path}: base {name!r} must be a whole network, without a base itself")
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(whole.get(key), dict)
+        whole[key] = {**whole[key], **value} if both else value
+    return whole
