@@ -112,7 +112,8 @@ class TargetRequests:
 
     def _on_reset(self, request: Any, response: Any) -> Any:
         count = self._session.reset()
-        response.success, response.message = True, f"{count} targets removed"
+        response.success = True
+        response.message = f"{count} target{'' if count == 1 else 's'} removed"
         self._node.get_logger().info(response.message)
         return response
 
