@@ -112,7 +112,7 @@ def read_raw(fields: dict[str, Any]) -> Frame:
 
 
 @pytest.mark.slow
-@examples(6000)
+@examples(7000)
 @given(fields=raw_images())
 def test_raw_images(fields: dict[str, Any]) -> None:
     """A frame whose pixels all lie in the data, or one line; bounded memory."""
@@ -165,7 +165,7 @@ def read_compressed(data: bytes) -> Frame:
 
 
 @pytest.mark.slow
-@examples(5000)
+@examples(6000)
 @given(data=files())
 def test_compressed_images(data: bytes) -> None:
     _, error, peak = peak_bytes(lambda: read_compressed(data))
