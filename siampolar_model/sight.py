@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import polar
 from .crops import CropWindow
 from .engines.base import Candidates
 from .results import Box
+
+#: The outline has a say in the box if its own box overlaps it so much (IoU): both are of the whole
+#: target then, and err independently. Else the outline has lost a part, as of a swan its neck.
+_AGREE = 0.7
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,11 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """The favourite candidate of one look, in its crop's pixels; see :class:`Candidates`."""
+    """The favourite candidate of one look, in its crop's pixels; see :class:`Candidates`.
+
+    Attributes:
+        box: the network's, or the mean of that and the outline's if they agree.
+    """
 
     look: Look
     score: float
@@ -57,5 +66,14 @@ class Sight:
                 f"the network gave numbers that are not finite for target {id}: score {score}, "
                 f"quality {quality}, box {geometry[0]}, center {geometry[1]}"
             )
-        box = Box(*map(float, geometry[0]))
-        return cls(look, score, quality, box, geometry[1].astype(np.float64), geometry[2].copy())
+        center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
+        box = _agreed(geometry[0], polar.polygon((center_xy[0], center_xy[1]), rays_px))
+        return cls(look, score, quality, box, center_xy, rays_px)
+
+
+def _agreed(box_xyxy: np.ndarray, polygon_xy: np.ndarray) -> Box:
+    """One box of the two answers to where the target is."""
+    a, b = Box(*map(float, box_xyxy)), Box(*polar.box_of(polygon_xy))
+    if a.iou(b) < _AGREE:
+        return a
+    return Box((a.x1 + b.x1) / 2, (a.y1 + b.y1) / 2, (a.x2 + b.x2) / 2, (a.y2 + b.y2) / 2)
