@@ -34,7 +34,7 @@ from siampolar_model.network.config import load_config
 from siampolar_model.network.siampolar import SiamPolar
 from siampolar_model.pretrained import load_engine
 from siampolar_training import commit
-from siampolar_training.checkpoints import read_checkpoint
+from siampolar_training.checkpoints import ABOUT, read_checkpoint
 from siampolar_training.command import bad_input
 from siampolar_training.data_config import data_config, open_training
 from siampolar_training.data_module import PairsDataModule, StepSampler
@@ -335,6 +335,19 @@ class TestCheckpoints:
             train(work, out, **changes)
         assert_same(read_checkpoint(out / "checkpoints" / "last.ckpt"), last)
         assert (out / "config.yaml").read_text() == config
+
+    def test_of_an_older_or_newer_release(
+        self, work: Path, whole: tuple[Path, dict[str, Any]]
+    ) -> None:
+        """A setting that was not there yet has its default; one that is gone is another network."""
+        module = TrainingModule(str(work / "tiny.yaml"), "none", frozen=["^conv1", "bn1"])
+        about = whole[1][ABOUT]
+        older = {key: value for key, value in about["network"].items() if key != "neck"}
+        module.on_load_checkpoint({ABOUT: {**about, "network": older}})
+        for other in ({"neck": "fpn"}, {"gone": 1}):
+            network = {**about["network"], **other}
+            with pytest.raises(TrainingError, match="is of another network"):
+                module.on_load_checkpoint({ABOUT: {**about, "network": network}})
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:

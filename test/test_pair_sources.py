@@ -181,18 +181,19 @@ class TestSyntheticPairs:
             for sample in samples(synthetic(lone)):
                 assert not sample["mask"].any() and not sample["weight"].any()
                 sequence = (int(sample["template"][2, 63, 1]) - 10) // 20
-                green = sample["search"][..., 1][sample["search"][..., 2] == 0]
-                # Soft edges mix a few pixels of any green.
-                assert np.count_nonzero(green == 20 * sequence + 10) < 30
+                search = sample["search"]
+                own = (search[..., 1] == 20 * sequence + 10) & (search[..., 2] == 0)
+                # Soft edges mix any green, but never three pixels of it in both directions.
+                assert not cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8)).any()
 
     def test_occluders_leave_enough(self) -> None:
         hidden = changed(STILL, occluder=1, clutter=1, border=1, min_visible=0.55)
-        plain, covered = (samples(synthetic(settings)) for settings in (STILL, hidden))
+        plain, covered = (samples(synthetic(settings), 120) for settings in (STILL, hidden))
         left = [
             after["mask"].sum() / before["mask"].sum()
             for before, after in zip(plain, covered, strict=True)
         ]
-        assert 0.55 <= min(left) < 0.7 and max(left) > 0.95 and np.mean(left) < 0.95
+        assert 0.55 <= min(left) < 0.7 and max(left) == 1 and np.mean(left) < 0.95
 
     def test_the_border_keeps_its_colour_in_any_light(self) -> None:
         dark = PhotometrySettings(night=1, noise=1)

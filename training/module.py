@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
 from siampolar_model.engines.torch_engine import TorchEngine
-from siampolar_model.network.config import config_from_dict, load_config
+from siampolar_model.network.config import ConfigError, config_from_dict, load_config
 from siampolar_model.network.graphs import normalise
 from siampolar_model.network.siampolar import SiamPolar
 from siampolar_model.ranges import check_ranges
@@ -240,7 +240,12 @@ class TrainingModule(LightningModule):
             TrainingError: naming the setting that differs.
         """
         saved = checkpoint[ABOUT]
-        if config_from_dict(saved["network"]) != self.model.config:
+        try:
+            # Not the plain values: a checkpoint may be older than a setting with a default.
+            same = config_from_dict(saved["network"]) == self.model.config
+        except ConfigError:
+            same = False
+        if not same:
             raise TrainingError("is of another network than model.network")
         if saved["frozen"] != self._frozen:
             raise TrainingError("has other frozen parts than model.frozen and template_frozen")
