@@ -81,7 +81,7 @@ ROWS = (
         {"template": 1, "rotation_sigma_rad": 0.3, "background": 0.6, "distractor": 0.5},
         templates=True,
     ),
-    Row("perspective", "The object's plane tilts: `tilt`.", {"tilt": 1, "tilt_sigma": 0.2}),
+    Row("perspective", "The object's plane tilts: `tilt`.", {"tilt": 1, "tilt_sigma": 0.25}),
     Row("non-rigid motion", "A smooth field bends it: `bend`.", {"bend": 1, "bend_sigma": 0.03}),
     Row(
         "background exchange",
@@ -109,6 +109,13 @@ ROWS = (
         "distractors of like colour",
         "They take on the target's mean colour: `recolour`.",
         {"distractor": 1, "recolour": 1},
+    ),
+    Row(
+        "companions",
+        "The target is two objects, as a rider and his horse: another one is put next to it "
+        "(`companion`), or it takes in one that touches it on its photograph (`joined`).",
+        {"companion": 1},
+        templates=True,
     ),
     Row(
         "occluders",

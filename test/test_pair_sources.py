@@ -210,7 +210,7 @@ class TestSyntheticPairs:
         plain = samples(synthetic(STILL), 20)
         for name in (
             "shift_sigma", "log_scale", "rotation_sigma_rad", "shear", "log_aspect", "distractor",
-            "occluder", "clutter", "border", "background", "negative",
+            "occluder", "clutter", "border", "background", "negative", "companion",
         ):  # fmt: skip
             strong = changed(STILL, **{name: 1.0 if name in _CHANCES else 0.3})
             others = samples(synthetic(strong), 20)
@@ -272,7 +272,7 @@ class TestSyntheticPairs:
         assert CHANCE == (0.0, 1.0)
 
 
-_CHANCES = {"distractor", "occluder", "clutter", "border", "background", "negative"}
+_CHANCES = {"distractor", "occluder", "clutter", "border", "background", "negative", "companion"}
 
 
 class TestPhotometry:

@@ -11,6 +11,7 @@ from siampolar_model.crops import context_side
 from siampolar_model.network.config import NetworkConfig
 from siampolar_model.results import Box
 
+from . import compound
 from .augment import compose, motion, occluder
 from .augment.border import border
 from .augment.sharpness import motion_blur
@@ -40,6 +41,9 @@ class SyntheticSettings:
         turned: chance that one view alone is mirrored.
         template: chance that the template, too, is a changed view, rather than the photograph.
         tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
+        joined: chance that an object of the target's photograph that touches it, if any, is a part
+            of it.
+        companion: chance that an object of another photograph, put next to it, is a part of it.
         whole: chance that a search view is the photograph as it is, whose edge is the camera's, if
             it covers the whole crop; the less it covers, the smaller.
         background: else, chance of another background where the photograph covers the whole crop;
@@ -69,6 +73,8 @@ class SyntheticSettings:
     tilt_sigma: float = 0.1
     bend: float = 0.5
     bend_sigma: float = 0.018
+    joined: float = 0.4
+    companion: float = 0.1
     whole: float = 0.6
     background: float = 0.33
     cut_out: float = 0.25
@@ -122,7 +128,7 @@ class SyntheticPairs:
     def sample(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """One pair, see :func:`siampolar_training.sample.make_sample`."""
         s, network = self._settings, self._network
-        target = self._pool.instance(rng)
+        target = self._target(rng)
         mirror = bool(rng.random() < 0.5)
         if rng.random() >= s.negative:
             search, mask = self._search_view(rng, target, target, mirror)
@@ -137,6 +143,15 @@ class SyntheticPairs:
         seen_mirrored = mirror != bool(rng.random() < s.turned)
         template = self._template(rng, target, seen_mirrored)
         return finish(rng, network, self._photometry, template, search, mask)
+
+    def _target(self, rng: np.random.Generator) -> Instance:
+        target = self._pool.instance(rng)
+        if rng.random() < self._settings.joined:
+            target = compound.with_neighbour(rng, target)
+        if rng.random() < self._settings.companion:
+            other = self._pool.other(rng, target, target, similar=False)
+            target = compound.with_companion(rng, target, other)
+        return target
 
     def _template(self, rng: np.random.Generator, target: Instance, mirror: bool) -> Template:
         s, canvas = self._settings, self._surroundings
