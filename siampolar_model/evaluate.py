@@ -35,6 +35,9 @@ from .video import VideoWriter, image_files
 #: What a data set looks like.
 LAYOUT = "JPEGImages/480p/SEQUENCE/00000.jpg and Annotations/480p/SEQUENCE/00000.png"
 
+#: Lists of DAVIS-2016 val below ImageSets, as the releases of 2016 and 2017 have them.
+_VAL_LISTS = ("480p", "2016")
+
 #: Frames tracked before anything is timed.
 WARM_UP_FRAMES = 5
 
@@ -125,7 +128,8 @@ def find_sequences(root: str | Path, names: Sequence[str] = ()) -> list[Labelled
 
     Args:
         root: the folder that holds JPEGImages and Annotations.
-        names: sequences wanted; none: those of ImageSets/480p/val.txt, or else all folders.
+        names: sequences wanted; none: those of DAVIS-2016 val by the set's own list, or else all
+            folders.
 
     Raises:
         DatasetError: something is missing, or images and masks do not match.
@@ -135,9 +139,10 @@ def find_sequences(root: str | Path, names: Sequence[str] = ()) -> list[Labelled
     for folder in (root, images, masks):
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; expected {LAYOUT} in {root}")
-    listed = root / "ImageSets" / "480p" / "val.txt"
-    if not names and listed.is_file():
-        names = _names_in(listed)
+    lists = [root / "ImageSets" / place / "val.txt" for place in _VAL_LISTS]
+    listed = [path for path in lists if path.is_file()]
+    if not names and listed:
+        names = listed_sequences(listed[0])
     if not names:
         names = sorted(path.name for path in masks.iterdir() if path.is_dir())
     if not names:
@@ -266,10 +271,10 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _names_in(listed: Path) -> list[str]:
-    """Sequence names of an image set: one a line, or (DAVIS-2016) the paths of one frame."""
+def listed_sequences(image_set: Path) -> list[str]:
+    """Sequence names of a list: one a line (DAVIS-2017), or the paths of one frame's files."""
     names = []
-    for line in listed.read_text().split("\n"):
+    for line in image_set.read_text(encoding="utf-8").splitlines():
         if line.strip():
             first = Path(line.split()[0])
             names.append(first.parent.name if first.suffix else first.name)

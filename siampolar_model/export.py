@@ -62,7 +62,8 @@ def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = 
     Args:
         model: a trained network; it is not changed.
         folder: made if it does not exist; its files are replaced.
-        about: what else belongs into the files' metadata (training data, commit, scores).
+        about: what else than the network's configuration belongs into the files' metadata
+            (training data, commit, scores).
 
     Raises:
         ValueError: ONNX Runtime and torch disagree.
@@ -89,7 +90,7 @@ def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]
     folded.head.join_outs()
     config = model.config
     spec = asdict(spec_of(model))
-    metadata = {"siampolar": json.dumps({"spec": spec, **about})}
+    metadata = {"siampolar": json.dumps({"spec": spec, "network": asdict(config), **about})}
     inputs = example_inputs(config, 2)
     graphs: tuple[tuple[str, type[nn.Module], tuple[str, ...], tuple[str, ...]], ...] = (
         ("template.onnx", TemplateGraph, ("crop", "box_xyxy"), ("features",)),

@@ -20,7 +20,7 @@ NETWORK = (
 )
 
 #: What else a network can have.
-EVERYTHING = "detail: true\nmap: {widths: [8, 8], convs: 1}\npresence: true\n"
+EVERYTHING = "detail: true\nmap: {widths: [8, 8], convs: 1}\ntemplate_mask: true\npresence: true\n"
 
 #: The command line of a training, for processes of their own.
 SCRIPT = (

@@ -83,8 +83,9 @@ class TestFindSequences:
             "/JPEGImages/480p/gone/00001.jpg /Annotations/480p/gone/00001.png\n",
         ],
     )
-    def test_validation_list(self, dataset: Path, text: str) -> None:
-        lists = dataset / "ImageSets" / "480p"
+    @pytest.mark.parametrize("folder", ["480p", "2016"])  # of the releases of 2016 and 2017
+    def test_validation_list(self, dataset: Path, text: str, folder: str) -> None:
+        lists = dataset / "ImageSets" / folder
         lists.mkdir(parents=True)
         (lists / "val.txt").write_text(text)
         assert [one.name for one in find_sequences(dataset)] == ["gone"]

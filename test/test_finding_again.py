@@ -135,8 +135,8 @@ def test_the_command_prints_both_figures(
     ("text", "words"),
     [
         ("speed=3", "'speed' is not a setting"),
-        ("lost_frames=2.5", "'2.5' is not a number that fits"),
-        ("lost_frames", "'' is not a number that fits"),
+        ("lost_frames=2.5", "'2.5' is not a whole number"),
+        ("lost_frames", "'' is not a whole number"),
         ("lost_frames=0", "lost_frames is 0; it must be a whole number from 1 to 1000"),
     ],
 )

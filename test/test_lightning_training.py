@@ -133,6 +133,14 @@ class TestRun:
         assert score == pytest.approx(best["siampolar"]["scores"]["clips_j"], abs=1e-4)
         assert len(log_rows(out)) == 8
 
+    def test_any_other_settings_can_be_scored(
+        self, work: Path, whole: tuple[Path, dict[str, Any]]
+    ) -> None:
+        out, _ = whole
+        other = arguments(work, out, **{"seed_everything": 2, "model.learning_rate": 1e-4})
+        cli = TrainingCLI(["validate", *other[1:]])
+        assert 0 <= float(cli.trainer.callback_metrics["clips_j"]) <= 1
+
 
 class TestResume:
     @pytest.mark.parametrize("dies_at", [9, 16, 18])
@@ -282,6 +290,12 @@ class TestInitialWeights:
         ({"data.synthetic": "{warp: 2}"}, "data, synthetic: unknown key 'warp'; allowed"),
         ({"checkpoint.every": 0}, "checkpoint.every is 0; it must be 1 or more"),
         ({"trainer.default_root_dir": "null"}, "trainer.default_root_dir is missing"),
+        ({"trainer.max_epochs": 2}, "trainer.max_epochs is 2; a run is 1 epoch: give more data"),
+        ({"trainer.limit_train_batches": 0.5}, "trainer.limit_train_batches is 0.5; it must be a"),
+        (
+            {"model.backbone_weights": "package"},
+            "backbone_weights 'package' has none for 'resnet10t', only for 'tf_efficientnet_lite0'",
+        ),
         ({"trainer.accelerator": "abacus"}, "trainer: You selected an invalid accelerator"),
         ({"ckpt_path": "no.ckpt"}, "no.ckpt: no such checkpoint; train first"),
     ],
@@ -313,7 +327,20 @@ class TestCheckpoints:
         [
             ({"data.batch": 4}, "last.ckpt: has data.batch 2; this run has 4; give another"),
             ({"seed_everything": 2}, "last.ckpt: has data.seed 1; this run has 2; give another"),
-            ({"model.frozen": "[bn1]"}, "last.ckpt: has other frozen parts than model.frozen"),
+            ({"model.frozen": "[bn1]"}, r"has model.frozen \['\^conv1', 'bn1'\]; this run has"),
+            ({"model.learning_rate": 1e-4}, "last.ckpt: has model.learning_rate 0.001; this run"),
+            (
+                {"model.loss_weights": "{{box: 2}}"},
+                "has model.loss_weights.box 1.0; this run has 2",
+            ),
+            (
+                {"data.synthetic": "{{joined: 1}}"},
+                "last.ckpt: has data.synthetic.joined 0.4; this run has 1",
+            ),
+            (
+                {"data.sources": "[{{kind: photos, root: '{work}/photos', weight: 2}}]"},
+                r"last.ckpt: has other data.sources, \[",
+            ),
             ({"model.network": "{work}/wide.yaml"}, "last.ckpt: is of another network than model"),
         ],
     )
@@ -340,7 +367,9 @@ class TestCheckpoints:
         self, work: Path, whole: tuple[Path, dict[str, Any]]
     ) -> None:
         """A setting that was not there yet has its default; one that is gone is another network."""
-        module = TrainingModule(str(work / "tiny.yaml"), "none", frozen=["^conv1", "bn1"])
+        module = TrainingModule(
+            str(work / "tiny.yaml"), "none", frozen=["^conv1", "bn1"], warmup_steps=2
+        )
         about = whole[1][ABOUT]
         older = {key: value for key, value in about["network"].items() if key != "neck"}
         module.on_load_checkpoint({ABOUT: {**about, "network": older}})

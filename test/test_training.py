@@ -77,6 +77,17 @@ class TestTargets:
         assert papers.rays_px[at, 0] == pytest.approx(76, abs=1.5)
         assert papers.quality[at] == pytest.approx(math.sqrt(32 / 76), abs=0.02)
 
+    @pytest.mark.parametrize("corner", [(96, 96), (101, 107), (112, 112)])
+    def test_a_coarse_stride_has_a_positive_wherever_the_target_is(
+        self, corner: tuple[int, int]
+    ) -> None:
+        y, x = corner
+        mask = np.zeros((255, 255), np.uint8)
+        mask[y : y + 64, x : x + 64] = 1
+        targets = make_targets(mask, HeadConfig(rays=36), 32)
+        nearest = (y + 32) // 32 * 8 + (x + 32) // 32
+        assert nearest in targets.cells[targets.weight > 0]
+
     def test_a_mask_outside_the_map_has_no_positive(self) -> None:
         assert not no_target(72).weight.any()
 
@@ -118,6 +129,26 @@ class TestLosses:
         assert losses["mask"].item() == pytest.approx(0, abs=1e-5)
         assert losses["box"].item() == pytest.approx(0, abs=1e-5)
         assert losses["class"].item() == pytest.approx(0, abs=1e-5)
+
+    def test_quality_and_presence_by_hand(self) -> None:
+        """Two samples, one shows the target; two positive cells with qualities 1 and 0.5."""
+        shown = no_target(36)
+        shown.cells[:2], shown.weight[:2], shown.quality[:2] = (3, 5), 1, (1, 0.5)
+        both = [vars(shown), vars(no_target(36))]
+        targets = {k: torch.from_numpy(np.stack([one[k] for one in both])) for k in both[0]}
+        targets["mask"] = torch.zeros(2, 64, 64, dtype=torch.uint8)
+        targets["mask"][0, 20:30, 20:30] = 1
+        zero = torch.zeros(2, 1, 8, 8)
+        quality = zero.clone()
+        quality[0, 0, 0, 3], quality[0, 0, 0, 5], quality[1] = math.log(3), 0.0, 50.0
+        presence = torch.tensor([math.log(4), 0.0])  # 0.8 and 0.5
+        maps = HeadMaps(
+            zero, quality, zero.repeat(1, 4, 1, 1), zero.repeat(1, 36, 1, 1),
+            presence_logit=presence,
+        )  # fmt: skip
+        losses = head_losses(maps, targets)
+        assert losses["quality"].item() == pytest.approx((-math.log(0.75) + math.log(2)) / 2)
+        assert losses["presence"].item() == pytest.approx((-math.log(0.8) + math.log(2)) / 2)
 
     def test_a_batch_without_positives_is_finite(self) -> None:
         targets = {k: torch.from_numpy(v)[None] for k, v in vars(no_target(36)).items()}

@@ -72,7 +72,8 @@ class LastCheckpoint(Checkpoint):
         every = trainer.val_check_batch
         if trainer.enable_validation and (done or (every and (batch_idx + 1) % every == 0)):
             return
-        if done or trainer.global_step % self._every == 0:
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if done or (stepped and trainer.global_step % self._every == 0):
             self._save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -98,6 +99,8 @@ def best_checkpoint(run: str | Path) -> ModelCheckpoint:
         monitor=SCORE,
         mode="max",
         save_on_train_epoch_end=False,
+        # In a folder that was moved, too, there is one best checkpoint, not a second beside it.
+        enable_version_counter=False,
     )
 
 

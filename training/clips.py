@@ -19,8 +19,8 @@ from siampolar_model.tracker import Tracker
 
 from .augment.compose import with_surroundings
 from .augment.sharpness import motion_blur
-from .instances import Instance, instances_of
-from .readers.base import LabelledImage, Reader
+from .instances import MIN_AREA_PX, Instance, large_objects
+from .readers.base import DataError, LabelledImage, Reader
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 30
 
@@ -44,9 +44,18 @@ def clip_photographs(reader: Reader) -> list[LabelledImage]:
 
     Args:
         reader: the held-out side of a set of photographs.
+
+    Raises:
+        DataError: none of them shows an object.
     """
     step = -(-len(reader) // _MOST_PHOTOGRAPHS)
-    return [reader.read(i) for i in range(0, len(reader), step)]
+    photos = [reader.read(i) for i in range(0, len(reader), step)]
+    if not any(map(large_objects, photos)):
+        raise DataError(
+            f"{reader.root}: none of {len(photos)} held-out photographs shows an object of "
+            f"{MIN_AREA_PX} px or more, which validation clips need; data.clips 0 goes without"
+        )
+    return photos
 
 
 def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
@@ -56,8 +65,10 @@ def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
     objects cross behind or in front of it; light and sharpness change.
     """
     rng = np.random.default_rng([seed, 77])
-    instances = [instance for photo in photos for instance in instances_of(photo)]
-    actors = [instances[i] for i in rng.permutation(len(instances))[: 1 + int(rng.integers(1, 3))]]
+    objects = [(photo, value) for photo in photos for value in large_objects(photo)]
+    chosen = rng.permutation(len(objects))[: 1 + int(rng.integers(1, 3))]
+    cast = (Instance.of(*objects[i]) for i in chosen)
+    actors = [instance for instance in cast if instance is not None]
     moves = [_Motion.random(rng, target=i == 0) for i in range(len(actors))]
     background = photos[int(rng.integers(len(photos)))].image
     backdrop = _Motion.random(rng, target=False)
@@ -189,7 +200,7 @@ def score_clips(tracker: Tracker, clips: Sequence[Clip]) -> ClipScores:
     out.
 
     Raises:
-        ValueError: no clip is left.
+        DataError: no clip is left.
     """
     return mean_scores([score_clip(tracker, clip) for clip in clips])
 
@@ -224,11 +235,11 @@ def mean_scores(clips: Sequence[np.ndarray]) -> ClipScores:
     """Means over all frames of what :func:`score_clip` gave for each clip.
 
     Raises:
-        ValueError: no frame counts.
+        DataError: no frame counts.
     """
     rows = np.concatenate([np.empty((0, 5)), *clips])
     if not len(rows):
-        raise ValueError(f"{len(clips)} clips, none of which shows its object on the first frame")
+        raise DataError(f"{len(clips)} clips, none of which shows its object on the first frame")
     means = rows.mean(0)
     seen = ~np.isnan(rows[:, 1])
     means[1] = rows[seen, 1].mean() if seen.any() else np.nan

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from siampolar_model.cli import CommandError, progress_bar
+from siampolar_model.cli import CommandError, check_writable, progress_bar
 
 from .command import bad_input
 
@@ -47,7 +47,7 @@ def to_coco(
         from .readers.davis import Davis
         from .readers.segtrack import SegTrack
 
-        _check_writable(output)
+        check_writable(output)
         davis = kind is VideoSet.davis
         reader = Davis(root, year=year, split=split) if davis else SegTrack(root)
         total = sum(reader.frames(i) for i in range(len(reader)))
@@ -83,14 +83,16 @@ def preview(
         from .preview import contact_sheet
         from .readers.base import DataError
 
-        _check_writable(output)
+        check_writable(output)
         if output.suffix.lower() != ".png":
             raise CommandError(f"{output}: must end in .png")
         values = read_yaml(config, DataError)
         try:
             network_path, given = values["model"]["network"], values["data"]
             ours = keys_of(DataConfig).split(", ")
-            wanted = {**{key: given[key] for key in given if key in ours}, "cache_mb": 0}
+            # A run's own config.yaml has null for what was not given.
+            named = {key: given[key] for key in given if key in ours and given[key] is not None}
+            wanted = {**named, "cache_mb": 0}
             seed = int(values.get("seed_everything", 1))
         except (KeyError, TypeError, AttributeError, ValueError):
             raise DataError(
@@ -104,8 +106,3 @@ def preview(
         if not cv2.imwrite(str(output), sheet):
             raise CommandError(f"{output}: cannot be written")
     typer.echo(f"{output}: {samples} samples, {sheet.shape[1]}x{sheet.shape[0]} px")
-
-
-def _check_writable(path: Path) -> None:
-    if path.is_dir() or not path.resolve().parent.is_dir():
-        raise CommandError(f"{path}: cannot be written; its folder must exist")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -16,8 +18,8 @@ from siampolar_model.network.config import load_config
 from siampolar_model.ranges import check_ranges
 
 from .clips import Clip, clip_photographs, render_clip
-from .data_config import data_config, open_training, open_validation
-from .errors import TrainingError
+from .data_config import SourceConfig, data_config, open_training, open_validation
+from .errors import TrainingError, refuse_changed
 from .mixture import Mixture
 from .readers.base import LabelledImage
 
@@ -79,7 +81,6 @@ class PairsDataModule(LightningDataModule):
         self.steps = pairs // batch
         groups = {"synthetic": synthetic, "video": video, "photometry": photometry}
         given = {name: group for name, group in groups.items() if group is not None}
-        self._sources = sources
         self._data = data_config({"sources": sources, "cache_mb": cache_mb, **given}, "data")
         self._network = load_config(network)
         self._training: Mixture | None = None
@@ -156,25 +157,41 @@ class PairsDataModule(LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def state_dict(self) -> dict[str, Any]:
-        """What decides which pairs a step sees."""
-        return {
-            "sources": self._sources,
-            "pairs": self.pairs,
-            "batch": self.batch,
-            "seed": self.seed,
-        }
+        """What decides which pairs a step sees, and on what it is scored; plain values."""
+        data = asdict(self._data)
+        del data["cache_mb"]
+        mine = {key: getattr(self, key) for key in ("pairs", "batch", "seed", "clips")}
+        state: dict[str, Any] = json.loads(json.dumps({**mine, **data}))
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse to go on with other pairs; more or fewer of them are allowed.
+        """Refuse to go on with other pairs. More or fewer of them are allowed, and data sets in
+        another place; a checkpoint of an older version says less.
 
         Raises:
             TrainingError: naming the setting that differs.
         """
-        for key in ("batch", "seed"):
-            if state_dict[key] != getattr(self, key):
-                raise TrainingError(
-                    f"has data.{key} {state_dict[key]}; this run has {getattr(self, key)}"
-                )
+        if self.trainer is not None and self.trainer.state.fn == "validate":
+            return  # any weights may be scored
+        ours = self.state_dict()
+        refuse_changed(
+            {f"data.{key}": (state_dict.get(key, ours[key]), ours[key]) for key in _DECISIVE}
+        )
+        theirs = [_unplaced(source) for source in state_dict["sources"]]
+        if theirs != [_unplaced(source) for source in ours["sources"]]:
+            raise TrainingError(
+                f"has other data.sources, {state_dict['sources']}; this run has {ours['sources']}"
+            )
+
+
+#: What, besides the sources, decides the pairs of a step.
+_DECISIVE = ("batch", "seed", "synthetic", "video", "photometry")
+
+
+def _unplaced(source: dict[str, Any]) -> dict[str, Any]:
+    """A source without where it lies, with defaults where an older version did not write them."""
+    whole = {**asdict(SourceConfig(kind="photos", root="-")), **source}
+    return {key: value for key, value in whole.items() if key not in ("root", "annotations")}
 
 
 def _loader_settings(workers: int) -> dict[str, Any]:

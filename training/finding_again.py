@@ -23,6 +23,7 @@ from .command import run_command
 from .instances import Instance, Pool
 from .readers.base import Reader
 from .readers.photos import Photos
+from .settings_argument import parse_setting
 
 WIDTH, HEIGHT, RATE_HZ = 640, 360, 30
 
@@ -253,14 +254,10 @@ def settings_of(texts: Sequence[str]) -> TrackerSettings:
     """
     changed: dict[str, Any] = {}
     for text in texts:
-        name, _, value = text.partition("=")
-        if name not in SETTING_RANGES:
-            allowed = ", ".join(SETTING_RANGES)
-            raise ValueError(f"--set {text}: {name!r} is not a setting; allowed: {allowed}")
-        try:
-            changed[name] = type(SETTING_RANGES[name][0])(value)
-        except ValueError:
-            raise ValueError(f"--set {text}: {value!r} is not a number that fits") from None
+        name, values = parse_setting(text)
+        if len(values) > 1:
+            raise ValueError(f"--set {text}: one value is wanted")
+        changed[name] = values[0]
     return TrackerSettings(**changed)
 
 

@@ -47,9 +47,17 @@ class Instance:
         return cls(source, value, mask, Box.from_xywh(x, y, width, height), hull)
 
 
+def large_objects(image: LabelledImage) -> list[int]:
+    """The objects on an image that are large enough, by their values."""
+    if image.labels is None:
+        return []
+    area_px = np.bincount(image.labels.ravel())
+    return [value for value in image.objects if area_px[value] >= MIN_AREA_PX]
+
+
 def instances_of(image: LabelledImage) -> list[Instance]:
     """All objects on an image that are large enough."""
-    found = (Instance.of(image, value) for value in image.objects)
+    found = (Instance.of(image, value) for value in large_objects(image))
     return [instance for instance in found if instance is not None]
 
 

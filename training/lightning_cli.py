@@ -87,6 +87,7 @@ class TrainingCLI(LightningCLI):
         trainer = self._get(self.config, "trainer")
         if not trainer["default_root_dir"]:
             raise TrainingError("trainer.default_root_dir is missing; it names the run's folder")
+        _refuse_parts(trainer)
         if self._get(self.config, "data")["clips"] == 0:
             trainer["limit_val_batches"] = 0
         _follow_torchrun(trainer)
@@ -132,8 +133,11 @@ class TrainingCLI(LightningCLI):
     def validate(self, ckpt_path: str | None = None, **kwargs: Any) -> None:
         """Score averaged weights on the synthetic clips; without ``ckpt_path``, the run's best."""
         path = ckpt_path or self._checkpoints / BEST
-        self._check(path)
-        self.trainer.validate(ckpt_path=path, **kwargs)
+        read_checkpoint(path)
+        try:
+            self.trainer.validate(ckpt_path=path, **kwargs)
+        except TrainingError as error:
+            raise TrainingError(f"{path}: {error}") from None
 
     @property
     def _checkpoints(self) -> Path:
@@ -149,6 +153,24 @@ class TrainingCLI(LightningCLI):
             message = f"{path}: {error}; give another trainer.default_root_dir"
             raise TrainingError(message) from None
         return saved
+
+
+def _refuse_parts(trainer: Namespace) -> None:
+    """A run is one epoch, and its rates are planned for all of it.
+
+    Raises:
+        TrainingError: another length in epochs or in a share of the batches.
+    """
+    if trainer["max_epochs"] != 1:
+        raise TrainingError(
+            f"trainer.max_epochs is {trainer['max_epochs']}; a run is 1 epoch: give more data.pairs"
+        )
+    batches = trainer["limit_train_batches"]
+    if isinstance(batches, float) and batches != 1.0:
+        raise TrainingError(
+            f"trainer.limit_train_batches is {batches}; it must be a number of batches, or give "
+            "fewer data.pairs"
+        )
 
 
 def _listed(value: Any) -> list[Any]:

@@ -73,9 +73,20 @@ def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The parts, to be summed with their weights; "template" and "presence" if they are judged.
 
+    With P the positive cells of all samples, w their attainable IoU and q what
+    their quality should be (see targets.py):
+
+    - class: ``sum over all cells of focal / |P|``,
+    - mask: ``sum_P w polar_iou / sum_P w``, or :func:`map_loss` where rays are read from a map,
+    - box: ``sum_P w (1 - IoU) / sum_P w`` (Yu et al. 2016, without the logarithm),
+    - quality: ``sum_P BCE(quality, q) / |P|`` (as FCOS's centerness, Tian et al. 2019),
+    - template: :func:`map_loss` of the template's mask,
+    - presence: ``BCE(presence, 1 if anything of the target is in sight else 0)``, the mean over
+      the samples.
+
     Args:
         batch: ``cells``, ``weight`` and ``quality`` (N, P), ``rays_px`` (N, P, R), ``ltrb_px``
-            (N, P, 4), see :class:`training.targets.Targets`, ``mask`` (N, S, S) and
+            (N, P, 4), see :class:`siampolar_training.targets.Targets`, ``mask`` (N, S, S) and
             ``template_mask`` (N, T, T).
     """
     weight = batch["weight"].flatten()

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from siampolar_model.engines.torch_engine import TorchEngine
 from siampolar_model.network.config import ConfigError, config_from_dict, load_config
 from siampolar_model.network.graphs import normalise
 from siampolar_model.network.siampolar import SiamPolar
+from siampolar_model.pretrained import sha256
 from siampolar_model.ranges import check_ranges
 from siampolar_model.tracker import Tracker
 
@@ -26,7 +28,7 @@ from .clips import Clip, mean_scores, score_clip
 from .commit import commit
 from .distributed import n_processes, use_global_batch_norms
 from .ema import Ema
-from .errors import TrainingError
+from .errors import TrainingError, refuse_changed
 from .initial_weights import load_fitting
 from .losses import head_losses
 from .schedule import learning_rate_factor
@@ -116,10 +118,21 @@ class TrainingModule(LightningModule):
             "frozen": frozen or [],
             "template_frozen": [""] if template_frozen is None else template_frozen,
         }
+        #: What a run cannot change on its way.
+        self._settings: dict[str, Any] = {
+            **self._frozen,
+            **{key: getattr(self, key) for key in _RANGES},
+            "loss_weights": self._loss_weights,
+        }
+        self._initial_weights: dict[str, str] | None = None
         self.model = SiamPolar(load_config(network), backbone_weights)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if initial_weights:
             taken, of = load_fitting(self.model, initial_weights)
+            self._initial_weights = {
+                "name": Path(initial_weights).name,
+                "sha256": sha256(Path(initial_weights)),
+            }
             rank_zero_info(f"{taken} of {of} tensors from {initial_weights}")
         self._freeze()
         self.model.train()  # as SiamPolar means it: Lightning keeps the modes it finds
@@ -141,6 +154,11 @@ class TrainingModule(LightningModule):
                 backbone.freeze(patterns)
             except ValueError as error:
                 raise TrainingError(f"model: {key}: {error}") from None
+        if self.model.config.correlation == "constant":
+            # It hears nothing of the template; several processes would wait for its gradients.
+            self.model.template_laterals.requires_grad_(False)
+            if self.model.template_mask is None:
+                self.model.template_backbone.requires_grad_(False)
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.trainer.world_size > 1:
@@ -226,7 +244,8 @@ class TrainingModule(LightningModule):
         step, scores = self._scores
         checkpoint[ABOUT] = {
             "network": asdict(self.model.config),
-            "frozen": self._frozen,
+            "settings": self._settings,
+            "initial_weights": self._initial_weights,
             "data": data.state_dict(),
             "pairs_seen": (self.trainer.fit_loop.total_batch_idx + 1) * data.batch,
             "commit": self._commit,
@@ -234,7 +253,7 @@ class TrainingModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with another network or other frozen parts.
+        """Refuse another network, and to go on with other settings.
 
         Raises:
             TrainingError: naming the setting that differs.
@@ -247,5 +266,12 @@ class TrainingModule(LightningModule):
             same = False
         if not same:
             raise TrainingError("is of another network than model.network")
-        if saved["frozen"] != self._frozen:
-            raise TrainingError("has other frozen parts than model.frozen and template_frozen")
+        if self._trainer is not None and self._trainer.state.fn == "validate":
+            return  # any weights may be scored
+        theirs = saved.get("settings", saved.get("frozen"))  # an older version wrote fewer
+        refuse_changed(
+            {
+                f"model.{key}": (theirs.get(key, value), value)
+                for key, value in self._settings.items()
+            }
+        )

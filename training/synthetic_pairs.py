@@ -159,12 +159,12 @@ class SyntheticPairs:
         if rng.random() < s.template:
             middle = np.full(2, canvas.size / 2)
             view = self._render(rng, canvas, target, False, 1.0, middle)
-            image, alpha = self._on_background(rng, view, target)
-            mask = (alpha >= 0.5).astype(np.uint8)
+            changed, alpha = self._on_background(rng, view, target)
+            seen = (alpha >= 0.5).astype(np.uint8)
             if rng.random() < s.distractor:
-                image = self._add_distractor(rng, canvas, image, mask, target, target)
-            box = Box.from_xywh(*cv2.boundingRect(mask))
-            mask *= 255
+                changed = self._add_distractor(rng, canvas, changed, seen, target, target)
+            if seen.any():  # what is thin may be blurred away
+                image, mask, box = changed, seen * 255, Box.from_xywh(*cv2.boundingRect(seen))
         size = self._network.template_size
         return cut_template(rng, image, mask, box, s.box_jitter, mirror, size)
 

@@ -9,7 +9,8 @@ import numpy as np
 from siampolar_model import polar
 from siampolar_model.network.config import HeadConfig
 
-#: Cells this near to the mask's centroid (crop pixels) are positive ...
+#: Cells this near to the mask's centroid (crop pixels) are positive, and of a coarse stride the
+#: nearest one at least, ...
 POSITIVE_RADIUS_PX = 12.0
 #: ... if the best polygon from them reaches this IoU.
 MIN_QUALITY = 0.25
@@ -62,19 +63,20 @@ def make_targets(mask: np.ndarray, head: HeadConfig, stride: int) -> Targets:
     size = mask.shape[0]
     cells_a_side = -(-size // stride)
     centroid = np.array([xs.mean() + 0.5, ys.mean() + 0.5])
+    radius_px = max(POSITIVE_RADIUS_PX, 0.71 * stride)  # half a diagonal of a cell
     axis = (np.arange(cells_a_side) + 0.5) * stride
-    near_x = np.flatnonzero(np.abs(axis - centroid[0]) <= POSITIVE_RADIUS_PX)
-    near_y = np.flatnonzero(np.abs(axis - centroid[1]) <= POSITIVE_RADIUS_PX)
+    near_x = np.flatnonzero(np.abs(axis - centroid[0]) <= radius_px)
+    near_y = np.flatnonzero(np.abs(axis - centroid[1]) <= radius_px)
     if not len(near_x) or not len(near_y):
         return out
     grid = np.array([(x, y) for y in near_y for x in near_x])
     centers = axis[grid]
-    close = np.linalg.norm(centers - centroid, axis=1) <= POSITIVE_RADIUS_PX
+    close = np.linalg.norm(centers - centroid, axis=1) <= radius_px
     grid, centers = grid[close], centers[close]
     if not len(grid):
         return out
     box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
-    reach = np.hypot(box[2] - box[0], box[3] - box[1]) + POSITIVE_RADIUS_PX
+    reach = np.hypot(box[2] - box[0], box[3] - box[1]) + radius_px
     profiles = polar.sample_profiles(mask, centers, n_rays, int(reach / STEP_PX) + 1, STEP_PX)
     rays, overlap = polar.best_overlap_rays(profiles, STEP_PX, float(len(xs)))
     if head.ray_rule == "farthest_point":

@@ -10,6 +10,7 @@ from siampolar_model.tracker import SETTING_RANGES, Tracker, TrackerSettings
 from .clips import clip_photographs, render_clip, score_clips
 from .command import run_command
 from .readers.photos import Photos
+from .settings_argument import parse_setting
 
 
 def settings_of(text: str) -> list[TrackerSettings]:
@@ -18,21 +19,9 @@ def settings_of(text: str) -> list[TrackerSettings]:
     Raises:
         ValueError: an unknown name, no number, or a number out of range.
     """
-    name, _, values = text.partition("=")
-    if name not in SETTING_RANGES:
-        allowed = ", ".join(SETTING_RANGES)
-        raise ValueError(f"--set {text}: {name!r} is not a setting; allowed: {allowed}")
-    kind = type(SETTING_RANGES[name][0])
-    found = []
-    for value in values.split(","):
-        try:
-            number = kind(value)
-        except ValueError:
-            wanted = "a whole number" if kind is int else "a number"
-            raise ValueError(f"--set {text}: {value!r} is not {wanted}") from None
-        changed: dict[str, Any] = {name: number}
-        found.append(TrackerSettings(**changed))
-    return found
+    name, values = parse_setting(text)
+    changed: list[dict[str, Any]] = [{name: value} for value in values]
+    return [TrackerSettings(**one) for one in changed]
 
 
 def main() -> None:

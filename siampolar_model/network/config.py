@@ -139,6 +139,11 @@ class NetworkConfig:
         if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):
             shown = list(self.levels) if isinstance(self.levels, tuple) else self.levels
             raise ConfigError(f"levels {shown!r} must be a list of ascending strides of {STRIDES}")
+        if self.map is not None and self.head.ray_rule != RAY_RULES[0]:
+            raise ConfigError(
+                f"ray_rule {self.head.ray_rule!r} with a map; rays that are read from it have no "
+                f"other rule than {RAY_RULES[0]!r}"
+            )
         sizes = {"template_size": _SIZES_PX, "search_size": _SIZES_PX}
         _check_ranges(self, {"width": _WIDTHS, "search_factor": (1.1, 4.0), **sizes})
         # Candidates are cells of the head's map.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siampolar_model.evaluate import listed_sequences
 from siampolar_model.video import image_files
 
 from .base import DataError
@@ -74,18 +75,17 @@ class Davis(VideoReader):
         *,
         year: int = 2017,
         split: str | None = "train",
-        resolution: str = "480p",
         sequences: Sequence[str] = (),
     ) -> None:
         root = Path(root)
-        images = need_folder(root / "JPEGImages" / resolution, root, LAYOUT)
-        masks = need_folder(root / "Annotations" / resolution, root, LAYOUT)
+        images = need_folder(root / "JPEGImages" / "480p", root, LAYOUT)
+        masks = need_folder(root / "Annotations" / "480p", root, LAYOUT)
         if sequences:
             names = list(sequences)
         elif split is None:
             names = sorted(path.name for path in images.iterdir() if path.is_dir())
         else:
-            names = _read_list(_find_list(root, year, split))
+            names = listed_sequences(_find_list(root, year, split))
         if not names:
             raise DataError(f"{images}: no sequences; expected {LAYOUT} in {root}")
         self._one_object = year == 2016
@@ -108,16 +108,6 @@ def _find_list(root: Path, year: int, split: str) -> Path:
         f"{root / 'ImageSets' / folders[-1] / split}.txt: no such list of DAVIS {year}; "
         f"expected {LAYOUT} in {root}"
     )
-
-
-def _read_list(path: Path) -> list[str]:
-    """Sequence names: one a line (2017), or the paths of a frame's image and mask (2016)."""
-    names = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            first = Path(line.split()[0])
-            names.append(first.parent.name if first.suffix else first.name)
-    return list(dict.fromkeys(names))
 
 
 def _video(images: Path, masks: Path, root: Path) -> Video:

@@ -1,0 +1,26 @@
+"""Tracker settings as command lines name them: ``--set NAME=VALUE``."""
+
+from __future__ import annotations
+
+from siampolar_model.tracker_settings import SETTING_RANGES
+
+
+def parse_setting(text: str) -> tuple[str, list[float]]:
+    """The name and the values, one or several, of ``NAME=V1,V2,...``.
+
+    Raises:
+        ValueError: an unknown name, or no number.
+    """
+    name, _, values = text.partition("=")
+    if name not in SETTING_RANGES:
+        allowed = ", ".join(SETTING_RANGES)
+        raise ValueError(f"--set {text}: {name!r} is not a setting; allowed: {allowed}")
+    kind = type(SETTING_RANGES[name][0])
+    numbers: list[float] = []
+    for value in values.split(","):
+        try:
+            numbers.append(kind(value))
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise ValueError(f"--set {text}: {value!r} is not {wanted}") from None
+    return name, numbers
