@@ -140,6 +140,10 @@ class TestPreview:
             sheets.append(cv2.imread(str(tmp_path / name)))
         assert sheets[0].shape == (2 * 261 + 6, 4 * 394 + 6, 3)
         np.testing.assert_array_equal(*sheets)
+        # As a run writes down what was not given.
+        config.write_text(config.read_text().replace("}]}", "}], video: null}"))
+        assert run("preview", config, tmp_path / "b.png", "--samples", 5) == 0
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "b.png")), sheets[0])
         config.write_text(config.read_text().replace("everything: 3", "everything: 4"))
         assert run("preview", config, tmp_path / "c.png", "--samples", 5) == 0
         assert (cv2.imread(str(tmp_path / "c.png")) != sheets[0]).any()

@@ -185,6 +185,17 @@ class TestResume:
             if ours["loss"] and int(ours["step"]) - before >= 2:
                 assert ours["loss"] == theirs["loss"]
 
+    def test_a_run_that_begins_again_elsewhere_keeps_one_best(
+        self, work: Path, whole: tuple[Path, dict[str, Any]], tmp_path: Path
+    ) -> None:
+        moved = shutil.copytree(whole[0], tmp_path / "moved")
+        folder = moved / "checkpoints"
+        (folder / "last.ckpt").unlink()
+        (folder / "best.ckpt").write_bytes(b"of another run")
+        assert_same(train(work, moved), whole[1])
+        assert {path.name for path in folder.iterdir()} == {"last.ckpt", "best.ckpt"}
+        assert read_checkpoint(folder / "best.ckpt")[ABOUT]["scores"]
+
     def test_a_killed_process_ends_as_a_whole_one(self, work: Path, tmp_path: Path) -> None:
         """kill -9 in the middle, with worker processes; the same command goes on."""
         changes = {"data.pairs": 60, "data.workers": 1, "data.clips": 0}
@@ -377,6 +388,15 @@ class TestCheckpoints:
             network = {**about["network"], **other}
             with pytest.raises(TrainingError, match="is of another network"):
                 module.on_load_checkpoint({ABOUT: {**about, "network": network}})
+
+
+def test_nobody_waits_for_gradients_of_what_is_not_heard(work: Path) -> None:
+    """The constant correlation hears nothing of the template."""
+    path = work / "constant.yaml"
+    path.write_text(NETWORK.replace("correlation: pixelwise", "correlation: constant"))
+    module = TrainingModule(str(path), "none", template_frozen=["bn1"])
+    trained = {name for name, p in module.named_parameters() if p.requires_grad}
+    assert trained and not any("template_" in name for name in trained)
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -262,6 +262,23 @@ class TestSyntheticPairs:
                 ]
                 assert (mirrored[0] != mirrored[1]) == (turned == 1)
 
+    def test_a_template_always_shows_something(self) -> None:
+        """A stick that its own motion blurs away is shown as it was photographed."""
+
+        class Sticks(Drawn):
+            def read(self, sequence: int, frame: int = 0) -> LabelledImage:
+                image = np.full((200, 300, 3), 10 * sequence, np.uint8)
+                labels = np.zeros((200, 300), np.uint8)
+                labels[40:160, 150:153] = 1
+                image[labels == 1] = 200
+                return LabelledImage(str(sequence), sequence, image, labels, (1,))
+
+        swift = changed(STILL, template=1, background=1, cut_out=1, swift=1)
+        found = samples(synthetic(swift, Sticks()))
+        assert all(sample["template_mask"].any() for sample in found)
+        sides = np.array([sample["box_xyxy"][2:] - sample["box_xyxy"][:2] for sample in found])
+        assert (sides > 1).all()
+
     def test_settings_are_refused(self) -> None:
         with pytest.raises(DataError, match=r"negative is 1.5; it must be a number from 0 to 1"):
             SyntheticSettings(negative=1.5)

@@ -15,16 +15,17 @@ pytest.importorskip("timm")
 import cv2
 import torch
 from blob_engine import BlobEngine
-from drawn_photos import photo
+from drawn_photos import photo, write_photos
 
 from siampolar_model.network.config import HeadConfig
 from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracker import Tracker, TrackerSettings
 from siampolar_training import validate
-from siampolar_training.clips import FRAMES, Clip, render_clip, score_clips
+from siampolar_training.clips import FRAMES, Clip, clip_photographs, render_clip, score_clips
 from siampolar_training.command import run_command
 from siampolar_training.losses import box_iou, focal, head_losses, polar_iou
-from siampolar_training.readers.base import LabelledImage
+from siampolar_training.readers.base import DataError, LabelledImage
+from siampolar_training.readers.photos import Photos
 from siampolar_training.targets import MAX_POSITIVES, make_targets, no_target
 from siampolar_training.validate import settings_of
 
@@ -163,6 +164,13 @@ class TestLosses:
         mask = np.zeros((255, 255), np.uint8)
         mask[100:164, 92:156] = 1
         return make_targets(mask, HeadConfig(rays=36), 8)
+
+
+def test_clips_need_an_object(photos: list[LabelledImage], tmp_path: Path) -> None:
+    write_photos(tmp_path, [*photos[:2], photo(75)])
+    (tmp_path / "Annotations" / "photos" / "00075.png").unlink()
+    with pytest.raises(DataError, match=r"none of 1 held-out photographs shows an object of 256"):
+        clip_photographs(Photos(tmp_path, validation=True))
 
 
 def test_a_clip_is_pure_and_its_object_moves(photos: list[LabelledImage]) -> None:
