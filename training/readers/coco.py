@@ -29,7 +29,7 @@ class Coco(Reader):
     Args:
         annotations: the JSON file.
         images: the folder that its file names start from.
-        validation: the side, by image id (see :func:`siampolar_training.readers.holdout.held_out`); None: all.
+        validation: the side, by image id (see ``holdout.held_out``); None: all.
 
     Raises:
         DataError: a file or folder is missing, is no such JSON, or has no instances.
