@@ -66,7 +66,7 @@ def model_folder(name_or_path: str | Path) -> Path:
         if (folder / file).is_file() and file not in expected:
             raise EngineError(
                 f"{folder / file} is not in SHA256SUMS: it was not made from this search.onnx; "
-                f"delete it or run {again}"
+                f"delete it; {again} makes a new one"
             )
     for file, digest in expected.items():
         path = folder / file
