@@ -25,17 +25,15 @@ Measure = Callable[[np.ndarray, np.ndarray], float]
 @pytest.fixture(scope="module")
 def reference() -> Iterator[dict[str, Measure]]:
     """J and F of davisinteractive, written for a NumPy that still had these aliases."""
+    pytest.importorskip("davisinteractive")
     patch = pytest.MonkeyPatch()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy 1.21 has them and says that they will go
         for name, builtin in (("int", int), ("float", float), ("bool", bool)):
             if not hasattr(np, name):  # NumPy 2 has its own np.bool again
                 patch.setattr(np, name, builtin, raising=False)
-    try:
-        from davisinteractive.metrics import jaccard
-    except ImportError as error:
-        patch.undo()
-        pytest.skip(f"reference evaluator not installed: {error}")
+    from davisinteractive.metrics import jaccard
+
     yield {
         "J": lambda true, pred: float(
             jaccard.batched_jaccard(true[None], pred[None], nb_objects=1)[0]
