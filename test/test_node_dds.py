@@ -99,7 +99,7 @@ def test_720p_at_30_hz_arrives_without_loss(
 ) -> None:
     """Without the profile, best effort loses practically all of them, every time.
 
-    Three tries: other work on the machine may hold a process up for longer than the five images
+    Three tries: other work on the machine may hold a process up for longer than the ten images
     that the middleware keeps for it, and says nothing about the profile.
     """
     graph = make_graph(image_reliability=reliability)
