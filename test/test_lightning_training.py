@@ -11,6 +11,7 @@ import sys
 import time
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import torch
 import yaml
 from conftest import ROOT
 from lightning.pytorch import seed_everything
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning_runs import NETWORK, arguments, assert_same, environment, log_rows, write_run
 from safetensors.torch import save_file
 
@@ -34,7 +36,7 @@ from siampolar_model.network.config import load_config
 from siampolar_model.network.siampolar import SiamPolar
 from siampolar_model.pretrained import load_engine
 from siampolar_training import commit
-from siampolar_training.checkpoints import ABOUT, read_checkpoint
+from siampolar_training.checkpoints import ABOUT, BestCheckpoint, read_checkpoint
 from siampolar_training.command import bad_input
 from siampolar_training.data_config import data_config, open_training
 from siampolar_training.data_module import PairsDataModule, StepSampler
@@ -57,6 +59,25 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(work: Path, out: Path, **changes: Any) -> dict[str, Any]:
     """Run or go on; the last checkpoint."""
     TrainingCLI(arguments(work, out, **changes))
+    return read_checkpoint(out / "checkpoints" / "last.ckpt")
+
+
+def train_until(index: int, work: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    """Run until a pair, at which the process would die; the last checkpoint."""
+
+    class Dies(BaseException):
+        pass
+
+    real = Mixture.__getitem__
+
+    def dying(self: Mixture, asked: int) -> dict[str, np.ndarray]:
+        if asked == index:
+            raise Dies
+        return real(self, asked)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Dies):
+        patch.setattr(Mixture, "__getitem__", dying)
+        train(work, out, **changes)
     return read_checkpoint(out / "checkpoints" / "last.ckpt")
 
 
@@ -153,24 +174,9 @@ class TestResume:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Between checkpoints, right after a validated step, and in the last step."""
-
-        class Dies(BaseException):
-            pass
-
-        real = Mixture.__getitem__
-
-        def dying(self: Mixture, index: int) -> dict[str, np.ndarray]:
-            if index == dies_at:
-                raise Dies
-            return real(self, index)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Mixture, "__getitem__", dying)
-            with pytest.raises(Dies):
-                train(work, tmp_path)
-        before = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"]
+        before = train_until(dies_at, work, tmp_path)["global_step"]
         assert before == {9: 4, 16: 8, 18: 9}[dies_at]
-        seen = []
+        real, seen = Mixture.__getitem__, []
 
         def watched(self: Mixture, index: int) -> dict[str, np.ndarray]:
             seen.append(index)
@@ -195,6 +201,32 @@ class TestResume:
         assert_same(train(work, moved), whole[1])
         assert {path.name for path in folder.iterdir()} == {"last.ckpt", "best.ckpt"}
         assert read_checkpoint(folder / "best.ckpt")[ABOUT]["scores"]
+
+    def test_a_moved_run_keeps_its_best(
+        self, whole: tuple[Path, dict[str, Any]], tmp_path: Path
+    ) -> None:
+        """A worse score does not take the place of the best one, a better one does."""
+        saved = read_checkpoint(whole[0] / "checkpoints" / "last.ckpt")
+        (state,) = (v for k, v in saved["callbacks"].items() if k.startswith("BestCheckpoint"))
+        moved = BestCheckpoint(tmp_path)
+        trainer: Any = SimpleNamespace(strategy=SingleDeviceStrategy("cpu"))
+        moved.load_state_dict(state)  # a folder without a best checkpoint
+        assert moved.check_monitor_top_k(trainer, torch.tensor(-1.0))
+        (tmp_path / "checkpoints").mkdir()
+        shutil.copy(whole[0] / "checkpoints" / "best.ckpt", tmp_path / "checkpoints")
+        moved.load_state_dict(state)
+        assert moved.best_model_path == str((tmp_path / "checkpoints" / "best.ckpt").resolve())
+        assert not moved.check_monitor_top_k(trainer, state["best_model_score"] - 0.01)
+        assert moved.check_monitor_top_k(trainer, state["best_model_score"] + 0.01)
+
+    def test_what_a_run_began_with_is_kept(
+        self, work: Path, whole: tuple[Path, dict[str, Any]], tmp_path: Path
+    ) -> None:
+        first = {"model.initial_weights": whole[0] / "checkpoints" / "last.ckpt"}
+        began = train_until(9, work, tmp_path, **first)[ABOUT]["initial_weights"]
+        assert began["name"] == "last.ckpt"
+        gone_on = train(work, tmp_path)
+        assert gone_on["global_step"] == 10 and gone_on[ABOUT]["initial_weights"] == began
 
     def test_a_killed_process_ends_as_a_whole_one(self, work: Path, tmp_path: Path) -> None:
         """kill -9 in the middle, with worker processes; the same command goes on."""
@@ -304,6 +336,10 @@ class TestInitialWeights:
         ({"trainer.max_epochs": 2}, "trainer.max_epochs is 2; a run is 1 epoch: give more data"),
         ({"trainer.limit_train_batches": 0.5}, "trainer.limit_train_batches is 0.5; it must be a"),
         (
+            {"trainer.accumulate_grad_batches": 3},
+            "trainer.val_check_interval is 4; it must be a multiple of accumulate_grad_batches, 3",
+        ),
+        (
             {"model.backbone_weights": "package"},
             "backbone_weights 'package' has none for 'resnet10t', only for 'tf_efficientnet_lite0'",
         ),
@@ -337,6 +373,7 @@ class TestCheckpoints:
         ("changes", "message"),
         [
             ({"data.batch": 4}, "last.ckpt: has data.batch 2; this run has 4; give another"),
+            ({"data.clips": 2}, "last.ckpt: has data.clips 1; this run has 2; give another"),
             ({"seed_everything": 2}, "last.ckpt: has data.seed 1; this run has 2; give another"),
             ({"model.frozen": "[bn1]"}, r"has model.frozen \['\^conv1', 'bn1'\]; this run has"),
             ({"model.learning_rate": 1e-4}, "last.ckpt: has model.learning_rate 0.001; this run"),
@@ -388,6 +425,12 @@ class TestCheckpoints:
             network = {**about["network"], **other}
             with pytest.raises(TrainingError, match="is of another network"):
                 module.on_load_checkpoint({ABOUT: {**about, "network": network}})
+        data = PairsDataModule(str(work / "tiny.yaml"), about["data"]["sources"], pairs=20, batch=2)
+        bare = [{"kind": "photos", "root": "elsewhere"}]
+        older = {"batch": 2, "seed": 1, "sources": bare}
+        data.load_state_dict(older)
+        with pytest.raises(TrainingError, match=r"has other data\.sources"):
+            data.load_state_dict({**older, "sources": [{**bare[0], "weight": 2.0}]})
 
 
 def test_nobody_waits_for_gradients_of_what_is_not_heard(work: Path) -> None:
@@ -397,6 +440,10 @@ def test_nobody_waits_for_gradients_of_what_is_not_heard(work: Path) -> None:
     module = TrainingModule(str(path), "none", template_frozen=["bn1"])
     trained = {name for name, p in module.named_parameters() if p.requires_grad}
     assert trained and not any("template_" in name for name in trained)
+    path.write_text(path.read_text() + "presence: true\n")  # which does hear it
+    module = TrainingModule(str(path), "none", template_frozen=["bn1"])
+    trained = {name for name, p in module.named_parameters() if p.requires_grad}
+    assert any("template_laterals" in name for name in trained)
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("timm")
 import torch
 
+from siampolar_model.network.backbones import Backbone
 from siampolar_model.network.checkpoint import load_network
 from siampolar_model.network.config import ConfigError, HeadConfig, config_from_dict, load_config
 from siampolar_model.network.correlation import (
@@ -235,6 +236,19 @@ def test_configuration_files_are_refused_in_one_line(tmp_path: Path, text: str, 
     with pytest.raises(ConfigError, match=f"a.yaml: {words}") as caught:
         load_config(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "strides", "words"),
+    [
+        ("resnet19", (8, 16), "'resnet19' is not a network of timm"),
+        ("convnext_atto", (8, 16, 32), r"'convnext_atto' lacks one of strides \(8, 16, 32\)"),
+        ("vgg11", (4, 8), r"'vgg11' has strides \(2, 4\), not \(4, 8\)"),
+    ],
+)
+def test_backbones_that_do_not_serve(name: str, strides: tuple[int, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Backbone(name, strides)
 
 
 class TestDecode:

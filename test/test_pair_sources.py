@@ -153,13 +153,28 @@ class TestSyntheticPairs:
             rows, columns = (np.ptp(v) + 1 for v in np.nonzero(sample["mask"]))
             assert (x, y) == pytest.approx((127.5, 127.5), abs=1.5)
             nominal = NETWORK.search_size / NETWORK.search_factor
-            side = max(rows, columns) * nominal / context_side(columns, rows)
-            width = np.ptp(sample["box_xyxy"][::2])
-            assert side == pytest.approx(width * nominal / 127, rel=0.08) or side > 0
+            assert context_side(columns, rows) == pytest.approx(nominal, rel=0.03)
             np.testing.assert_allclose(sample["box_xyxy"][:2] + sample["box_xyxy"][2:], 127)
             # The object's colour in both.
             colour = sample["template"][63, 63].astype(int)
             np.testing.assert_allclose(sample["search"][127, 127], colour, atol=2)
+
+    def test_objects_that_touch_are_one_target_if_they_are_joined(self) -> None:
+        """A disc whose lower half is another object: alone half as high as wide."""
+
+        class Halves(Drawn):
+            def read(self, sequence: int, frame: int = 0) -> LabelledImage:
+                image = super().read(sequence, frame)
+                assert image.labels is not None
+                image.labels[image.labels == 1] = 0
+                image.labels[100:][image.labels[100:] == 2] = 1
+                return image
+
+        for joined, ratio in ((0.0, 0.5), (1.0, 1.0)):
+            for sample in samples(synthetic(changed(STILL, joined=joined), Halves()), 12):
+                for mask in (sample["mask"], sample["template_mask"]):
+                    rows, columns = (np.ptp(v) + 1 for v in np.nonzero(mask))
+                    assert rows / columns == pytest.approx(ratio, abs=0.06)
 
     def test_shapes_and_shares(self) -> None:
         found = samples(synthetic(SyntheticSettings()), 150)

@@ -89,8 +89,15 @@ class TestTargets:
         nearest = (y + 32) // 32 * 8 + (x + 32) // 32
         assert nearest in targets.cells[targets.weight > 0]
 
-    def test_a_mask_outside_the_map_has_no_positive(self) -> None:
-        assert not no_target(72).weight.any()
+    def test_a_target_that_no_polygon_can_cover_has_no_positive(self) -> None:
+        """Two specks in opposite corners: nothing of them is about their centroid."""
+        mask = np.zeros((255, 255), np.uint8)
+        mask[:4, :4] = mask[-4:, -4:] = 1
+        targets = make_targets(mask, HeadConfig(rays=36), 8)
+        nothing = no_target(36)
+        assert not targets.weight.any()
+        for key, value in vars(targets).items():
+            np.testing.assert_array_equal(value, vars(nothing)[key])
 
 
 class TestLosses:

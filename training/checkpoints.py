@@ -91,17 +91,30 @@ def is_last_step(trainer: Trainer, batch_idx: int) -> bool:
     return of_data or trainer.global_step == trainer.max_steps
 
 
-def best_checkpoint(run: str | Path) -> ModelCheckpoint:
+class BestCheckpoint(ModelCheckpoint):
     """Keeps ``best.ckpt`` of a run's folder: the one with the highest score so far."""
-    return ModelCheckpoint(
-        dirpath=Path(run).resolve() / FOLDER,
-        filename=Path(BEST).stem,
-        monitor=SCORE,
-        mode="max",
-        save_on_train_epoch_end=False,
-        # In a folder that was moved, too, there is one best checkpoint, not a second beside it.
-        enable_version_counter=False,
-    )
+
+    def __init__(self, run: str | Path) -> None:
+        self._path = Path(run).resolve() / FOLDER / BEST
+        super().__init__(
+            dirpath=self._path.parent,
+            filename=self._path.stem,
+            monitor=SCORE,
+            mode="max",
+            save_on_train_epoch_end=False,
+            # There is one best checkpoint, not a second beside it.
+            enable_version_counter=False,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the score of the file in this folder, wherever the folder was when it was
+        written; without such a file, as if there had been no score yet."""
+        if not self._path.is_file():
+            return
+        here, scores = str(self._path), list(state_dict["best_k_models"].values())
+        best = {here: scores[0]} if scores else {}
+        places = {"best_model_path": here, "kth_best_model_path": here, "best_k_models": best}
+        super().load_state_dict({**state_dict, "dirpath": self.dirpath, **places})
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

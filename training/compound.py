@@ -42,7 +42,11 @@ def with_neighbour(rng: np.random.Generator, target: Instance) -> Instance:
 
 
 def with_companion(rng: np.random.Generator, target: Instance, other: Instance) -> Instance:
-    """The target and an object of another photograph put next to it or behind it, as one."""
+    """The target and an object of another photograph put next to it or behind it, as one.
+
+    It counts as of the target's photograph alone: the companion may come up again as something
+    else in the same pair, as seldom as there are many photographs.
+    """
     image, side = target.source.image, _window_side(target)
     zoom = rng.uniform(*_SIZE) * side / _window_side(other)
     angle = rng.uniform(0, 2 * np.pi)

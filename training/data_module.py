@@ -165,8 +165,8 @@ class PairsDataModule(LightningDataModule):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse to go on with other pairs. More or fewer of them are allowed, and data sets in
-        another place; a checkpoint of an older version says less.
+        """Refuse to go on with other pairs or clips. More or fewer pairs are allowed, and data sets
+        in another place; a checkpoint of an older version says less.
 
         Raises:
             TrainingError: naming the setting that differs.
@@ -184,13 +184,14 @@ class PairsDataModule(LightningDataModule):
             )
 
 
-#: What, besides the sources, decides the pairs of a step.
-_DECISIVE = ("batch", "seed", "synthetic", "video", "photometry")
+#: What, besides the sources, decides the pairs of a step, and what checkpoints are scored on.
+_DECISIVE = ("batch", "seed", "clips", "synthetic", "video", "photometry")
 
 
 def _unplaced(source: dict[str, Any]) -> dict[str, Any]:
     """A source without where it lies, with defaults where an older version did not write them."""
-    whole = {**asdict(SourceConfig(kind="photos", root="-")), **source}
+    defaults = json.loads(json.dumps(asdict(SourceConfig(kind="photos", root="-"))))
+    whole = {**defaults, **source}
     return {key: value for key, value in whole.items() if key not in ("root", "annotations")}
 
 

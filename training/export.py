@@ -16,8 +16,9 @@ def load_averaged(path: str | Path) -> tuple[SiamPolar, dict[str, Any]]:
     """The averaged network of a checkpoint in eval mode, and what its files should say of it.
 
     Returns:
-        The second: ``pairs_seen``, ``data`` (sources, batch, seed), ``commit`` of the training
-        and ``scores`` on the synthetic clips, empty before the first validation.
+        The second: ``pairs_seen``, ``data`` (what pairs were made of and how), ``settings`` of the
+        training, name and SHA-256 of its ``initial_weights`` or None, its ``commit``, and
+        ``scores`` on the synthetic clips, empty before the first validation.
 
     Raises:
         TrainingError: no checkpoint, a damaged one, or one that this version cannot read.

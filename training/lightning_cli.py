@@ -21,8 +21,8 @@ from .checkpoints import (
     FOLDER,
     LAST,
     AtomicCheckpointIO,
+    BestCheckpoint,
     LastCheckpoint,
-    best_checkpoint,
     read_checkpoint,
 )
 from .data_module import PairsDataModule
@@ -101,7 +101,7 @@ class TrainingCLI(LightningCLI):
             callbacks.append(RichProgressBar())
         loggers: list[Logger] = []
         if self.subcommand == "fit":
-            callbacks.append(best_checkpoint(run))
+            callbacks.append(BestCheckpoint(run))
             if config["logger"] is not False:
                 ours = [TensorBoardLogger(run, name="", version=""), CsvLog(run)]
                 loggers = [*ours, *_listed(config["logger"])]
@@ -156,10 +156,11 @@ class TrainingCLI(LightningCLI):
 
 
 def _refuse_parts(trainer: Namespace) -> None:
-    """A run is one epoch, and its rates are planned for all of it.
+    """A run is one epoch, its rates are planned for all of it, and what it saves it can go on from.
 
     Raises:
-        TrainingError: another length in epochs or in a share of the batches.
+        TrainingError: another length in epochs or in a share of the batches, or a validation in the
+            middle of an accumulation, whose gradients no checkpoint holds.
     """
     if trainer["max_epochs"] != 1:
         raise TrainingError(
@@ -170,6 +171,12 @@ def _refuse_parts(trainer: Namespace) -> None:
         raise TrainingError(
             f"trainer.limit_train_batches is {batches}; it must be a number of batches, or give "
             "fewer data.pairs"
+        )
+    every, group = trainer["val_check_interval"], trainer["accumulate_grad_batches"]
+    if isinstance(every, int) and every % group:
+        raise TrainingError(
+            f"trainer.val_check_interval is {every}; it must be a multiple of "
+            f"accumulate_grad_batches, {group}"
         )
 
 

@@ -154,7 +154,7 @@ class TrainingModule(LightningModule):
                 backbone.freeze(patterns)
             except ValueError as error:
                 raise TrainingError(f"model: {key}: {error}") from None
-        if self.model.config.correlation == "constant":
+        if self.model.config.correlation == "constant" and self.model.presence is None:
             # It hears nothing of the template; several processes would wait for its gradients.
             self.model.template_laterals.requires_grad_(False)
             if self.model.template_mask is None:
@@ -268,6 +268,7 @@ class TrainingModule(LightningModule):
             raise TrainingError("is of another network than model.network")
         if self._trainer is not None and self._trainer.state.fn == "validate":
             return  # any weights may be scored
+        self._initial_weights = saved.get("initial_weights")  # what the run began with
         theirs = saved.get("settings", saved.get("frozen"))  # an older version wrote fewer
         refuse_changed(
             {

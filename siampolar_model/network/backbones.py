@@ -33,9 +33,14 @@ class Backbone(nn.Module):
         if not timm.is_model(name):
             raise ConfigError(f"backbone {name!r} is not a network of timm {timm.__version__}")
         wanted = tuple((2, 4, 8, 16, 32).index(s) for s in strides)
-        self.body = timm.create_model(
-            name, features_only=True, out_indices=wanted, pretrained=weights == "timm"
-        )
+        try:
+            self.body = timm.create_model(
+                name, features_only=True, out_indices=wanted, pretrained=weights == "timm"
+            )
+        except IndexError:
+            raise ConfigError(f"backbone {name!r} lacks one of strides {tuple(strides)}") from None
+        except RuntimeError as error:  # it has no weights, or no features to give
+            raise ConfigError(f"backbone {name!r}: {error}") from None
         if weights == "package":
             _load_packaged(name, self.body)
         reductions = tuple(self.body.feature_info.reduction())
