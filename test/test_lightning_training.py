@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import signal
@@ -39,7 +40,7 @@ from siampolar_training import commit
 from siampolar_training.checkpoints import ABOUT, BestCheckpoint, read_checkpoint
 from siampolar_training.command import bad_input
 from siampolar_training.data_config import data_config, open_training
-from siampolar_training.data_module import PairsDataModule, StepSampler
+from siampolar_training.data_module import PairsDataModule, StepSampler, loader_settings
 from siampolar_training.errors import TrainingError
 from siampolar_training.export import load_averaged
 from siampolar_training.initial_weights import load_fitting
@@ -450,6 +451,19 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     rates = [learning_rate_factor(step, 100, 10) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[10] == 1 and rates[100] == pytest.approx(0)
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_workers_give_way_to_training() -> None:
+    class Priorities(torch.utils.data.Dataset[int]):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> int:
+            return os.nice(0)
+
+    ours = os.nice(0)
+    loader = torch.utils.data.DataLoader(Priorities(), batch_size=None, **loader_settings(1))
+    assert list(loader) == [19, 19] and os.nice(0) == ours
 
 
 def test_steps_are_divided_among_processes() -> None:

@@ -124,7 +124,7 @@ class PairsDataModule(LightningDataModule):
                 self.trainer.global_rank,
                 self.trainer.world_size,
             ),
-            **_loader_settings(workers),
+            **loader_settings(workers),
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
             prefetch_factor=4 if workers else None,
         )
@@ -137,7 +137,7 @@ class PairsDataModule(LightningDataModule):
         return DataLoader(
             _Clips(self._validation, seeds),
             batch_size=None,
-            **_loader_settings(min(self._workers(), 4)),
+            **loader_settings(min(self._workers(), 4)),
         )
 
     def _workers(self) -> int:
@@ -195,12 +195,21 @@ def _unplaced(source: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in whole.items() if key not in ("root", "annotations")}
 
 
-def _loader_settings(workers: int) -> dict[str, Any]:
+def loader_settings(workers: int) -> dict[str, Any]:
+    """Of a loader with so many worker processes."""
     if not workers:
         return {"num_workers": 0}
     # Forked workers share the photographs with this process; others would copy them.
     fork = {"persistent_workers": True, "multiprocessing_context": "fork"}
-    return {"num_workers": workers, **fork}
+    return {"num_workers": workers, "worker_init_fn": _give_way, **fork}
+
+
+def _give_way(worker: int) -> None:
+    """Take only what training leaves of the cores: where one of its threads is held up, all wait.
+
+    On two cores that is a fifth more images a second (docs/training.md).
+    """
+    os.nice(19)
 
 
 class _Clips(Dataset[Clip]):
