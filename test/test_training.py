@@ -188,6 +188,22 @@ def test_a_clip_is_pure_and_its_object_moves(photos: list[LabelledImage]) -> Non
     assert (clip.masks[0] != clip.masks[-1]).any()
 
 
+def test_what_is_about_an_object_comes_along_in_a_clip() -> None:
+    """Frames are of one photograph; of another one they show an object alone."""
+    labels = np.zeros((240, 320), np.uint8)
+    labels[100:140, 120:200] = 1
+    photos = []
+    for i, tint in enumerate(((200, 0, 0), (0, 200, 0))):
+        image = np.full((240, 320, 3), tint, np.uint8)
+        image[labels > 0] = 90
+        photos.append(LabelledImage(str(i), i, image, labels, (1,)))
+    for seed in range(6):
+        for frame in render_clip(photos, seed).frames[::7]:
+            blue, green, _ = np.moveaxis(frame.astype(int), 2, 0)
+            less, more = sorted(((blue - green > 60).mean(), (green - blue > 60).mean()))
+            assert less < 0.02 and more > 0.3
+
+
 class TestScoreClips:
     """As ``siampolar eval`` scores: lost means no mask and no box."""
 

@@ -17,15 +17,18 @@ from siampolar_model.metrics import mask_box
 from siampolar_model.results import TrackState
 from siampolar_model.tracker import Tracker
 
-from .augment.compose import with_surroundings
-from .augment.sharpness import motion_blur
+from .augment.compose import blend
+from .augment.sharpness import compress, motion_blur
 from .instances import MIN_AREA_PX, Instance, large_objects
 from .readers.base import DataError, LabelledImage, Reader
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 30
 
-#: How much of a target's own background is kept, and over how much another one takes its place.
-_ABOUT_PX = (6.0, 12.0)
+#: Knots of every random walk, and the spread of its steps in the logarithm of light and colour.
+_KNOTS, _LIGHT_SIGMA, _COLOUR_SIGMA = 5, 0.12, 0.06
+
+#: Spread of the bending field and of noise, and the quality of JPEG.
+_BEND_PX, _NOISE, _JPEG_QUALITY = 8.0, 3.0, 60
 
 #: Photographs in memory, at most: clips show far fewer.
 _MOST_PHOTOGRAPHS = 200
@@ -61,119 +64,109 @@ def clip_photographs(reader: Reader) -> list[LabelledImage]:
 def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
     """A clip that is a pure function of the photographs and the seed.
 
-    The object moves, turns, grows and bends smoothly over a moving background; one or two other
-    objects cross behind or in front of it; light and sharpness change.
+    The object moves, turns, tilts, grows and bends smoothly, and what is about it on its photograph
+    comes along: so its neighbours stay in sight, and no seam tells where its outline is. One or two
+    objects of other photographs cross behind or in front of it; light, colour and sharpness change,
+    and every frame is noisy and compressed.
     """
     rng = np.random.default_rng([seed, 77])
     objects = [(photo, value) for photo in photos for value in large_objects(photo)]
     chosen = rng.permutation(len(objects))[: 1 + int(rng.integers(1, 3))]
     cast = (Instance.of(*objects[i]) for i in chosen)
-    actors = [instance for instance in cast if instance is not None]
-    moves = [_Motion.random(rng, target=i == 0) for i in range(len(actors))]
-    background = photos[int(rng.integers(len(photos)))].image
-    backdrop = _Motion.random(rng, target=False)
+    target, *others = [instance for instance in cast if instance is not None]
+    path, *paths = [_Path.random(rng, target=i == 0) for i in range(1 + len(others))]
     others_in_front = rng.random() < 0.3
-    warp = rng.normal(0, 5.0, (2, 4, 4, 2)).astype(np.float32)
+    bends = rng.normal(0, _BEND_PX, (2, 4, 4, 2)).astype(np.float32)
     blur_px = int(rng.integers(2, 9))
     blur_angle_rad = rng.uniform(0, np.pi)
+    light = np.exp(_walk(rng, _LIGHT_SIGMA, 1) + _walk(rng, _COLOUR_SIGMA, 3))
     frames, masks = [], []
     for t in range(FRAMES):
         phase = t / (FRAMES - 1)
-        frame = _backdrop(background, backdrop, phase)
-        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        order = [0, *range(1, len(actors))] if others_in_front else [*range(1, len(actors)), 0]
-        for i in order:
-            bend = warp[0] * (1 - phase) + warp[1] * phase if i == 0 else None
-            image, alpha, covered = _draw(actors[i], moves[i], phase, bend)
-            # Of the target also what lies about it, so that no seam tells where its outline is.
-            shown = with_surroundings(alpha, *_ABOUT_PX) * covered if i == 0 else alpha
-            weight = shown[..., None]
-            frame = (image * weight + frame * (1 - weight) + 0.5).astype(np.uint8)
-            if i == 0:
-                mask = (alpha >= 0.5).astype(np.uint8)
-            else:
+        frame, shown = _draw(target, path, phase, bends[0] * (1 - phase) + bends[1] * phase)
+        mask = (shown >= 0.5).astype(np.uint8)
+        for other, its_path in zip(others, paths, strict=True):
+            image, alpha = _draw(other, its_path, phase, None)
+            if others_in_front:
                 mask[alpha >= 0.5] = 0
+            else:
+                alpha = alpha * (1 - shown)
+            frame = blend(frame, image, alpha)
         if 0.4 < phase < 0.7:
             frame = motion_blur(frame, blur_px, blur_angle_rad)
-        gain = 1 + 0.25 * np.sin(2 * np.pi * (phase + seed * 0.37))
-        frames.append(np.clip(frame * gain, 0, 255).astype(np.uint8))
+        noisy = frame * _at(light, phase) + rng.normal(0, _NOISE, frame.shape)
+        frames.append(compress(np.clip(noisy, 0, 255).astype(np.uint8), _JPEG_QUALITY))
         masks.append(mask)
     return Clip(tuple(frames), tuple(masks))
 
 
+def _walk(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
+    """Knots (K, n) of n random walks from 0."""
+    return np.cumsum(rng.normal(0, sigma, (_KNOTS, n)), 0)
+
+
+def _at(knots: np.ndarray, phase: float) -> np.ndarray:
+    """Values (n,) of knots (K, n) at a phase in [0, 1]."""
+    place = np.linspace(0, 1, len(knots))
+    return np.array([np.interp(phase, place, column) for column in knots.T])
+
+
 @dataclass(frozen=True, eq=False)
-class _Motion:
-    """Smooth path: place (fractions of the frame), size in pixels, angle in radians."""
+class _Path:
+    """How an object stands in the course of a clip; knots (K, n).
+
+    Attributes:
+        place: of its middle, x and y in fractions of the frame.
+        size_px: root of its box's area.
+        linear: angle in radians, logarithm of the aspect, slant.
+        tilt: of the plane it lies in, as in augment/motion.py.
+    """
 
     place: np.ndarray
     size_px: np.ndarray
-    angle: np.ndarray
+    linear: np.ndarray
+    tilt: np.ndarray
 
     @classmethod
-    def random(cls, rng: np.random.Generator, *, target: bool) -> _Motion:
-        knots = 5
+    def random(cls, rng: np.random.Generator, *, target: bool) -> _Path:
         margin = 0.25 if target else 0.05
-        place = rng.uniform(margin, 1 - margin, (1, 2))
-        place = place + np.cumsum(rng.normal(0, 0.09, (knots, 2)), 0)
-        size = np.exp(rng.uniform(np.log(60), np.log(170)) * np.ones(knots))
-        size = size * np.exp(np.cumsum(rng.normal(0, 0.12, knots)))
+        place = rng.uniform(margin, 1 - margin, (1, 2)) + _walk(rng, 0.09, 2)
+        size_px = np.exp(rng.uniform(np.log(60), np.log(170)) + _walk(rng, 0.12, 1))
         return cls(
             np.clip(place, margin * 0.6, 1 - margin * 0.6),
-            np.clip(size, 40, 260),
-            np.cumsum(rng.normal(0, 0.15, knots)),
+            np.clip(size_px, 40, 260),
+            np.hstack([_walk(rng, sigma, 1) for sigma in (0.15, 0.1, 0.08)]),
+            np.clip(_walk(rng, 0.06, 2), -0.25, 0.25),
         )
-
-    def at(self, phase: float) -> tuple[np.ndarray, float, float]:
-        knots = np.linspace(0, 1, len(self.angle))
-        smooth = phase + 0.03 * np.sin(2 * np.pi * phase * 4)
-        place = np.array([np.interp(smooth, knots, self.place[:, k]) for k in range(2)])
-        size = float(np.interp(smooth, knots, self.size_px))
-        return place * (WIDTH, HEIGHT), size, float(np.interp(smooth, knots, self.angle))
 
 
 def _draw(
-    instance: Instance, motion: _Motion, phase: float, bend: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The object alone on a frame: image uint8 (H, W, 3), alpha float32 (H, W), and where its
-    photograph is, bool (H, W)."""
-    place, size_px, angle = motion.at(phase)
-    box = instance.box
-    scale = size_px / np.sqrt(box.width * box.height)
-    image, mask = instance.source.image, instance.mask
+    instance: Instance, path: _Path, phase: float, bend: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A frame filled with the object's photograph, mirrored beyond its edges, uint8 (H, W, 3), and
+    the object's alpha, float32 (H, W)."""
+    (angle, aspect, slant), tilt = _at(path.linear, phase), _at(path.tilt, phase)
+    box, image, mask = instance.box, instance.source.image, instance.mask
+    scale = float(_at(path.size_px, phase)[0]) / np.sqrt(box.width * box.height)
+    ratio = np.ones(2)
     if scale < 0.5:
         small = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
         ratio = np.array(small) / (image.shape[1], image.shape[0])
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         mask = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
-    else:
-        ratio = np.ones(2)
-    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
-    at = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), -1) - place
+    at = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), -1)
+    at -= _at(path.place, phase) * (WIDTH, HEIGHT)
     if bend is not None:
-        at = at + cv2.resize(bend, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    source = at @ np.array([[cos, -sin], [sin, cos]]) + box.center_xy
-    source = (source * ratio - 0.5).astype(np.float32)
+        at += cv2.resize(bend, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    at /= np.clip(1 + at @ tilt / (HEIGHT / 2), 0.4, 3.0)[..., None]
+    cos, sin, stretch = np.cos(angle), np.sin(angle), np.exp(aspect / 2)
+    linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, slant], [0, 1]])
+    inverse = np.linalg.inv(linear @ np.diag([stretch, 1 / stretch]) * scale)
+    source = ((at @ inverse.T + box.center_xy) * ratio - 0.5).astype(np.float32)
     x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
-    seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     alpha = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderValue=0)
-    height, width = image.shape[:2]
-    covered = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-    return seen, cv2.GaussianBlur(alpha, (0, 0), 0.7).astype(np.float32) / 255, covered
-
-
-def _backdrop(image: np.ndarray, motion: _Motion, phase: float) -> np.ndarray:
-    """The background, panning by up to a tenth of the frame."""
-    place, size_px, _ = motion.at(phase)
-    h, w = image.shape[:2]
-    zoom = max(WIDTH / w, HEIGHT / h) * (1.2 + size_px / 1000)
-    shift = (place / (WIDTH, HEIGHT) - 0.5) * 0.15 * np.array([WIDTH, HEIGHT])
-    matrix = np.array(
-        [
-            [zoom, 0, WIDTH / 2 - zoom * w / 2 + shift[0]],
-            [0, zoom, HEIGHT / 2 - zoom * h / 2 + shift[1]],
-        ]
-    )
-    return cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
+    return seen, cv2.GaussianBlur(alpha, (0, 0), 0.7).astype(np.float32) / 255
 
 
 @dataclass(frozen=True)
