@@ -17,6 +17,7 @@ from siampolar_model.metrics import mask_box
 from siampolar_model.results import TrackState
 from siampolar_model.tracker import Tracker
 
+from .augment import motion
 from .augment.compose import blend
 from .augment.sharpness import compress, motion_blur
 from .instances import MIN_AREA_PX, Instance, large_objects
@@ -136,7 +137,7 @@ class _Path:
             np.clip(place, margin * 0.6, 1 - margin * 0.6),
             np.clip(size_px, 40, 260),
             np.hstack([_walk(rng, sigma, 1) for sigma in (0.15, 0.1, 0.08)]),
-            np.clip(_walk(rng, 0.06, 2), -0.25, 0.25),
+            np.clip(_walk(rng, 0.06, 2), -motion.MAX_TILT, motion.MAX_TILT),
         )
 
 
@@ -145,7 +146,7 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A frame filled with the object's photograph, mirrored beyond its edges, uint8 (H, W, 3), and
     the object's alpha, float32 (H, W)."""
-    (angle, aspect, slant), tilt = _at(path.linear, phase), _at(path.tilt, phase)
+    tilt = _at(path.tilt, phase)
     box, image, mask = instance.box, instance.source.image, instance.mask
     scale = float(_at(path.size_px, phase)[0]) / np.sqrt(box.width * box.height)
     ratio = np.ones(2)
@@ -159,9 +160,7 @@ def _draw(
     if bend is not None:
         at += cv2.resize(bend, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     at /= np.clip(1 + at @ tilt / (HEIGHT / 2), 0.4, 3.0)[..., None]
-    cos, sin, stretch = np.cos(angle), np.sin(angle), np.exp(aspect / 2)
-    linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, slant], [0, 1]])
-    inverse = np.linalg.inv(linear @ np.diag([stretch, 1 / stretch]) * scale)
+    inverse = np.linalg.inv(motion.turned(*_at(path.linear, phase)) * scale)
     source = ((at @ inverse.T + box.center_xy) * ratio - 0.5).astype(np.float32)
     x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
     seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 #: Largest perspective term: what is farthest away at a view's corner is half as large.
-_MAX_TILT = 0.25
+MAX_TILT = 0.25
 #: Control points a side of the non-rigid field.
 _KNOTS = 5
 
@@ -21,21 +21,26 @@ def affine(
     rng: np.random.Generator, rotation_sigma_rad: float, shear: float, log_aspect: float
 ) -> np.ndarray:
     """Rotation, shear and aspect without a change of area, float64 (2, 2)."""
-    angle = rng.normal(0, rotation_sigma_rad)
-    cos, sin = np.cos(angle), np.sin(angle)
-    aspect = np.exp(rng.uniform(-log_aspect, log_aspect) / 2)
-    slant = rng.uniform(-shear, shear)
+    angle_rad = rng.normal(0, rotation_sigma_rad)
+    aspect = rng.uniform(-log_aspect, log_aspect)
+    return turned(angle_rad, aspect, rng.uniform(-shear, shear))
+
+
+def turned(angle_rad: float, log_aspect: float, slant: float) -> np.ndarray:
+    """Aspect, then slant, then rotation; without a change of area, float64 (2, 2)."""
+    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
+    stretch = np.exp(log_aspect / 2)
     matrix: np.ndarray = (
         np.array([[cos, -sin], [sin, cos]])
         @ np.array([[1, slant], [0, 1]])
-        @ np.diag([aspect, 1 / aspect])
+        @ np.diag([stretch, 1 / stretch])
     )
     return matrix
 
 
 def perspective(rng: np.random.Generator, sigma: float) -> np.ndarray:
     """Tilt of the plane that the object lies in, float64 (2,): see :func:`source_grid`."""
-    return np.clip(rng.normal(0, sigma, 2), -_MAX_TILT, _MAX_TILT)
+    return np.clip(rng.normal(0, sigma, 2), -MAX_TILT, MAX_TILT)
 
 
 def bend(rng: np.random.Generator, size: int, sigma_px: float) -> np.ndarray:
