@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ ALLOWED = {
 }
 
 MODEL = "siampolar_lite0"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +122,24 @@ def test_slots(name: str, precision: str, pairs: list[CropPair]) -> None:
     engine.release(1)
     with pytest.raises(KeyError):
         engine.search([1], pairs[0].search[None], pairs[0].prior[None])
+
+
+SIGNAL_AFTER_ENGINES = """
+import os, signal
+from siampolar_model.pretrained import load_engine
+
+first = load_engine("siampolar_lite0", "openvino", num_threads=1)
+second = load_engine("siampolar_lite0", "openvino", num_threads=1)
+del first
+del second
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_after_engines_were_released() -> None:
+    """OpenVINO left its freed memory as the stack for signals: the next one ended the process."""
+    pytest.importorskip("openvino")
+    command = [sys.executable, "-c", SIGNAL_AFTER_ENGINES]
+    child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (child.returncode, child.stdout) == (0, "handled\n"), child.stderr
