@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -135,6 +135,10 @@ class Cuda:
         self._hold("cudaGraphExecDestroy", executable)
         self._call("cudaGraphDestroy", graph)
         return partial(self._call, "cudaGraphLaunch", executable, self._stream)
+
+    def keep(self, thing: object) -> None:
+        """Hold what graphs captured from now on need; it is let go after them."""
+        self._held.enter_context(nullcontext(thing))
 
     def _copy(self, target: int, source: int, nbytes: int, kind: str) -> None:
         direction = getattr(self._runtime.cudaMemcpyKind, kind)

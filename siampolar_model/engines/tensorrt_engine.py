@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import weakref
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -63,8 +62,6 @@ class TensorRtEngine(Engine):
             raise
         except RuntimeError as error:  # of CUDA or TensorRT: no memory, for instance
             raise EngineError(f"engine tensorrt cannot be used: {error}") from error
-        # Graphs and memory go before the contexts that they were captured from.
-        weakref.finalize(self, cuda.close)
 
     def _load(self, stored: StoredEngine, cuda: Cuda) -> None:
         plans = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,9 @@ class Plan:
 
     def __init__(self, data: bytes, path: Path) -> None:
         self._said: list[str] = []
-        # The logger has to outlive the runtime.
-        self._logger = trt.make_logger(self._note)
+        # The runtime keeps its logger where Python's collector cannot see it: a logger that led
+        # back to this plan would hold both for good.
+        self._logger = trt.make_logger(partial(_note, self._said))
         self._runtime = trt.Runtime(self._logger)
         self._engine: trt.ICudaEngine = self._runtime.deserialize_cuda_engine(data)
         self.path = path
@@ -92,6 +94,7 @@ class Plan:
             trt.ExecutionContextAllocationStrategy.USER_MANAGED
         )
         self._check(context is not None, "no context can be made")
+        cuda.keep(context)  # a captured graph works in its memory and does not hold it
         context.set_device_memory(scratch, self.scratch_bytes)
         self._check(
             context.set_optimization_profile_async(index, cuda.stream), f"no profile {index}"
@@ -123,10 +126,6 @@ class Plan:
         if not succeeded:
             said = f": {self._said[-1]}" if self._said else ""
             raise RuntimeError(f"TensorRT failed on {self.path} ({what}){said}")
-
-    def _note(self, is_error: bool, text: str) -> None:
-        if is_error:
-            self._said[:] = [*self._said[-9:], text]
 
 
 class BatchRunner:
@@ -179,3 +178,8 @@ class BatchRunner:
     def launch(self, n: int) -> None:
         """Enqueue the smallest batch that holds ``n``; rows beyond are computed and ignored."""
         self._launch[next(i for i, size in enumerate(self._batches) if size >= n)]()
+
+
+def _note(said: list[str], is_error: bool, text: str) -> None:
+    if is_error:
+        said[:] = [*said[-9:], text]

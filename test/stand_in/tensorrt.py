@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import json
+import weakref
 from importlib import import_module
 from typing import Any
 
@@ -230,6 +231,8 @@ class Runtime:
         # The real one crashes later on if there is no driver.
         assert "cudaGetDeviceCount" in cuda.log, "the driver has to be looked for first"
         self._logger = logger
+        # As pybind11's keep_alive: a reference that no garbage collector sees.
+        weakref.finalize(self, lambda _: None, logger)
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
         try:
@@ -333,30 +336,33 @@ class IExecutionContext:
         engine = self._engine
         stream = cuda.stream_of(stream_handle)
         batch = self._shapes[engine._inputs[0]][0]
-        sizes = {}
+        arrays = {}
         for name, (kind, shape) in engine._tensors.items():
-            nbytes = int(np.prod([batch, *shape[1:]])) * np.dtype(_DTYPES[kind]).itemsize
-            if not cuda.inside(cuda.device, self._addresses.get(name, 0), nbytes):
+            dtype, rows = _DTYPES[kind], (batch, *shape[1:])
+            nbytes = int(np.prod(rows)) * np.dtype(dtype).itemsize
+            address = self._addresses.get(name, 0)
+            if not cuda.inside(cuda.device, address, nbytes):
                 return self._refuse(f"{name} has no memory of {nbytes} bytes")
-            sizes[name] = nbytes
+            memory = (ctypes.c_uint8 * nbytes).from_address(address)
+            arrays[name] = np.frombuffer(memory, dtype).reshape(rows)
         if set(self._shapes) != set(engine._inputs) or not self._scratch:
             return self._refuse("a shape or the device memory was not set")
         if stream.capturing and self._warm != self._changes:
             return self._refuse("captured before it was run once with these shapes")
         made_for = self._changes
-
-        def array(name: str) -> np.ndarray:
-            kind, shape = engine._tensors[name]
-            memory = (ctypes.c_uint8 * sizes[name]).from_address(self._addresses[name])
-            return np.frombuffer(memory, _DTYPES[kind]).reshape(batch, *shape[1:])
+        # Enqueued work and graphs need their context and do not keep it.
+        reference = weakref.ref(self)
 
         def run() -> None:
-            assert self._changes == made_for, "the graph of a context that was changed since"
+            context = reference()
+            assert context is not None, "the graph of a context that is gone"
+            assert context._changes == made_for, "the graph of a context that was changed since"
+            engine = context._engine
             found = engine._session.run(
-                engine._outputs, {name: array(name) for name in engine._inputs}
+                engine._outputs, {name: arrays[name] for name in engine._inputs}
             )
             for name, values in zip(engine._outputs, found, strict=True):
-                array(name)[...] = values
+                arrays[name][...] = values
 
         if not stream.capturing:
             self._warm = self._changes
