@@ -180,6 +180,15 @@ def test_clips_need_an_object(photos: list[LabelledImage], tmp_path: Path) -> No
         clip_photographs(Photos(tmp_path, validation=True))
 
 
+def test_clips_need_an_object_clear_of_the_edges(tmp_path: Path) -> None:
+    labels = np.zeros((120, 160), np.uint8)
+    labels[40:80, 5:60] = 1
+    image = LabelledImage("00075", 75, np.full((120, 160, 3), 90, np.uint8), labels, (1,))
+    write_photos(tmp_path, [image])
+    with pytest.raises(DataError, match=r"of 256 px or more, 8 px from the edges"):
+        clip_photographs(Photos(tmp_path, validation=True))
+
+
 def test_a_clip_is_pure_and_its_object_moves(photos: list[LabelledImage]) -> None:
     clip, again = render_clip(photos, 3), render_clip(photos, 3)
     assert len(clip.frames) == FRAMES
@@ -188,20 +197,32 @@ def test_a_clip_is_pure_and_its_object_moves(photos: list[LabelledImage]) -> Non
     assert (clip.masks[0] != clip.masks[-1]).any()
 
 
-def test_what_is_about_an_object_comes_along_in_a_clip() -> None:
-    """Frames are of one photograph; of another one they show an object alone."""
+def test_a_clip_shows_its_photograph_about_the_object_and_the_object_once() -> None:
+    """What is about the object comes along, no seam on it; nothing of the object lies outside."""
     labels = np.zeros((240, 320), np.uint8)
-    labels[100:140, 120:200] = 1
+    labels[20:60, 20:100] = 1
     photos = []
-    for i, tint in enumerate(((200, 0, 0), (0, 200, 0))):
-        image = np.full((240, 320, 3), tint, np.uint8)
-        image[labels > 0] = 90
+    for i in range(2):
+        image = np.full((240, 320, 3), ((200, 0, 0), (0, 200, 0))[i], np.uint8)
+        image[labels > 0] = ((0, 0, 220), (180, 180, 180))[i]
         photos.append(LabelledImage(str(i), i, image, labels, (1,)))
-    for seed in range(6):
-        for frame in render_clip(photos, seed).frames[::7]:
-            blue, green, _ = np.moveaxis(frame.astype(int), 2, 0)
-            less, more = sorted(((blue - green > 60).mean(), (green - blue > 60).mean()))
-            assert less < 0.02 and more > 0.3
+    beyond, comes_along = False, []
+    for seed in range(4):
+        clip = render_clip(photos, seed)
+        second = clip.frames[0][clip.masks[0] > 0][:, 0].mean() > 40  # its object is grey
+        for frame, mask in zip(clip.frames[::7], clip.masks[::7], strict=True):
+            blue, green, red = np.moveaxis(frame.astype(int), 2, 0)
+            near = cv2.dilate(mask, np.ones((9, 9))) > 0
+            about = (cv2.dilate(mask, np.ones((31, 31))) > 0) & ~near
+            if second:
+                own, other, twin = green - blue > 40, blue - green > 40, frame.min(2) > 40
+            else:
+                own, other, twin = blue - green > 40, green - blue > 40, red - 3 * green > 40
+            comes_along.append(own[about].mean())
+            assert (twin & ~near).mean() < 0.01
+            beyond |= other.mean() > 0.1
+    assert np.mean(comes_along) > 0.6  # here and there the other photograph's object
+    assert beyond  # the second photograph is behind the first
 
 
 class TestScoreClips:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -18,9 +19,9 @@ from siampolar_model.results import TrackState
 from siampolar_model.tracker import Tracker
 
 from .augment import motion
-from .augment.compose import blend
+from .augment.compose import blend, soften
 from .augment.sharpness import compress, motion_blur
-from .instances import MIN_AREA_PX, Instance, large_objects
+from .instances import MIN_AREA_PX, Instance, instances_of, large_objects
 from .readers.base import DataError, LabelledImage, Reader
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 30
@@ -30,6 +31,9 @@ _KNOTS, _LIGHT_SIGMA, _COLOUR_SIGMA = 5, 0.12, 0.06
 
 #: Spread of the bending field and of noise, and the quality of JPEG.
 _BEND_PX, _NOISE, _JPEG_QUALITY = 8.0, 3.0, 60
+
+#: How far from every edge of its photograph a target lies, and how softly a photograph ends.
+_CLEAR_PX, _EDGE_SIGMA_PX = 8, 2.0
 
 #: Photographs in memory, at most: clips show far fewer.
 _MOST_PHOTOGRAPHS = 200
@@ -50,14 +54,15 @@ def clip_photographs(reader: Reader) -> list[LabelledImage]:
         reader: the held-out side of a set of photographs.
 
     Raises:
-        DataError: none of them shows an object.
+        DataError: none of them shows an object as a whole.
     """
     step = -(-len(reader) // _MOST_PHOTOGRAPHS)
     photos = [reader.read(i) for i in range(0, len(reader), step)]
-    if not any(map(large_objects, photos)):
+    if not any(_is_whole(instance) for photo in photos for instance in instances_of(photo)):
         raise DataError(
             f"{reader.root}: none of {len(photos)} held-out photographs shows an object of "
-            f"{MIN_AREA_PX} px or more, which validation clips need; data.clips 0 goes without"
+            f"{MIN_AREA_PX} px or more, {_CLEAR_PX} px from the edges, which validation clips "
+            "need; data.clips 0 goes without"
         )
     return photos
 
@@ -65,17 +70,21 @@ def clip_photographs(reader: Reader) -> list[LabelledImage]:
 def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
     """A clip that is a pure function of the photographs and the seed.
 
-    The object moves, turns, tilts, grows and bends smoothly, and what is about it on its photograph
-    comes along: so its neighbours stay in sight, and no seam tells where its outline is. One or two
-    objects of other photographs cross behind or in front of it; light, colour and sharpness change,
-    and every frame is noisy and compressed.
+    The object moves, turns, tilts, grows and bends smoothly, and its whole photograph comes along:
+    so its neighbours stay in sight, and no seam tells where its outline is. Behind that a second
+    photograph pans. One or two objects of other photographs cross behind or in front of the target;
+    light, colour and sharpness change, and every frame is noisy and compressed.
     """
     rng = np.random.default_rng([seed, 77])
     objects = [(photo, value) for photo in photos for value in large_objects(photo)]
-    chosen = rng.permutation(len(objects))[: 1 + int(rng.integers(1, 3))]
-    cast = (Instance.of(*objects[i]) for i in chosen)
-    target, *others = [instance for instance in cast if instance is not None]
+    drawn = (Instance.of(*objects[i]) for i in rng.permutation(len(objects)))
+    cast = (instance for instance in drawn if instance is not None)
+    target = next(filter(_is_whole, cast))
+    others = list(islice(cast, int(rng.integers(1, 3))))
     path, *paths = [_Path.random(rng, target=i == 0) for i in range(1 + len(others))]
+    elsewhere = [photo for photo in photos if photo is not target.source] or photos
+    behind = _wider_than_a_frame(elsewhere[int(rng.integers(len(elsewhere)))].image)
+    pan = _walk(rng, 0.04, 2)
     others_in_front = rng.random() < 0.3
     bends = rng.normal(0, _BEND_PX, (2, 4, 4, 2)).astype(np.float32)
     blur_px = int(rng.integers(2, 9))
@@ -84,10 +93,12 @@ def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
     frames, masks = [], []
     for t in range(FRAMES):
         phase = t / (FRAMES - 1)
-        frame, shown = _draw(target, path, phase, bends[0] * (1 - phase) + bends[1] * phase)
+        bend = bends[0] * (1 - phase) + bends[1] * phase
+        photograph, shown, covered = _draw(target, path, phase, bend)
+        frame = blend(_panned(behind, _at(pan, phase)), photograph, covered)
         mask = (shown >= 0.5).astype(np.uint8)
         for other, its_path in zip(others, paths, strict=True):
-            image, alpha = _draw(other, its_path, phase, None)
+            image, alpha, _ = _draw(other, its_path, phase, None)
             if others_in_front:
                 mask[alpha >= 0.5] = 0
             else:
@@ -99,6 +110,29 @@ def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
         frames.append(compress(np.clip(noisy, 0, 255).astype(np.uint8), _JPEG_QUALITY))
         masks.append(mask)
     return Clip(tuple(frames), tuple(masks))
+
+
+def _is_whole(instance: Instance) -> bool:
+    """Nothing of it is beyond an edge of its photograph, where its outline would be the edge's."""
+    height, width = instance.mask.shape
+    x0, y0, x1, y1 = instance.box.as_xyxy()
+    return min(x0, y0, width - x1, height - y1) >= _CLEAR_PX
+
+
+def _wider_than_a_frame(image: np.ndarray) -> np.ndarray:
+    """A photograph, resized to cover a frame and a quarter more."""
+    height, width = image.shape[:2]
+    scale = 1.25 * max(WIDTH / width, HEIGHT / height)
+    size = (round(width * scale), round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _panned(image: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """The middle of a photograph, uint8 (H, W, 3); ``offset`` x and y in fractions of the frame."""
+    height, width = image.shape[:2]
+    x, y = (np.array((WIDTH - width, HEIGHT - height)) / 2) + offset * (WIDTH, HEIGHT)
+    shift = np.array([[1, 0, x], [0, 1, y]])
+    return cv2.warpAffine(image, shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _walk(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
@@ -143,9 +177,9 @@ class _Path:
 
 def _draw(
     instance: Instance, path: _Path, phase: float, bend: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """A frame filled with the object's photograph, mirrored beyond its edges, uint8 (H, W, 3), and
-    the object's alpha, float32 (H, W)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The object's photograph, uint8 (H, W, 3), the object's alpha, and the photograph's, both
+    float32 (H, W)."""
     tilt = _at(path.tilt, phase)
     box, image, mask = instance.box, instance.source.image, instance.mask
     scale = float(_at(path.size_px, phase)[0]) / np.sqrt(box.width * box.height)
@@ -163,9 +197,11 @@ def _draw(
     inverse = np.linalg.inv(motion.turned(*_at(path.linear, phase)) * scale)
     source = ((at @ inverse.T + box.center_xy) * ratio - 0.5).astype(np.float32)
     x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
-    seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    alpha = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderValue=0)
-    return seen, cv2.GaussianBlur(alpha, (0, 0), 0.7).astype(np.float32) / 255
+    seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderValue=0).astype(np.float32) / 255
+    height, width = image.shape[:2]
+    covered = ((x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)).astype(np.float32)
+    return seen, soften(alpha, 0.7), soften(covered, _EDGE_SIGMA_PX)
 
 
 @dataclass(frozen=True)
