@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,9 @@ from .frames import Frame
 
 #: Intervals between images that the frame period is the median of.
 _PERIOD_INTERVALS = 30
+
+#: So many images out of order in a row keep an order of their own: time was set back.
+_OTHER_ORDER = 10
 
 
 class StampError(ValueError):
@@ -47,10 +50,16 @@ class StampedImage:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An image and its place in the order of arrival, which also holds where time jumps back."""
+    """An image and its place in the order of arrival, which also holds where time jumps back.
+
+    Attributes:
+        newest_ns: the newest stamp of the stream by then. If it is not the image's own, the image
+            is out of order and not in the history.
+    """
 
     sequence: int
     image: StampedImage
+    newest_ns: int
 
 
 def format_stamp(stamp_ns: int) -> str:
@@ -73,6 +82,7 @@ class History:
         self._stamps: list[int] = []
         self._bytes = 0
         self._arrived = 0
+        self._out_of_order = 0  # in a row
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -89,13 +99,23 @@ class History:
     def add(self, image: StampedImage) -> Entry:
         """Append an image and drop those that no longer fit.
 
-        An image that is not newer than the last one starts the history anew: the clock was set
-        back or a recording began again, and stamps before and after cannot be compared.
+        One with the newest stamp again takes that image's place: without stamps all are alike. An
+        older one is out of order and not kept, unless it is older than all or one of many in a
+        row. Then the clock was set back or a recording began again: stamps before and after
+        cannot be compared, and the history starts anew.
         """
-        if self._entries and image.stamp_ns <= self._stamps[-1]:
-            self.clear()
-        entry = Entry(self._arrived, image)
+        sequence = self._arrived
         self._arrived += 1
+        if self._stamps and image.stamp_ns < self._stamps[-1]:
+            self._out_of_order += 1
+            if image.stamp_ns > self._stamps[0] and self._out_of_order < _OTHER_ORDER:
+                return Entry(sequence, image, self._stamps[-1])
+            self.clear()
+        elif self._stamps and image.stamp_ns == self._stamps[-1]:
+            self._stamps.pop()
+            self._bytes -= self._entries.pop().image.nbytes
+        self._out_of_order = 0
+        entry = Entry(sequence, image, image.stamp_ns)
         self._entries.append(entry)
         self._stamps.append(image.stamp_ns)
         self._bytes += image.nbytes
@@ -123,9 +143,7 @@ class History:
 
     def after(self, sequence: int) -> Iterator[Entry]:
         """Images that arrived after ``sequence``, oldest first."""
-        if not self._entries:
-            return iter(())
-        start = max(0, sequence + 1 - self._entries[0].sequence)  # without gaps, see add
+        start = bisect_right(self._entries, sequence, key=lambda entry: entry.sequence)
         return iter(self._entries[start:])
 
     @property

@@ -60,13 +60,34 @@ class _Held:
     deadline: float
 
 
+class TargetIds:
+    """Gives out ids: none twice, and none that was asked for by its number."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._asked: set[int] = set()  # used as well, and not below _next
+
+    def use(self, id: int) -> int:
+        """The id that was asked for; for 0 one that was never used."""
+        if id >= self._next:
+            self._asked.add(id)
+        if id:
+            return id
+        while self._next in self._asked:
+            self._asked.remove(self._next)
+            self._next += 1
+        self._next += 1
+        return self._next - 1
+
+
 class Admission:
-    """Decides on requests and gives out ids, which are never given twice by themselves.
+    """Decides on requests.
 
     Not thread-safe: the session locks.
 
     Args:
         start: called for every target admitted, with its id, image and clipped box.
+        target_ids: gives new targets their ids.
         clock: seconds, for requests that wait for their image.
     """
 
@@ -74,6 +95,7 @@ class Admission:
         self,
         history: History,
         start: Callable[[int, Entry, Box], None],
+        target_ids: TargetIds,
         clock: Callable[[], float],
         *,
         hold_s: float,
@@ -82,13 +104,12 @@ class Admission:
     ) -> None:
         self._history = history
         self._start = start
+        self._target_ids = target_ids
         self._clock = clock
         self.hold_s = hold_s
         self.max_targets = max_targets
         self.min_box_px = min_box_px
         self.ids: set[int] = set()
-        self._next_id = 1
-        self._asked_ids: set[int] = set()  # used as well, and not below _next_id
         self._held: list[_Held] = []
 
     def ask(self, request: InitRequest, answer: Answer) -> list[Outcome]:
@@ -167,20 +188,11 @@ class Admission:
                 "are allowed",
                 image,
             )
-        id = request.id or self._unused_id()
-        if id >= self._next_id:
-            self._asked_ids.add(id)
+        id = self._target_ids.use(request.id)
         self.ids.add(id)
         self._start(id, entry, box)
         message = f"target {id} was followed already and is started again" if known else ""
         return InitAnswer(True, id, message, image)
-
-    def _unused_id(self) -> int:
-        while self._next_id in self._asked_ids:
-            self._asked_ids.remove(self._next_id)
-            self._next_id += 1
-        self._next_id += 1
-        return self._next_id - 1
 
     def _why_late(self, held: _Held) -> str:
         waited = f"waited {self.hold_s:g} s"

@@ -9,6 +9,7 @@ makes replays and tests exact.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -21,7 +22,7 @@ from typing import Any
 from .catch_up import CatchUp
 from .frames import FrameError
 from .history import Entry, History, StampedImage, format_stamp
-from .requests import Admission, Answer, InitAnswer, InitRequest, Outcome
+from .requests import Admission, Answer, InitAnswer, InitRequest, Outcome, TargetIds
 from .research import ResearchBudget
 from .results import Box, StateChange, TrackResult
 from .roster import Roster, TrackerLike
@@ -69,6 +70,9 @@ class Counters:
 _LONGEST_GAP_S = 5.0
 _USUAL_GAP_S = 1 / 30
 
+#: Seconds before the like of a notice about images is said again.
+_NOTICE_PAUSE_S = 10.0
+
 
 def _bounds(settings: SessionSettings) -> tuple[int, int]:
     """Nanoseconds and bytes that the history may hold."""
@@ -83,8 +87,10 @@ class Session:
         on_result: called by the worker for every processed image, also without targets.
         on_failure: called by the worker, once, with the exception that ended it. Before that all
             targets were reported lost through ``on_result``.
-        on_notice: called with one line that the operator should read.
-        clock: seconds, for the waiting time of held inits.
+        on_notice: called with one line that the operator should read; what a stream gives cause to
+            say with every image is said now and then.
+        clock: seconds, for the waiting time of held inits and between notices.
+        target_ids: those of an earlier session, so that no id is given again; None: from 1 on.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class Session:
         on_failure: Callable[[Exception], None],
         on_notice: Callable[[str], None] = lambda message: None,
         clock: Callable[[], float] = time.monotonic,
+        target_ids: TargetIds | None = None,
     ) -> None:
         if tracker.ids:
             raise ValueError(f"the tracker already follows {tracker.ids}; start with an empty one")
@@ -104,6 +111,8 @@ class Session:
         self._on_result = on_result
         self._on_failure = on_failure
         self._on_notice = on_notice
+        self._clock = clock
+        self._noticed_s: dict[str, float] = {}
         self._thread: threading.Thread | None = None
 
         # Shared between callers and worker, under the lock.
@@ -119,6 +128,7 @@ class Session:
         self._admission = Admission(
             self._history,
             self._queue_start,
+            target_ids or TargetIds(),
             clock,
             hold_s=self._settings.hold_init_s,
             max_targets=int(tracker.settings.max_targets),
@@ -166,22 +176,22 @@ class Session:
 
     def add_image(self, image: StampedImage) -> None:
         """Take note of a new image; an older one still waiting is skipped."""
-        notice = ""
         with self._lock:
             newest = self._history.newest
-            if newest is not None and image.stamp_ns < newest.stamp_ns:
-                notice = (
-                    f"image stamps went back from {format_stamp(newest.stamp_ns)} to "
-                    f"{format_stamp(image.stamp_ns)}; the history starts anew"
-                )
             entry = self._history.add(image)
             self._skip_waiting()
             self._waiting = entry
             self._counters = replace(self._counters, received=self._counters.received + 1)
             outcomes = self._admission.retry() if self._failure is None else []
             self._notify()
-        if notice:
-            self._on_notice(notice)
+        if newest is not None and image.stamp_ns < newest.stamp_ns:
+            kept = entry.newest_ns == image.stamp_ns
+            result = "the history starts anew" if kept else "the image is not kept for late inits"
+            self._notice(
+                result,
+                f"image stamps went back from {format_stamp(newest.stamp_ns)} to "
+                f"{format_stamp(image.stamp_ns)}; {result}",
+            )
         _tell(outcomes)
 
     def init(self, request: InitRequest, answer: Answer) -> None:
@@ -251,6 +261,17 @@ class Session:
             self._skip_waiting()
             self._live, self._live_results = None, ()
         _tell(outcomes)
+
+    def close(self) -> None:
+        """Stop for good and let go of the tracker at once, whoever still holds the session.
+
+        Commands and the failure's traceback refer to the tracker as well, and to the session.
+        """
+        self.stop()
+        with self._lock:
+            self._commands.clear()
+            self._failure = None
+        del self._tracker, self._roster
 
     # ---- the worker ------------------------------------------------------------------------
 
@@ -334,7 +355,7 @@ class Session:
         self._warn_of_size(entry)
         wanted = int(self._tracker.settings.research_crops)
         self._budget.count(skipped, wanted)
-        elapsed_s = self._seconds_since_live(entry.image)
+        elapsed_s = self._seconds_since_live(entry)
         with self._lock:
             self._catch_up.take_caught_up(self._live)
         self._live = entry
@@ -372,14 +393,16 @@ class Session:
         try:
             _ = entry.image.frame.planes
         except FrameError as error:
-            self._on_notice(f"image of {format_stamp(entry.image.stamp_ns)} skipped: {error}")
+            stamp = format_stamp(entry.image.stamp_ns)
+            self._notice("skipped", f"image of {stamp} skipped: {error}")
             return False
         return True
 
-    def _seconds_since_live(self, image: StampedImage) -> float:
-        if self._live is None or image.stamp_ns <= self._live.image.stamp_ns:
+    def _seconds_since_live(self, entry: Entry) -> float:
+        """By the newest stamps: steps back and on again would add up to more than has passed."""
+        if self._live is None or entry.newest_ns <= self._live.newest_ns:
             return _USUAL_GAP_S
-        return min((image.stamp_ns - self._live.image.stamp_ns) / 1e9, _LONGEST_GAP_S)
+        return min((entry.newest_ns - self._live.newest_ns) / 1e9, _LONGEST_GAP_S)
 
     def _report(
         self,
@@ -407,7 +430,13 @@ class Session:
                 "; reported lost until images of their size return or they are started again: "
                 f"target {others}"
             )
-        self._on_notice(message)
+        self._notice("size", message)
+
+    def _notice(self, kind: str, text: str) -> None:
+        now = self._clock()
+        if now - self._noticed_s.get(kind, -math.inf) >= _NOTICE_PAUSE_S:
+            self._noticed_s[kind] = now
+            self._on_notice(text)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:

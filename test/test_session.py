@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +16,7 @@ import pytest
 from siampolar_model.compressed import CompressedFrame
 from siampolar_model.frames import Frame
 from siampolar_model.history import History, StampedImage, StampError, format_stamp
+from siampolar_model.requests import TargetIds
 from siampolar_model.results import Box, StateChange, TrackResult, TrackState
 from siampolar_model.session import (
     Counters,
@@ -105,7 +108,12 @@ class FakeTracker:
 class Rig:
     """A session with a fake tracker and clock, and all that it said."""
 
-    def __init__(self, settings: SessionSettings | None = None, **fake: object) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings | None = None,
+        target_ids: TargetIds | None = None,
+        **fake: object,
+    ) -> None:
         self.tracker = FakeTracker(**fake)  # type: ignore[arg-type]
         self.results: list[SessionResult] = []
         self.failures: list[Exception] = []
@@ -119,6 +127,7 @@ class Rig:
             on_failure=self.failures.append,
             on_notice=self.notices.append,
             clock=lambda: self.now,
+            target_ids=target_ids,
         )
 
     def add(self, *indices: int) -> None:
@@ -359,6 +368,14 @@ def test_ids_are_never_given_twice() -> None:
     assert refused is not None and not refused.success and "-3" in refused.message
 
 
+def test_ids_are_not_given_again_by_the_next_session() -> None:
+    ids = TargetIds()
+    for asked, expected in ((0, 1), (3, 3), (0, 2), (0, 4)):
+        rig = Rig(target_ids=ids)
+        rig.add(0)
+        assert rig.init(id=asked).id == expected  # type: ignore[union-attr]
+
+
 def test_remove_and_reset() -> None:
     rig = Rig()
     rig.add(0)
@@ -585,6 +602,49 @@ def test_a_clock_that_jumps_an_hour_back_and_on_again_loses_nothing() -> None:
     assert format_stamp(image(5).stamp_ns) in refused.message
 
 
+def test_a_recording_that_begins_again_within_the_history_starts_it_anew() -> None:
+    rig = Rig()
+    rig.add(*range(10))
+    rig.add(*range(3))
+    assert "starts anew" in rig.notices[0]
+    assert rig.init().image.header == "header 2"  # type: ignore[union-attr]
+    # Also if its first images went missing.
+    rig.add(*range(3, 20))
+    rig.add(*range(4, 14))
+    assert rig.init().image.header == "header 13"  # type: ignore[union-attr]
+    refused = rig.init(12)
+    assert refused is not None and "older than the oldest image" in refused.message
+
+
+def test_images_out_of_order_or_sent_twice_are_followed_and_leave_the_history_alone() -> None:
+    rig = Rig()
+    rig.add(0, 1, 2)
+    rig.init()
+    rig.add(4, 3, 4, 5, 6, 6)
+    assert rig.tracker.tracked(1) == [2, 4, 3, 4, 5, 6, 6]
+    told = [how["elapsed_s"] for how in rig.tracker.hows if "elapsed_s" in how]
+    usual = 1 / 30
+    assert told == pytest.approx([0.2, usual, usual, 0.1, 0.1, usual])
+    assert rig.init(1).success  # type: ignore[union-attr]
+    rig.session.drain()
+    assert rig.tracker.tracked(2) == [1, 2, 4, 5, 6]
+    refused = rig.init(3)
+    assert refused is not None and "from the nearest image" in refused.message
+    assert len(rig.notices) == 1 and "not kept" in rig.notices[0]
+
+
+def test_what_every_image_gives_cause_to_say_is_said_now_and_then() -> None:
+    rig = Rig()
+    rig.add(0)
+    for index in range(2, 150):  # two cameras: one is late, and both have images of their own size
+        rig.now += 0.1
+        size = (64, 48) if index % 2 else (32, 24)
+        rig.session.add_image(image(index if index % 2 else index - 2, size))
+        rig.session.drain()
+    said = [notice.split(" from ")[0] for notice in rig.notices]
+    assert said.count("image stamps went back") == said.count("image size changed") == 2
+
+
 def test_cameras_without_stamps_are_followed_too() -> None:
     rig = Rig()
     for index in range(3):
@@ -594,6 +654,9 @@ def test_cameras_without_stamps_are_followed_too() -> None:
             rig.init()
         rig.session.drain()
     assert rig.tracker.tracked(1) == [0, 1, 2] and rig.notices == []
+    rig.init()  # on the newest
+    rig.session.drain()
+    assert rig.tracker.tracked(2) == [2]
 
 
 def test_an_engine_failure_is_reported_and_ends_the_session() -> None:
@@ -723,6 +786,24 @@ def test_stop_keeps_targets_and_refuses_what_waits() -> None:
     finally:
         rig.session.stop()
     assert [r.id for r in rig.results[-1].results] == [1]
+
+
+def test_a_closed_session_lets_go_of_its_tracker_at_once() -> None:
+    rig = Rig(fail_on=1)
+    rig.add(0)
+    rig.init()
+    rig.add(1)
+    rig.session.remove(1)
+    rig.session.set_tracker_settings(FakeSettings())
+    tracker = weakref.ref(rig.tracker)
+    gc.disable()
+    try:
+        del rig.tracker
+        rig.failures.clear()  # their tracebacks
+        rig.session.close()
+        assert tracker() is None
+    finally:
+        gc.enable()
 
 
 def test_a_held_request_is_refused_by_the_thread_in_time() -> None:
