@@ -56,11 +56,10 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("one", "two")
     ]
     for part in ("state_dict", "current_model_state"):
-        weights = [torch.cat([v.double().flatten() for v in one[part].values()]) for one in last]
-        # AdamW makes a step of what is zero but for rounding, as the gradient of a bias before a
-        # batch norm: all others must agree.
-        apart = (weights[0] - weights[1]).abs() > 1e-4
-        assert apart.double().mean() < 1e-4
+        for key, value in last[0][part].items():
+            # Parameters hardly move at these rates (gradients are compared below): this is about
+            # the statistics of batch norms.
+            torch.testing.assert_close(last[1][part][key], value, rtol=1e-3, atol=1e-4, msg=key)
     gradients = [one["optimizer_states"][0]["state"] for one in last]
     for key, state in gradients[0].items():
         mean, other = state["exp_avg"], gradients[1][key]["exp_avg"]

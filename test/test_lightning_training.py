@@ -132,6 +132,25 @@ class TestRun:
         assert_same(train(work, out), last)
         assert len(log_rows(out)) == 8
 
+    @pytest.mark.parametrize(
+        "changes",
+        [{"trainer.val_check_interval": 2}, {"data.clips": 0}, {"trainer.limit_train_batches": 4}],
+    )
+    def test_a_finished_run_goes_on_with_more_pairs(
+        self, changes: dict[str, Any], work: Path, tmp_path: Path
+    ) -> None:
+        assert train(work, tmp_path, **{"data.pairs": 8, **changes})["global_step"] == 4
+        changes.pop("trainer.limit_train_batches", None)
+        assert train(work, tmp_path, **{"data.pairs": 12, **changes})["global_step"] == 6
+        assert [row["step"] for row in log_rows(tmp_path) if row["loss"]] == ["2", "4", "6"]
+
+    def test_an_accumulated_loss_is_the_sum_of_its_parts(self, work: Path, tmp_path: Path) -> None:
+        train(work, tmp_path, **{"data.pairs": 8, "trainer.accumulate_grad_batches": 2})
+        row = log_rows(tmp_path)[0]
+        parts = {key: float(row[key]) for key in ("class", "mask", "box", "quality")}
+        whole = parts["class"] + parts["mask"] + parts["box"] + 0.3 * parts["quality"]
+        assert float(row["loss"]) == pytest.approx(whole, rel=1e-3)
+
     def test_averaged_weights_are_exported(
         self, whole: tuple[Path, dict[str, Any]], tmp_path: Path
     ) -> None:
@@ -154,6 +173,13 @@ class TestRun:
         score = float(cli.trainer.callback_metrics["clips_j"])
         assert score == pytest.approx(best["siampolar"]["scores"]["clips_j"], abs=1e-4)
         assert len(log_rows(out)) == 8
+
+    def test_without_clips_nothing_can_be_scored(
+        self, work: Path, whole: tuple[Path, dict[str, Any]]
+    ) -> None:
+        command = ["validate", *arguments(work, whole[0], **{"data.clips": 0})[1:]]
+        with pytest.raises(TrainingError, match=r"data.clips is 0; validation needs at least 1"):
+            TrainingCLI(command)
 
     def test_any_other_settings_can_be_scored(
         self, work: Path, whole: tuple[Path, dict[str, Any]]
@@ -226,6 +252,9 @@ class TestResume:
         first = {"model.initial_weights": whole[0] / "checkpoints" / "last.ckpt"}
         began = train_until(9, work, tmp_path, **first)[ABOUT]["initial_weights"]
         assert began["name"] == "last.ckpt"
+        other = {"model.initial_weights": whole[0] / "checkpoints" / "best.ckpt"}
+        with pytest.raises(TrainingError, match=r"has model.initial_weights.name last.ckpt; this"):
+            train(work, tmp_path, **other)
         gone_on = train(work, tmp_path)
         assert gone_on["global_step"] == 10 and gone_on[ABOUT]["initial_weights"] == began
 
@@ -330,6 +359,10 @@ class TestInitialWeights:
             "no photographs in nowhere; expected",
         ),
         ({"data.sources": "[{kind: paintings, root: x}]"}, "kind 'paintings' is not one of"),
+        (
+            {"data.sources": "[{kind: davis, root: x}]"},
+            "to hold out for validation; data.clips 0 goes without",
+        ),
         ({"data.sources": "[]"}, "data: sources is empty; a training needs at least one"),
         ({"data.synthetic": "{warp: 2}"}, "data, synthetic: unknown key 'warp'; allowed"),
         ({"checkpoint.every": 0}, "checkpoint.every is 0; it must be 1 or more"),

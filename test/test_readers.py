@@ -234,6 +234,7 @@ class TestCoco:
         runs = _runs(mask)
         square = [[4, 4, 24, 4, 24, 24, 4, 24]]
         small = [[10, 10, 16, 10, 16, 16, 10, 16], [40, 30, 50, 30, 50, 40, 40, 40]]
+        line = [20, 20, 30, 25]  # no outline
         data = {
             "images": [
                 {"id": n, "file_name": f"{name}.jpg", "height": 48, "width": 64}
@@ -243,13 +244,14 @@ class TestCoco:
             "annotations": [
                 {"id": 1, "image_id": 12, "category_id": 4,
                  "segmentation": {"size": [48, 64], "counts": packed["counts"].decode()}},
-                {"id": 2, "image_id": 3, "category_id": 9, "segmentation": small},
+                {"id": 2, "image_id": 3, "category_id": 9, "segmentation": [line, *small]},
                 {"id": 3, "image_id": 3, "category_id": 4, "segmentation": square},
                 {"id": 4, "image_id": 3, "category_id": 4, "iscrowd": 1,
                  "segmentation": {"size": [48, 64], "counts": [0, 3072]}},
                 {"id": 5, "image_id": 71, "category_id": 4,
                  "segmentation": {"size": [48, 64], "counts": runs}},
                 {"id": 6, "image_id": 12, "category_id": 9, "segmentation": []},
+                {"id": 7, "image_id": 4, "category_id": 9, "segmentation": [line]},
             ],
         }  # fmt: skip
         path = tmp_path / "instances.json"

@@ -173,7 +173,10 @@ def open_validation(data: DataConfig) -> Reader:
     for source in data.sources:
         if source.kind in STILLS:
             return open_reader(source, validation=True)
-    raise DataError(f"sources has no photographs ({', '.join(STILLS)}) to hold out for validation")
+    raise DataError(
+        f"sources has no photographs ({', '.join(STILLS)}) to hold out for validation; "
+        "data.clips 0 goes without"
+    )
 
 
 _GROUPS = {"synthetic": SyntheticSettings, "video": VideoSettings, "photometry": PhotometrySettings}

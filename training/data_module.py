@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import cv2
@@ -51,7 +51,7 @@ class PairsDataModule(LightningDataModule):
         synthetic: how synthetic pairs are made, see SyntheticSettings.
         video: how pairs of two frames are made, see VideoSettings.
         photometry: changes of light and sharpness, see PhotometrySettings.
-        cache_mb: decoded images kept in memory.
+        cache_mb: decoded images kept in memory, by all processes of a machine together.
     """
 
     def __init__(
@@ -109,9 +109,8 @@ class PairsDataModule(LightningDataModule):
         if self.clips and self._validation is None:
             self._validation = clip_photographs(open_validation(self._data))
         if stage == "fit" and self._training is None:
-            self._training = open_training(
-                self._data, self._network, length=self.pairs, seed=self.seed
-            )
+            data = replace(self._data, cache_mb=self._data.cache_mb // self._processes_here())
+            self._training = open_training(data, self._network, length=self.pairs, seed=self.seed)
 
     def train_dataloader(self) -> ResumableLoader:
         assert self._training is not None and self.trainer is not None
@@ -144,9 +143,10 @@ class PairsDataModule(LightningDataModule):
         """One for each core of this machine, divided among the processes on it."""
         if self.workers is not None:
             return self.workers
-        assert self.trainer is not None
-        processes_here = self.trainer.world_size // self.trainer.num_nodes
-        return max(len(os.sched_getaffinity(0)) // processes_here, 1)
+        return max(len(os.sched_getaffinity(0)) // self._processes_here(), 1)
+
+    def _processes_here(self) -> int:
+        return self.trainer.world_size // self.trainer.num_nodes if self.trainer else 1
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int

@@ -18,7 +18,7 @@ def load_averaged(path: str | Path) -> tuple[SiamPolar, dict[str, Any]]:
     Returns:
         The second: ``pairs_seen``, ``data`` (what pairs were made of and how), ``settings`` of the
         training, name and SHA-256 of its ``initial_weights`` or None, its ``commit``, and
-        ``scores`` on the synthetic clips, empty before the first validation.
+        ``scores`` on the synthetic clips, empty if it was not validated at this step.
 
     Raises:
         TrainingError: no checkpoint, a damaged one, or one that this version cannot read.

@@ -33,4 +33,6 @@ def export(
         except ValueError as error:  # ONNX Runtime and torch disagree
             raise CommandError(str(error)) from None
     scores = ", ".join(f"{key} {value:.4f}" for key, value in about["scores"].items())
-    typer.echo(f"wrote {model} after {about['pairs_seen']} pairs; {scores or 'not validated yet'}")
+    typer.echo(
+        f"wrote {model} after {about['pairs_seen']} pairs; {scores or 'not validated at this step'}"
+    )

@@ -134,6 +134,8 @@ class TrainingCLI(LightningCLI):
         """Score averaged weights on the synthetic clips; without ``ckpt_path``, the run's best."""
         path = ckpt_path or self._checkpoints / BEST
         read_checkpoint(path)
+        if not self.datamodule.clips:
+            raise TrainingError("data.clips is 0; validation needs at least 1")
         try:
             self.trainer.validate(ckpt_path=path, **kwargs)
         except TrainingError as error:

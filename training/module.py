@@ -65,15 +65,15 @@ class TrainingModule(LightningModule):
         initial_weights: start from the tensors that fit of a run's .ckpt or a model's
             weights.safetensors.
         frozen: regular expressions of parameter names of the search backbone that are not trained.
-        template_frozen: the same for the template's backbone; ``[""]``, all of them.
+        template_frozen: the same for the template's backbone; None: all of them. Without
+            ``backbone_weights`` or ``initial_weights`` it then stays random.
         learning_rate: peak, after the warm-up.
         backbone_rate: the same for the backbones.
         weight_decay: of AdamW.
         warmup_steps: steps until the peak.
         ema: share of the averaged weights that a step keeps.
-        loss_weights: of the loss's parts: class, mask, box, quality, template,
-            presence. A part not named
-            has its usual weight.
+        loss_weights: of the loss's parts: class, mask, box, quality, template, presence. A part
+            not named has its usual weight.
 
     Raises:
         ConfigError, OSError: a network that cannot be read or built.
@@ -184,7 +184,10 @@ class TrainingModule(LightningModule):
             ],
             weight_decay=self.weight_decay,
         )
-        total = self._total_steps()
+        trainer: Any = self.trainer
+        total = math.ceil(self._batches() / trainer.accumulate_grad_batches)
+        if trainer.max_steps >= 0:
+            total = min(total, trainer.max_steps)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, total, self.warmup_steps)
         )
@@ -193,15 +196,14 @@ class TrainingModule(LightningModule):
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
-    def _total_steps(self) -> int:
+    def _batches(self) -> int:
+        """Of the whole run."""
         # Not Trainer.estimated_stepping_batches: it starts the loader, which could then no longer
         # go on in the middle of a run.
         trainer: Any = self.trainer
-        batches = trainer.datamodule.steps
-        if isinstance(trainer.limit_train_batches, int):
-            batches = min(batches, trainer.limit_train_batches)
-        steps = math.ceil(batches / trainer.accumulate_grad_batches)
-        return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
+        steps: int = trainer.datamodule.steps
+        limit = trainer.limit_train_batches
+        return min(steps, limit) if isinstance(limit, int) else steps
 
     def training_step(
         self, batch: Mapping[str, torch.Tensor], batch_idx: int
@@ -268,7 +270,10 @@ class TrainingModule(LightningModule):
             raise TrainingError("is of another network than model.network")
         if self._trainer is not None and self._trainer.state.fn == "validate":
             return  # any weights may be scored
-        self._initial_weights = saved.get("initial_weights")  # what the run began with
+        began = saved.get("initial_weights", self._initial_weights)
+        if self._initial_weights is not None:  # leaving them out is no change
+            refuse_changed({"model.initial_weights": (began, self._initial_weights)})
+        self._initial_weights = began
         theirs = saved.get("settings", saved.get("frozen"))  # an older version wrote fewer
         refuse_changed(
             {
@@ -276,3 +281,7 @@ class TrainingModule(LightningModule):
                 for key, value in self._settings.items()
             }
         )
+        if self._trainer is not None:
+            # Lightning takes a run that once was at its end for finished, also with more pairs.
+            batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            batches["is_last_batch"] = batches["current"]["ready"] >= self._batches()

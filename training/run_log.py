@@ -101,7 +101,9 @@ class RunLog(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        for key, value in outputs.items():
+        # Lightning divides the loss by the batches of an accumulation, and only that.
+        whole = {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
+        for key, value in whole.items():
             self._sums[key] = value.detach() + self._sums.get(key, 0)
         self._steps += 1
         self._images += len(batch["search"]) * trainer.world_size

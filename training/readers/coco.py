@@ -68,11 +68,16 @@ class Coco(Reader):
         for one in data["annotations"]:
             if one["image_id"] not in known or one["category_id"] not in self.categories:
                 raise DataError(f"{path}: annotation {one['id']} is of no known image or category")
-            if one.get("iscrowd") or not one.get("segmentation") or one["image_id"] not in row:
+            if one.get("iscrowd") or one["image_id"] not in row:
+                continue
+            outline = one.get("segmentation")
+            if isinstance(outline, list):  # pycocotools takes two points for a box
+                outline = [polygon for polygon in outline if len(polygon) != 4]
+            if not outline:
                 continue
             owners.append(row[one["image_id"]])
             classes.append(one["category_id"])
-            texts.append(json.dumps(one["segmentation"], separators=(",", ":")).encode())
+            texts.append(json.dumps(outline, separators=(",", ":")).encode())
         if not texts:
             raise DataError(f"{path}: no instances with an outline; expected {LAYOUT}")
         order = np.argsort(np.array(owners), kind="stable")
