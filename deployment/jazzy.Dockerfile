@@ -33,5 +33,7 @@ COPY --from=build /opt/siampolar/install /opt/siampolar/install
 COPY deployment/entrypoint.sh /opt/siampolar/
 RUN useradd --create-home --groups video robot
 USER robot
+# On SIGTERM, Docker's own, ros2 launch would leave its nodes behind.
+STOPSIGNAL SIGINT
 ENTRYPOINT ["/opt/siampolar/entrypoint.sh"]
 CMD ["ros2", "launch", "siampolar_ros", "tracker.launch.py", "image:=/camera/image_raw"]

@@ -35,5 +35,7 @@ COPY deployment/entrypoint.sh ./
 RUN useradd --create-home --groups video robot \
   && install -d -o robot -g robot /home/robot/.cache/siampolar
 USER robot
+# On SIGTERM, Docker's own, ros2 launch would leave its nodes behind.
+STOPSIGNAL SIGINT
 ENTRYPOINT ["/opt/siampolar/entrypoint.sh"]
 CMD ["ros2", "launch", "siampolar_ros", "tracker.launch.py", "image:=/camera/image_raw"]

@@ -45,12 +45,15 @@ def _nodes(context: LaunchContext) -> list:
         parameters=[*files, *([parameters] if parameters else [])],
         remappings=remappings,
         output="screen",
+        respawn=True,
+        respawn_delay=2.0,
     )
     select = Node(
         package="siampolar_ros",
         executable="select_target",
         name="select_target",
         namespace=namespace,
+        parameters=files,  # how the images come
         remappings=[("image", image)],
         output="screen",
         condition=IfCondition(LaunchConfiguration("select")),

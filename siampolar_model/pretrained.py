@@ -106,6 +106,7 @@ def load_engine(name_or_path: str | Path, engine: str = "auto", **options: Any) 
 
     Raises:
         EngineError: unknown or unusable engine or option, unknown model, missing or altered file.
+        ProcessUnusable: the GPU failed for good in this process; "auto" takes no other engine then.
     """
     if engine != "auto" and engine not in ENGINES:
         raise EngineError(f"engine {engine!r} is unknown; allowed: auto, {', '.join(ENGINES)}")

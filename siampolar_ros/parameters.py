@@ -108,7 +108,8 @@ TRACKER: tuple[Parameter, ...] = (
     Parameter(
         "auto_recover",
         True,
-        "Configure and activate again after the tracker failed, waiting longer every time.",
+        "Configure and activate again after the tracker failed, waiting longer every time. After "
+        "a CUDA error that only a new process can mend, end with status 1 instead.",
         Changes.ANY_TIME,
     ),
     Parameter(

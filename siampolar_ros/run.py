@@ -22,6 +22,10 @@ class StartError(RuntimeError):
     """A node that cannot start; the message is one clear line."""
 
 
+class GivenUp(RuntimeError):
+    """Raised in a callback, it ends the process; the message is one clear line."""
+
+
 def one_line(error: BaseException) -> str:
     """What an exception says, without line breaks; its type where it says nothing or little."""
     text = " ".join(str(error).split())
@@ -36,7 +40,7 @@ def run_node(
     done: threading.Event | None = None,
     args: Sequence[str] | None = None,
 ) -> int:
-    """Spin a node until SIGINT, SIGTERM or ``done``; the exit status.
+    """Spin a node until SIGINT, SIGTERM, ``done`` or :class:`GivenUp`; the exit status.
 
     Signals only set a flag, also a second and a third one, so that nothing interrupts the
     teardown. An exception in a callback (such as rclpy's on an invalid life cycle request) is
@@ -64,11 +68,16 @@ def run_node(
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    status = 0
     try:
         while rclpy.ok() and not stop.is_set() and not (done and done.is_set()):
             try:
                 executor.spin_once(timeout_sec=_LOOK_S)
             except ExternalShutdownException:
+                break
+            except GivenUp as error:
+                log.fatal(one_line(error))
+                status = 1
                 break
             except Exception as error:
                 log.error(f"in a callback: {one_line(error)}")
@@ -77,4 +86,4 @@ def run_node(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return status

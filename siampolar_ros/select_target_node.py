@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -80,7 +81,9 @@ class SelectTargetNode(Node):
             InitResult, "tracker/init_result", self._on_answer, QoSProfile(depth=10)
         )
         self._images = ImageInput(self, params.settings, self._on_image)
-        self.create_timer(_REFRESH_S, self._refresh)
+        # Not the node's clock: a simulation that stands still must not stop this one.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_REFRESH_S, self._refresh, clock=steady)
 
     def close(self) -> None:
         self._images.close()

@@ -14,7 +14,8 @@ from typing import Any
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
-from siampolar_model.engines.base import EngineError, EngineMissing
+from siampolar_model.engines.base import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.requests import TargetIds
 from siampolar_model.session import Session, SessionResult
 from siampolar_model.tracker import Tracker
 
@@ -31,7 +32,7 @@ from .outputs import Outputs
 from .parameter_table import ParameterError, Parameters
 from .parameters import Settings
 from .recovery import DELAYS_S, Recovery
-from .run import one_line, run_node
+from .run import GivenUp, one_line, run_node
 from .target_requests import TargetRequests
 from .tracker_health import Snapshot, TrackerHealth
 
@@ -91,11 +92,13 @@ class TrackerNode(SafeLifecycleNode):
         )
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
-        self._recovery = Recovery(self, self._start, recovery_delays_s)
+        self._recovery = Recovery(self, self._recover, recovery_delays_s)
         self._builder = EngineBuilder(self, on_built=self._on_built)
         self._starter = DetectionStarter()
+        self._target_ids = TargetIds()
         self._health = TrackerHealth()
         self._engine = self._problem = ""
+        self._unusable = False  # see ProcessUnusable
         self._diagnostics = Diagnostics(self, lambda: self._images, self._snapshot, self._health)
 
     def autostart(self) -> None:
@@ -134,7 +137,8 @@ class TrackerNode(SafeLifecycleNode):
                 self._builder.start(settings.model, settings.precision)
                 self._problem = one_line(error)
                 return TransitionCallbackReturn.FAILURE
-        except (EngineError, ParameterError) as error:
+        except (EngineError, ParameterError, ProcessUnusable) as error:
+            self._unusable = isinstance(error, ProcessUnusable)
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
@@ -145,6 +149,7 @@ class TrackerNode(SafeLifecycleNode):
             on_result=self._on_result,
             on_failure=self._on_failure,
             on_notice=lambda text: self.get_logger().warning(text),
+            target_ids=self._target_ids,
         )
         self._requests = TargetRequests(self, self._session, self._outputs)
         self._engine, self._problem = tracker.engine.choice, ""
@@ -225,6 +230,7 @@ class TrackerNode(SafeLifecycleNode):
 
     def _on_failure(self, error: Exception) -> None:
         """In the worker's thread, after all targets were published as lost."""
+        self._unusable = isinstance(error, ProcessUnusable)
         self._problem = f"the tracker failed, all targets are lost: {one_line(error)}"
         self.get_logger().error(self._problem)
         self._failed.trigger()
@@ -240,7 +246,21 @@ class TrackerNode(SafeLifecycleNode):
             return  # deactivated by somebody else since
         self.trigger_deactivate()
         if self._settings().auto_recover:
+            self._end_if_unusable()
             self._recovery.failed()
+
+    def _recover(self) -> bool:
+        """Whether nothing is left to do: the parameter may have changed, or an engine be built."""
+        if not self._settings().auto_recover or self._start() or self._builder.running:
+            return True
+        self._end_if_unusable()
+        return False
+
+    def _end_if_unusable(self) -> None:
+        if self._unusable:
+            raise GivenUp(
+                f"{self._problem}; the process ends, so that it can be started anew (auto_recover)"
+            )
 
     # ---- helpers ---------------------------------------------------------------------------
 
@@ -279,7 +299,10 @@ class TrackerNode(SafeLifecycleNode):
 
     def _free(self) -> None:
         """Drop the network, the services and the publishers."""
-        self._session = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+            self._starter = DetectionStarter()  # what it knows belongs to targets that are gone
         if self._requests is not None:
             self._requests.destroy()
             self._requests = None

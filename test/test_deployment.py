@@ -95,6 +95,20 @@ def test_the_unit_is_valid() -> None:
     assert done.returncode == 0 and ours == [], done.stderr
 
 
+@pytest.mark.parametrize(
+    "page", ["deployment/siampolar-tracker.service", "docs/deployment.md", "docs/jetson.md"]
+)
+def test_engines_are_built_where_the_service_looks(page: str) -> None:
+    unit = (DEPLOYMENT / "siampolar-tracker.service").read_text()
+    user, folder, cache = (
+        re.search(pattern, unit, re.M)[1]  # type: ignore[index]
+        for pattern in (r"^User=(\S+)", r"^WorkingDirectory=(\S+)", r"XDG_CACHE_HOME=%C(\S+)")
+    )
+    said = re.sub(r"\s*\\\n#?\s*", " ", (ROOT / page).read_text())  # one command over two lines
+    environment = f"env XDG_CACHE_HOME=/var/cache{cache}"
+    assert f"sudo -u {user} {environment} {folder}/venv/bin/siampolar build-engine\n" in said
+
+
 @pytest.mark.parametrize("name", ["jazzy", "jetpack"])
 def test_the_images_copy_and_install_what_there_is(name: str) -> None:
     text = (DEPLOYMENT / f"{name}.Dockerfile").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 
 pytest.importorskip("yaml", reason="needs PyYAML, which launch needs as well")
 
+import cv2
+import numpy as np
 import yaml
 
 from siampolar_ros.camera_list import CameraListError, read_cameras
@@ -135,6 +138,8 @@ def launched(tmp_path: Path) -> Iterator[Any]:
         pytest.importorskip(name, reason="needs an installed ROS 2 (ros2 launch)")
     children: list[subprocess.Popen[str]] = []
     environment = {**os.environ, "ROS_LOG_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        environment.pop(name, None)
 
     def start(name: str, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
         log = tmp_path / f"{len(children)}.log"
@@ -168,10 +173,13 @@ def test_tracker_launch_passes_its_arguments_on(launched: Any, tmp_path: Path) -
     params.write_text("/**:\n  ros__parameters:\n    max_targets: 3\n    engine: abacus\n")
     child, log = launched(
         "tracker.launch.py", f"params_file:={params}", "image:=camera/image_raw",
-        "namespace:=robot", "engine:=onnxruntime", "overlay:=false",
+        "namespace:=robot", "engine:=onnxruntime", "overlay:=false", "select:=true",
     )  # fmt: skip
     # The engine given by name wins over the one of the file.
     wait_for(log, "active: images from /robot/camera/image_raw")
+    # select_target ends for lack of a display, and launch says how it was called.
+    text = wait_for(log, "process has died")
+    assert re.search(rf"/select_target --ros-args .*--params-file {params} ", text)
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=30) == 0
     assert "stopped: received 0" in log.read_text()
@@ -190,6 +198,33 @@ def test_one_tracker_for_each_camera(launched: Any, tmp_path: Path) -> None:
     text = wait_for(log, "active: images from", count=2)
     assert "[front.tracker]: active: images from /a/image/compressed" in text
     assert "[rear.tracker]: active: images from /b/image\n" in text
+
+
+@pytest.mark.slow
+def test_a_tracker_that_crashes_is_started_again(launched: Any) -> None:
+    child, log = launched("tracker.launch.py", "engine:=onnxruntime")
+    text = wait_for(log, "active: images from")
+    (pid,) = re.findall(r"process started with pid \[(\d+)\]", text)
+    os.kill(int(pid), signal.SIGSEGV)
+    wait_for(log, "active: images from", count=2)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 0
+    assert log.read_text().count("process started with pid") == 2
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
+    video = tmp_path / "video"
+    video.mkdir()
+    for number in range(10):
+        cv2.imwrite(str(video / f"{number}.png"), np.zeros((96, 128, 3), np.uint8))
+    child, log = launched(
+        "demo.launch.py", f"video:={video}", "box:=30,30,40,40", "engine:=onnxruntime"
+    )
+    assert child.wait(timeout=90) == 0
+    text = log.read_text()
+    assert "stopped: received 10" in text
+    assert text.count("[tracker-3]: process started with pid") == 1
 
 
 @pytest.mark.slow

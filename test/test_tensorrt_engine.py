@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from siampolar_model.build_engine import BuildProgress, EngineBuild, build_engine
-from siampolar_model.engines.base import EngineError, EngineMissing
+from siampolar_model.engines.base import EngineError, EngineMissing, ProcessUnusable
 from siampolar_model.engines.cuda_runtime import Cuda
 from siampolar_model.engines.engine_cache import EngineCache
 from siampolar_model.engines.tensorrt_engine import TensorRtEngine, batch_sizes
@@ -230,6 +230,26 @@ def test_a_plan_goes_with_its_last_reference(cache: Path) -> None:
     gone = weakref.ref(plan)
     del plan
     assert gone() is None
+
+
+@pytest.mark.parametrize("engine", ["tensorrt", "auto"])
+def test_an_error_that_only_a_new_process_can_mend_says_so(
+    engine: str, model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    """And "auto" does not go on to a CPU, where it would stay."""
+    cuda.devices = (cuda.cudaError_t.cudaErrorIllegalAddress, None)
+    with pytest.raises(ProcessUnusable, match=r"cudaGetDeviceCount: cudaErrorIllegalAddress"):
+        load_engine(model, engine)
+
+
+def test_a_call_that_only_a_new_process_can_mend_says_so(
+    model: Path, cache: Path, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(model)
+    illegal = (cuda.cudaError_t.cudaErrorIllegalAddress,)
+    monkeypatch.setattr(cuda, "cudaStreamSynchronize", lambda _: illegal)
+    with pytest.raises(ProcessUnusable, match=r"cudaStreamSynchronize: cudaErrorIllegalAddress"):
+        encode(engine, 0)
 
 
 def test_what_was_loaded_before_a_failure_is_freed(

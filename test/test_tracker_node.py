@@ -20,7 +20,8 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
 from siampolar_model.engines.base import EngineError
-from siampolar_model.results import TrackState
+from siampolar_model.results import Box, TrackState
+from siampolar_ros.detections import Detection, Start
 from siampolar_ros.environment import dds_environment, local_environment
 from siampolar_ros.msg import InitTarget, Target
 from siampolar_ros.run import StartError, run_node
@@ -50,6 +51,9 @@ def test_an_engine_failure_is_published_and_the_node_can_be_used_again(rig: Rig)
     rig.activate()
     assert len(rig.trackers) == 2
     assert rig.image(4_000).targets == []
+    # Whoever follows target 1 must not be shown another object.
+    rig.inits.publish(InitTarget(x=5.0, y=5.0, width=20.0, height=20.0))
+    rig.wait(lambda: [t.id for t in rig.targets[-1].targets] == [2])
 
 
 def test_targets_outlive_a_deactivation(rig: Rig) -> None:
@@ -118,14 +122,23 @@ def test_every_transition_can_be_asked_for(rig: Rig) -> None:
     assert rig.state == FINALIZED
 
 
+@pytest.fixture
+def without_gc() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_gc")
 def test_cleanup_frees_the_tracker_and_what_belongs_to_it(rig: Rig) -> None:
     start_target(rig)
     tracker = weakref.ref(rig.trackers.pop())
+    rig.node._starter.answered(Start(Detection(Box(5, 5, 25, 25), 1.0, "cup")), 1)
     rig.node.trigger_deactivate()
     rig.node.trigger_cleanup()
     rig.spin(0.2)  # the executor lets go of what it waited for
-    gc.collect()
     assert tracker() is None
+    assert rig.node._starter.class_of(1) == ""
     names = {
         name
         for name, _ in rig.node.get_service_names_and_types_by_node(
@@ -141,6 +154,16 @@ def fail_once(rig: Rig, stamp_ns: int) -> None:
     lost = rig.image(stamp_ns)
     assert [t.state for t in lost.targets] == [Target.LOST] * len(lost.targets)
     rig.wait(lambda: rig.state == UNCONFIGURED)
+
+
+@pytest.mark.usefixtures("without_gc")
+def test_a_failure_frees_the_tracker(rig: Rig) -> None:
+    start_target(rig)
+    rig.load_error = EngineError("no device")
+    fail_once(rig, 2_000)
+    tracker = weakref.ref(rig.trackers.pop())
+    rig.spin(0.2)
+    assert tracker() is None
 
 
 def test_the_node_recovers_from_failures_in_a_row(rig: Rig) -> None:

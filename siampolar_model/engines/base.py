@@ -15,6 +15,10 @@ class EngineError(RuntimeError):
     """A runtime or model that cannot be used; the message says what is missing."""
 
 
+class ProcessUnusable(RuntimeError):
+    """The device failed in such a way that only a new process can use it again."""
+
+
 class EngineMissing(EngineError):
     """The TensorRT engine of a model was not built yet for this GPU and this TensorRT."""
 

@@ -16,13 +16,31 @@ from typing import Any
 
 import numpy as np
 
-from .base import EngineError
+from .base import EngineError, ProcessUnusable
 
 _UNUSABLE = "engine tensorrt cannot be used:"
+
+#: "To continue using CUDA, the process must be terminated and relaunched" (CUDA Runtime API,
+#: cudaError_t); every further call fails as well.
+_FATAL = (
+    "cudaErrorIllegalAddress",
+    "cudaErrorLaunchTimeout",
+    "cudaErrorAssert",
+    "cudaErrorHardwareStackError",
+    "cudaErrorIllegalInstruction",
+    "cudaErrorMisalignedAddress",
+    "cudaErrorInvalidAddressSpace",
+    "cudaErrorInvalidPc",
+    "cudaErrorLaunchFailure",
+)
 
 
 class CudaError(RuntimeError):
     """A CUDA call that failed; the message names it and the error."""
+
+
+class FatalCudaError(CudaError, ProcessUnusable):
+    """After this one all others fail."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,7 @@ class Cuda:
 
     Raises:
         EngineError: no driver, one too old for the installed cuda-python, or no device.
+        ProcessUnusable: a call of before has failed for good.
         ImportError: cuda-python is not installed.
     """
 
@@ -64,6 +83,8 @@ class Cuda:
     def _find_gpu(self) -> Gpu:
         try:
             count = self._call("cudaGetDeviceCount")
+        except ProcessUnusable:
+            raise
         except RuntimeError as error:  # cuda-python 12 raises one without libcuda.so.1
             raise EngineError(f"{_UNUSABLE} {error}{self._driver_hint()}") from None
         if count < 1:
@@ -157,7 +178,8 @@ def _call(runtime: Any, name: str, *arguments: Any) -> Any:
     if error != runtime.cudaError_t.cudaSuccess:
         text = runtime.cudaGetErrorString(error)[1]
         text = text.decode() if isinstance(text, bytes) else text
-        raise CudaError(f"{name}: {error.name}, {text}")
+        kind = FatalCudaError if error.name in _FATAL else CudaError
+        raise kind(f"{name}: {error.name}, {text}")
     return results[0] if results else None
 
 

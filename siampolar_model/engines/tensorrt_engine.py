@@ -20,6 +20,7 @@ from .base import (
     EngineMissing,
     EngineOptions,
     ModelSpec,
+    ProcessUnusable,
     choose_precision,
     fp16_obstacle,
     int8_obstacle,
@@ -44,6 +45,7 @@ class TensorRtEngine(Engine):
         EngineMissing: it was not built yet, and ``options.build_engine`` does not ask for it.
         EngineError: no TensorRT, driver or device; a precision that the model does not have; an
             engine that may not be loaded or that TensorRT refuses.
+        ProcessUnusable: CUDA has failed for good in this process.
         ImportError: cuda-python is not installed.
     """
 
@@ -58,7 +60,7 @@ class TensorRtEngine(Engine):
             stored = _stored_engine(folder, options, cuda.gpu)
             self.precision = str(stored.about["precision"])
             self._load(stored, cuda)
-        except EngineError:
+        except (EngineError, ProcessUnusable):
             raise
         except RuntimeError as error:  # of CUDA or TensorRT: no memory, for instance
             raise EngineError(f"engine tensorrt cannot be used: {error}") from error

@@ -17,6 +17,7 @@ class cudaError_t(enum.IntEnum):
     cudaErrorMemoryAllocation = 2
     cudaErrorInsufficientDriver = 35
     cudaErrorNoDevice = 100
+    cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
 
 
