@@ -37,6 +37,10 @@ OPSET = 17
 OUTPUTS = ("score", "quality", "box_xyxy", "center_xy", "rays_px")
 
 
+class ExportError(ValueError):
+    """A graph that ONNX Runtime answers otherwise than torch; the message says where."""
+
+
 def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """Random but plausible inputs of both graphs for N targets, by name."""
     generator = torch.Generator().manual_seed(seed)
@@ -66,7 +70,7 @@ def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = 
             (training data, commit, scores).
 
     Raises:
-        ValueError: ONNX Runtime and torch disagree.
+        ExportError: ONNX Runtime and torch disagree.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +168,7 @@ def _compare(graph: nn.Module, inputs: dict[str, torch.Tensor], path: Path) -> N
     ):
         error = float(np.max(np.abs(a - e.numpy()) / (1 + np.abs(e.numpy()))))
         if not error < 1e-3:
-            raise ValueError(f"{path.name}: {name} differs by {error:.2g} between ONNX and torch")
+            raise ExportError(f"{path.name}: {name} differs by {error:.2g} between ONNX and torch")
 
 
 def _without_batch_norms(model: SiamPolar) -> SiamPolar:

@@ -316,7 +316,7 @@ class TestCommands:
 
     def test_defects_keep_their_traceback(self) -> None:
         def broken() -> None:
-            raise KeyError("a defect")
+            raise ValueError("a defect")
 
-        with pytest.raises(KeyError):
+        with pytest.raises(ValueError, match="a defect"):
             run_command(broken)

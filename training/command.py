@@ -40,17 +40,15 @@ _OF_LIGHTNING = ("MisconfigurationException", "ArgumentError")
 
 
 def run_command(command: Callable[[], None]) -> None:
-    """Call a command; bad input ends the process with ``error: ...`` on stderr and code 2.
-
-    Bad input is a ValueError (settings, networks, data and boxes have their own kinds of it), an
-    EngineError or an OSError.
-    """
+    """Call a command; bad input, also an OSError, ends the process with ``error: ...`` on stderr
+    and code 2."""
     try:
-        command()
+        with bad_input():
+            command()
     except OSError as error:
         known = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         _end(known or str(error))
-    except (EngineError, ValueError) as error:
+    except CommandError as error:
         _end(str(error))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,10 +19,11 @@ from siampolar_model.results import TrackState
 from siampolar_model.tracker import SETTING_RANGES, Tracker, TrackerSettings
 
 from .command import run_command
+from .errors import TrainingError
 from .instances import Instance, Pool
 from .readers.base import Reader
 from .readers.photos import Photos
-from .settings_argument import parse_setting
+from .settings_argument import parse_setting, settings_with
 
 WIDTH, HEIGHT, RATE_HZ = 640, 360, 30
 
@@ -250,15 +250,15 @@ def settings_of(texts: Sequence[str]) -> TrackerSettings:
     """Settings from ``NAME=VALUE`` texts, the rest at their defaults.
 
     Raises:
-        ValueError: an unknown name, no number, or a number out of range.
+        TrainingError: an unknown name, no number, or a number out of range.
     """
-    changed: dict[str, Any] = {}
+    changed: dict[str, float] = {}
     for text in texts:
         name, values = parse_setting(text)
         if len(values) > 1:
-            raise ValueError(f"--set {text}: one value is wanted")
+            raise TrainingError(f"--set {text}: one value is wanted")
         changed[name] = values[0]
-    return TrackerSettings(**changed)
+    return settings_with(changed)
 
 
 def main() -> None:
@@ -278,7 +278,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.clips < 1:
-        raise ValueError(f"--clips {arguments.clips}: at least 1 is needed")
+        raise TrainingError(f"--clips {arguments.clips}: at least 1 is needed")
     settings = settings_of(arguments.set)
     reader = Photos(arguments.photos, validation=True)
     tracker = Tracker.from_pretrained(arguments.model, engine=arguments.engine, settings=settings)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from siampolar_model.tracker_settings import SETTING_RANGES
+from collections.abc import Mapping
+
+from siampolar_model.tracker_settings import SETTING_RANGES, TrackerSettings
+
+from .errors import TrainingError
 
 
 def parse_setting(text: str) -> tuple[str, list[float]]:
     """The name and the values, one or several, of ``NAME=V1,V2,...``.
 
     Raises:
-        ValueError: an unknown name, or no number.
+        TrainingError: an unknown name, or no number.
     """
     name, _, values = text.partition("=")
     if name not in SETTING_RANGES:
         allowed = ", ".join(SETTING_RANGES)
-        raise ValueError(f"--set {text}: {name!r} is not a setting; allowed: {allowed}")
+        raise TrainingError(f"--set {text}: {name!r} is not a setting; allowed: {allowed}")
     kind = type(SETTING_RANGES[name][0])
     numbers: list[float] = []
     for value in values.split(","):
@@ -22,5 +26,17 @@ def parse_setting(text: str) -> tuple[str, list[float]]:
             numbers.append(kind(value))
         except ValueError:
             wanted = "a whole number" if kind is int else "a number"
-            raise ValueError(f"--set {text}: {value!r} is not {wanted}") from None
+            raise TrainingError(f"--set {text}: {value!r} is not {wanted}") from None
     return name, numbers
+
+
+def settings_with(values: Mapping[str, float]) -> TrackerSettings:
+    """The default settings, some of them changed.
+
+    Raises:
+        TrainingError: a number out of range.
+    """
+    try:
+        return TrackerSettings(**values)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise TrainingError(f"--set: {error}") from None

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from siampolar_model.tracker import SETTING_RANGES, Tracker, TrackerSettings
 
 from .clips import clip_photographs, render_clip, score_clips
 from .command import run_command
+from .errors import TrainingError
 from .readers.photos import Photos
-from .settings_argument import parse_setting
+from .settings_argument import parse_setting, settings_with
 
 
 def settings_of(text: str) -> list[TrackerSettings]:
     """The settings that ``NAME=V1,V2,...`` asks for, one for each value.
 
     Raises:
-        ValueError: an unknown name, no number, or a number out of range.
+        TrainingError: an unknown name, no number, or a number out of range.
     """
     name, values = parse_setting(text)
-    changed: list[dict[str, Any]] = [{name: value} for value in values]
-    return [TrackerSettings(**one) for one in changed]
+    return [settings_with({name: value}) for value in values]
 
 
 def main() -> None:
@@ -39,7 +38,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.clips < 1:
-        raise ValueError(f"--clips {arguments.clips}: at least 1 is needed")
+        raise TrainingError(f"--clips {arguments.clips}: at least 1 is needed")
     trials = [TrackerSettings(), *(one for text in arguments.set for one in settings_of(text))]
     tracker = Tracker.from_pretrained(arguments.model, engine=arguments.engine)
     photos = clip_photographs(Photos(arguments.photos, validation=True))
