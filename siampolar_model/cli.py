@@ -51,8 +51,8 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 
 #: Modules that may be absent although the package is installed, and how to get them.
 _MISSING = {
-    "cv2": "OpenCV is missing: apt install python3-opencv, or pip install 'siampolar_ros[opencv]'",
-    "rosbags": "rosbags is missing: pip install 'siampolar_ros[replay]'",
+    "cv2": "OpenCV is missing: apt install python3-opencv, or pip install opencv-python-headless",
+    "rosbags": "rosbags is missing: pip install '.[replay]' in siampolar_ros's folder",
     "av": "PyAV is missing: apt install python3-av, or pip install av",
     "onnx": "onnx is missing: pip install onnx",
 }

@@ -140,6 +140,7 @@ def _load(name: str, folder: Path, options: EngineOptions) -> Engine:
         )
     except ImportError as error:
         raise EngineError(
-            f"engine {name} cannot be used: {error}; pip install 'siampolar_ros[{extra}]'"
+            f"engine {name} cannot be used: {error}; pip install '.[{extra}]' in siampolar_ros's "
+            "folder"
         ) from error
     return loaded

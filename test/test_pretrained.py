@@ -106,7 +106,7 @@ class TestChoice:
         )
         for name in before:
             assert f"engine {name} cannot be used: " in engine.choice
-        assert "pip install 'siampolar_ros[openvino]'" in engine.choice
+        assert "pip install '.[openvino]' in siampolar_ros's folder" in engine.choice
         assert "engine torch" not in engine.choice and "\n" not in engine.choice
 
     def test_a_name_is_never_replaced_by_another(self, some_missing: None) -> None:

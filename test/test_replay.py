@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from blob_engine import BlobEngine
 
-pytest.importorskip("rosbags", reason="needs rosbags (pip install 'siampolar_ros[replay]')")
+pytest.importorskip("rosbags", reason="needs rosbags (pip install '.[replay]')")
 
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 

@@ -22,7 +22,7 @@ def bad_input() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("siampolar"):
             raise
-        message = f"{error.name} is missing: pip install 'siampolar_ros[train]'"
+        message = f"{error.name} is missing: pip install '.[train]' in siampolar_ros's folder"
         raise CommandError(message) from None
     except Exception as error:
         kind = type(error)
