@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from .image_input import ImageInput
+from .steady_timer import steady_timer
 from .stream_health import Level, Verdict
 from .tracker_health import Snapshot, TrackerHealth
 
@@ -47,9 +47,7 @@ class Diagnostics:
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
         )
-        # Not the node's clock: a simulation that stands still must not stop this one.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(_PERIOD_S, self._tick, clock=steady)
+        self._timer = steady_timer(node, _PERIOD_S, self._tick)
 
     def close(self) -> None:
         self._node.destroy_timer(self._timer)

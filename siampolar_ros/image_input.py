@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
@@ -16,6 +15,7 @@ from siampolar_model.history import StampedImage
 from .conversions import image_from_message
 from .serialized_image import SerializedCompressedImage, SerializedImage
 from .settings import ImageSettings
+from .steady_timer import steady_timer
 from .stream_health import StreamHealth
 
 try:
@@ -80,9 +80,7 @@ class ImageInput:
         #: Topic ``image``, remapped, without what the transport adds.
         self.base = node.resolve_topic_name("image")
         self._open(settings())
-        # Not the node's clock: a simulation that stands still must not stop this one.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(_LOOK_S, self.look, clock=steady)
+        self._timer = steady_timer(node, _LOOK_S, self.look)
         self.look()  # who publishes may be known long since, as when a node is activated again
 
     def look(self) -> None:

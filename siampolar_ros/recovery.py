@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+
+from .steady_timer import steady_timer
 
 #: Seconds before the first, second, ... attempt; the last one holds for all that follow.
 DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -44,9 +45,7 @@ class Recovery:
         delay_s = self._delays_s[min(self._failures, len(self._delays_s) - 1)]
         self._failures += 1
         self.cancel()
-        # Not the node's own clock: simulated time may stand still.
-        clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self._node.create_timer(delay_s, self._try, clock=clock)
+        self._timer = steady_timer(self._node, delay_s, self._try)
         self._node.get_logger().info(f"configured again in {delay_s:g} s (auto_recover)")
 
     def cancel(self) -> None:

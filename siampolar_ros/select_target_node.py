@@ -15,7 +15,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -29,6 +28,7 @@ from .image_input import ImageInput
 from .parameter_table import ParameterError, Parameters
 from .run import StartError, run_node
 from .settings import ImageSettings
+from .steady_timer import steady_timer
 
 _WINDOW = "select_target: drag a box; Esc ends"
 _REFRESH_S = 1 / 30
@@ -81,9 +81,7 @@ class SelectTargetNode(Node):
             InitResult, "tracker/init_result", self._on_answer, QoSProfile(depth=10)
         )
         self._images = ImageInput(self, params.settings, self._on_image)
-        # Not the node's clock: a simulation that stands still must not stop this one.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_REFRESH_S, self._refresh, clock=steady)
+        steady_timer(self, _REFRESH_S, self._refresh)
 
     def close(self) -> None:
         self._images.close()

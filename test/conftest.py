@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -41,6 +42,15 @@ def _importable(name: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A node_rig.Rig in a ROS context of its own."""
+    from node_rig import ros_rig  # needs ROS
+
+    with ros_rig(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

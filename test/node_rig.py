@@ -116,6 +116,13 @@ class Rig:
         self.wait(lambda: self.images.get_subscription_count())
         self.wait(lambda: self.inits.get_subscription_count())
 
+    def start_target(self) -> None:
+        """Activate, publish an image and have one target on it."""
+        self.activate()
+        self.image(1_000)
+        self.inits.publish(InitTarget(x=5.0, y=5.0, width=20.0, height=20.0))
+        self.wait(lambda: self.targets and self.targets[-1].targets)
+
     def image(self, stamp_ns: int) -> Targets:
         """Publish an image and wait for what is said of it."""
         count = len(self.targets)

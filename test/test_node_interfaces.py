@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make 
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from node_rig import ACTIVE, UNCONFIGURED, Rig, ros_rig
+from node_rig import ACTIVE, UNCONFIGURED, Rig
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -21,12 +20,6 @@ from siampolar_model.results import TrackState
 from siampolar_ros import interface_table, vision_messages
 from siampolar_ros.conversions import stamp_from_ns
 from siampolar_ros.interface_table import Interface
-
-
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    with ros_rig(monkeypatch) as made:
-        yield made
 
 
 def full_name(rig: Rig, row: Interface) -> str:

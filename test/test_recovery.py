@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,28 +10,18 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
-from node_rig import UNCONFIGURED, FakeTracker, Rig, ros_rig
+from node_rig import UNCONFIGURED, FakeTracker, Rig
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from siampolar_model.engines.base import EngineError, EngineMissing, ProcessUnusable
 from siampolar_ros.environment import dds_environment, local_environment
-from siampolar_ros.msg import InitTarget
 from siampolar_ros.run import GivenUp, run_node
-
-
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    with ros_rig(monkeypatch) as made:
-        yield made
 
 
 def fail(rig: Rig, load_error: Exception) -> None:
     """Let an image fail, and every attempt from then on."""
-    rig.activate()
-    rig.image(1_000)
-    rig.inits.publish(InitTarget(x=5.0, y=5.0, width=20.0, height=20.0))
-    rig.wait(lambda: rig.targets and rig.targets[-1].targets)
+    rig.start_target()
     rig.load_error = load_error
     rig.trackers[0].broken = True
     rig.image(2_000)

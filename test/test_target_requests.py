@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
-from node_rig import Rig, ros_rig
+from node_rig import Rig
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
@@ -18,12 +17,6 @@ from siampolar_model.results import TrackState
 from siampolar_ros.conversions import stamp_from_ns
 from siampolar_ros.msg import InitResult, InitTarget, Target
 from siampolar_ros.srv import Init, List, Remove
-
-
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    with ros_rig(monkeypatch) as made:
-        yield made
 
 
 def init(rig: Rig, stamp_ns: int = 0, x: float = 5.0, **fields: Any) -> Any:

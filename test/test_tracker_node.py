@@ -27,21 +27,8 @@ from siampolar_ros.msg import InitTarget, Target
 from siampolar_ros.run import StartError, run_node
 
 
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    with ros_rig(monkeypatch) as made:
-        yield made
-
-
-def start_target(rig: Rig) -> None:
-    rig.activate()
-    rig.image(1_000)
-    rig.inits.publish(InitTarget(x=5.0, y=5.0, width=20.0, height=20.0))
-    rig.wait(lambda: rig.targets and rig.targets[-1].targets)
-
-
 def test_an_engine_failure_is_published_and_the_node_can_be_used_again(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     assert rig.image(2_000).targets[0].state == Target.TRACKING
     rig.trackers[0].broken = True
     lost = rig.image(3_000)
@@ -57,7 +44,7 @@ def test_an_engine_failure_is_published_and_the_node_can_be_used_again(rig: Rig)
 
 
 def test_targets_outlive_a_deactivation(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     rig.node.trigger_deactivate()
     assert rig.state == INACTIVE
     rig.node.trigger_activate()
@@ -131,7 +118,7 @@ def without_gc() -> Iterator[None]:
 
 @pytest.mark.usefixtures("without_gc")
 def test_cleanup_frees_the_tracker_and_what_belongs_to_it(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     tracker = weakref.ref(rig.trackers.pop())
     rig.node._starter.answered(Start(Detection(Box(5, 5, 25, 25), 1.0, "cup")), 1)
     rig.node.trigger_deactivate()
@@ -158,7 +145,7 @@ def fail_once(rig: Rig, stamp_ns: int) -> None:
 
 @pytest.mark.usefixtures("without_gc")
 def test_a_failure_frees_the_tracker(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     rig.load_error = EngineError("no device")
     fail_once(rig, 2_000)
     tracker = weakref.ref(rig.trackers.pop())
@@ -182,7 +169,7 @@ def test_the_node_recovers_from_failures_in_a_row(rig: Rig) -> None:
 
 
 def test_recovery_waits_until_the_device_is_there_again(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     rig.load_error = EngineError("no device")
     fail_once(rig, 2_000)
     rig.spin(0.5)
@@ -192,7 +179,7 @@ def test_recovery_waits_until_the_device_is_there_again(rig: Rig) -> None:
 
 
 def test_recovery_leaves_a_node_alone_that_somebody_configured(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     fail_once(rig, 2_000)
     rig.node.trigger_configure()
     rig.spin(0.5)
@@ -200,7 +187,7 @@ def test_recovery_leaves_a_node_alone_that_somebody_configured(rig: Rig) -> None
 
 
 def test_without_auto_recover_a_failed_node_stays_unconfigured(rig: Rig) -> None:
-    start_target(rig)
+    rig.start_target()
     rig.node.set_parameters([Parameter("auto_recover", value=False)])
     fail_once(rig, 2_000)
     rig.spin(0.5)
@@ -210,7 +197,7 @@ def test_without_auto_recover_a_failed_node_stays_unconfigured(rig: Rig) -> None
 
 
 def test_states_are_logged_once(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
-    start_target(rig)
+    rig.start_target()
     for state in (TrackState.LOST, TrackState.TRACKING):
         rig.trackers[0].state = state
         for stamp_ns in range(3):
@@ -223,7 +210,7 @@ def test_states_are_logged_once(rig: Rig, capfd: pytest.CaptureFixture[str]) -> 
 def test_a_dropped_target_is_said_with_the_reason(
     rig: Rig, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    start_target(rig)
+    rig.start_target()
     rig.node.set_parameters([Parameter("lost_timeout_s", value=0.5)])
     rig.trackers[0].state = TrackState.LOST
     rig.image(10**9)
@@ -236,7 +223,7 @@ def test_simulated_time_that_jumps_disturbs_nothing(monkeypatch: pytest.MonkeyPa
     simulated = Parameter("use_sim_time", value=True)
     with ros_rig(monkeypatch, parameter_overrides=[simulated]) as rig:
         clock = rig.test.create_publisher(Clock, "/clock", QoSProfile(depth=1))
-        start_target(rig)
+        rig.start_target()
         rig.wait(lambda: clock.get_subscription_count())
         for second in (10_000, 10_001, 6_401, 6_402, 10_002, 10_003):  # -1 h, +1 h
             now = Clock()
