@@ -290,7 +290,9 @@ class VideoWriter:
         self._size = (width, height)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": str(self._crf), "preset": "veryfast"}
+        # libx264's macroblock tree (core 165, AVX) decides by memory that it never wrote, so that
+        # the same images gave other bytes in one file of twenty, in the lowest rows.
+        self._stream.options = {"crf": str(self._crf), "preset": "veryfast", "mbtree": "0"}
         context = self._stream.codec_context
         context.colorspace = _BT601_MATRIX
         context.color_primaries, context.color_trc = _BT709_PRIMARIES, _BT709_TRANSFER
