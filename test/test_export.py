@@ -88,6 +88,7 @@ def test_colours_cost_no_pass_over_the_image(tmp_path: Path) -> None:
             value = node.output[0]
         assert kinds == ["Cast", "Sub", "Transpose", "Conv"], file
     assert not (tmp_path / INT8_FILE).exists() and not (tmp_path / TENSORRT_INT8_FILE).exists()
+    assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1  # who reads one reads all
 
 
 def test_n_targets_at_once_equal_n_single_calls(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .config import config_from_dict
 from .siampolar import SiamPolar
@@ -17,7 +17,8 @@ from .siampolar import SiamPolar
 def save_network(path: str | Path, model: SiamPolar) -> None:
     """Write all parameters and buffers, and the configuration as metadata."""
     state = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
-    save_file(state, str(path), metadata={"network": json.dumps(asdict(model.config))})
+    # safetensors' own save_file makes a file that only its owner may read.
+    Path(path).write_bytes(save(state, metadata={"network": json.dumps(asdict(model.config))}))
 
 
 def load_network(path: str | Path) -> SiamPolar:
