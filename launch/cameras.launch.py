@@ -15,8 +15,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.camera_list import read_cameras
-from siampolar_ros.environment import share_file
+from siampolar_ros.parameters.camera_list import read_cameras
+from siampolar_ros.runtime.environment import share_file
 
 
 def _trackers(context: LaunchContext) -> list:

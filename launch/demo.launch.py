@@ -20,8 +20,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.default_clip import default_clip
-from siampolar_ros.environment import dds_environment, share_file
+from siampolar_ros.demo.default_clip import default_clip
+from siampolar_ros.runtime.environment import dds_environment, share_file
 
 
 def _video(context: LaunchContext) -> list:

@@ -12,7 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.environment import dds_environment, share_file
+from siampolar_ros.runtime.environment import dds_environment, share_file
 
 _SWITCH = ("true", "false")
 

@@ -15,11 +15,11 @@ import numpy as np
 from skimage import data
 
 from siampolar_model.network.config import NetworkConfig
-from siampolar_training.augment.compose import blend, soften
-from siampolar_training.photometry import PhotometrySettings
-from siampolar_training.preview import draw_search, draw_template
-from siampolar_training.readers.base import LabelledImage, Reader
-from siampolar_training.synthetic_pairs import SyntheticPairs, SyntheticSettings
+from siampolar_training.data.augment.compose import blend, soften
+from siampolar_training.data.photometry import PhotometrySettings
+from siampolar_training.data.preview import draw_search, draw_template
+from siampolar_training.data.readers.base import LabelledImage, Reader
+from siampolar_training.data.synthetic_pairs import SyntheticPairs, SyntheticSettings
 
 PAGE = Path("docs/augmentations.md")
 PICTURES = Path("docs/images/augmentations")

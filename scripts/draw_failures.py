@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from draw_augmentations import FreePhotos
 
-from siampolar_model.draw import draw_results
-from siampolar_model.metrics import mask_box, region_similarity
-from siampolar_model.polar import fill
-from siampolar_model.tracker import Tracker
-from siampolar_training.augment.compose import blend, soften
+from siampolar_model.evaluation.metrics import mask_box, region_similarity
+from siampolar_model.geometry.polar import fill
+from siampolar_model.rendering.draw import draw_results
+from siampolar_model.tracking.tracker import Tracker
+from siampolar_training.data.augment.compose import blend, soften
 
 #: Objects of draw_augmentations.FreePhotos, by number.
 _COFFEE, _HORSE, _ASTRONAUT = 0, 1, 2

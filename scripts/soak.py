@@ -35,7 +35,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from siampolar_ros.conversions import message_from_bgr, stamp_from_ns, stamp_to_ns
+from siampolar_ros.messages.conversions import message_from_bgr, stamp_from_ns, stamp_to_ns
 from siampolar_ros.msg import InitResult, InitTarget, Targets
 from siampolar_ros.srv import Remove
 
@@ -284,7 +284,9 @@ def run_soak(minutes: float, out: Path, seed: int) -> int:
     ros = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
     with log.open("wb") as file:
         tracker = subprocess.Popen(
-            [sys.executable, "-m", "siampolar_ros.tracker_node", *ros], stdout=file, stderr=file
+            [sys.executable, "-m", "siampolar_ros.nodes.tracker_node", *ros],
+            stdout=file,
+            stderr=file,
         )
     camera = subprocess.Popen(
         [sys.executable, __file__, "--camera"], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -47,7 +47,7 @@ def _importable(name: str) -> bool:
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A node_rig.Rig in a ROS context of its own."""
-    from node_rig import ros_rig  # needs ROS
+    from support.node_rig import ros_rig  # needs ROS
 
     with ros_rig(monkeypatch) as made:
         yield made

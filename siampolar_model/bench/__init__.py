@@ -3,7 +3,3 @@
 ``siampolar bench`` (command.py) runs every case in a process of its own (child.py), so that no
 runtime disturbs another and none is timed beside a progress bar.
 """
-
-
-class BenchError(ValueError):
-    """A benchmark that cannot be run; the message says what is missing."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..results import Box
-from ..video import VideoReader
-from . import BenchError
+from ..errors import BenchError
+from ..geometry.box import Box
+from ..io.video import VideoReader
 
 #: At most so many frames, and so many bytes.
 MAX_FRAMES, MAX_BYTES = 200, 1_000_000_000

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from ..engines.base import Engine
-from ..results import Box
-from . import BenchError
+from ..errors import BenchError
+from ..geometry.box import Box
 from .peer import Peer
 from .stages import STAGES, StageTimer
 

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..results import Box
-from . import BenchError
+from ..errors import BenchError
+from ..geometry.box import Box
 from .stages import Timings
 
 #: Files of a peer folder, as OpenCV's sample for TrackerNano names them.

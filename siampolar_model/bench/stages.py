@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..engines.base import Candidates, Engine
-from ..frames import Frame
-from ..results import Box
-from ..tracker import Tracker
+from ..geometry.box import Box
+from ..images.frame import Frame
+from ..tracking.tracker import Tracker
 
 #: Parts of ``Tracker.track``: cutting the search crops; the network; from its candidates to
 #: results and states; the rest (windows, priors, checks).

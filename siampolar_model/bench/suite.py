@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..cpu import has_int8_dot_product
-from . import BenchError
-from .child import Case
+from ..engines.cpu import has_int8_dot_product
+from ..errors import BenchError
+from .case import Case
 from .measure import RUNS
 
 #: Targets in one batch.

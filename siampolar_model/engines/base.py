@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,42 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-
-class EngineError(RuntimeError):
-    """A runtime or model that cannot be used; the message says what is missing."""
-
-
-class ProcessUnusable(RuntimeError):
-    """The device failed in such a way that only a new process can use it again."""
-
-
-class EngineMissing(EngineError):
-    """The TensorRT engine of a model was not built yet for this GPU and this TensorRT."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What a tracker must know about a network; stored as metadata in its ONNX files."""
-
-    name: str
-    template_size: int
-    search_size: int
-    search_factor: float
-    n_rays: int
-    n_candidates: int
-    max_targets: int
-
-    @classmethod
-    def from_metadata(cls, text: str | None, path: Path) -> ModelSpec:
-        """Read the ``siampolar`` metadata of an ONNX file; ``text`` is None if it has none.
-
-        Raises:
-            EngineError: not written by our export.
-        """
-        try:
-            return cls(**json.loads(text or "")["spec"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise EngineError(f"{path} has no usable 'siampolar' metadata ({error!r})") from None
+from ..errors import EngineError
+from ..models.folder import FP16_FILE, INT8_FILE
+from ..models.spec import ModelSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +40,6 @@ PRIOR_COLUMNS = 6
 #: What a network can compute in; "auto": the fastest that the engine, the processor and the model
 #: offer together.
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
-
-#: The search graph with 8-bit convolutions, for processors and (without zero points) for TensorRT,
-#: derived from search.onnx by ``siampolar quantize``.
-INT8_FILE = "search.int8.onnx"
-TENSORRT_INT8_FILE = "search.int8.tensorrt.onnx"
-
-#: The search graph with convolutions in fp16, derived from search.onnx by precision.py.
-FP16_FILE = "search.fp16.onnx"
 
 #: When TensorRT engines are built: only by ``siampolar build-engine``, or also when one is missing.
 BUILD_ENGINE = ("never", "if_missing")
@@ -151,7 +109,7 @@ def fp16_obstacle(folder: Path) -> str | None:
     path = folder / FP16_FILE
     if path.is_file():
         return None
-    return f"{path} is missing; python -m siampolar_model.precision {folder} makes it"
+    return f"{path} is missing; python -m siampolar_model.export.fp16 {folder} makes it"
 
 
 class Engine(ABC):

@@ -8,17 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from ..cpu import has_int8_dot_product
-from .base import (
-    INT8_FILE,
-    Candidates,
-    Engine,
-    EngineError,
-    EngineOptions,
-    ModelSpec,
-    choose_precision,
-    int8_obstacle,
-)
+from ..errors import EngineError
+from ..models.folder import INT8_FILE
+from ..models.spec import ModelSpec
+from .base import Candidates, Engine, EngineOptions, choose_precision, int8_obstacle
+from .cpu import has_int8_dot_product
 
 #: Up to 1.13, what comes out for more than one target is wrong.
 _INT8_SINCE = (1, 14)

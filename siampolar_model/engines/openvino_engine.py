@@ -11,18 +11,11 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from ..cpu import has_int8_dot_product
-from .base import (
-    INT8_FILE,
-    PRIOR_COLUMNS,
-    Candidates,
-    Engine,
-    EngineError,
-    EngineOptions,
-    ModelSpec,
-    choose_precision,
-    int8_obstacle,
-)
+from ..errors import EngineError
+from ..models.folder import INT8_FILE
+from ..models.spec import ModelSpec
+from .base import PRIOR_COLUMNS, Candidates, Engine, EngineOptions, choose_precision, int8_obstacle
+from .cpu import has_int8_dot_product
 
 #: Keeps oneDNN, from which OpenVINO's kernels come, from newer instructions; OpenVINO itself lists
 #: what the processor has.

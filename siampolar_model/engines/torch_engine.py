@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..errors import EngineError
 from ..network.checkpoint import load_network
 from ..network.graphs import SearchGraph, TemplateGraph, spec_of
 from ..network.siampolar import SiamPolar
-from .base import Candidates, Engine, EngineError, EngineOptions, choose_precision
+from .base import Candidates, Engine, EngineOptions, choose_precision
 
 
 class TorchEngine(Engine):

@@ -9,7 +9,7 @@ import timm
 import torch
 from torch import nn
 
-from .config import ConfigError
+from ..errors import ConfigError
 
 #: Channel statistics (RGB, of values in [0, 1]) that a backbone was trained with.
 ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]

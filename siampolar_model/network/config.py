@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from ..ranges import check_ranges
-from .yaml_values import check_keys, keys_of, read_yaml
+import yaml
+
+from ..errors import ConfigError
+from ..settings import check_ranges
 
 CORRELATIONS = ("depthwise", "pixelwise", "repeated", "constant")
 RAYS = (36, 72, 180)
@@ -17,10 +19,6 @@ QUALITIES = ("overlap", "ratio")
 NECKS = ("semi_fpn", "fpn")
 STRIDES = (8, 16, 32)
 _LEVELS = [c for n in (1, 2, 3) for c in combinations(STRIDES, n)]
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be built; the message names the value and what is allowed."""
 
 
 # Both ends included. Wider, deeper or larger is no network for a robot but a slip of the pen.
@@ -234,3 +232,38 @@ def _with_base(path: Path) -> Any:
         both = isinstance(value, dict) and isinstance(whole.get(key), dict)
         whole[key] = {**whole[key], **value} if both else value
     return whole
+
+
+def read_yaml(path: str | Path, error: type[ValueError]) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        error: the file is not YAML.
+        OSError: it cannot be read.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise error(f"{path}: not YAML ({' '.join(str(problem).split())})") from None
+
+
+def keys_of(cls: type) -> str:
+    """The keys that a dataclass takes, for messages."""
+    return ", ".join(f.name for f in fields(cls))
+
+
+def check_keys(cls: type, values: Any, where: str, error: type[ValueError]) -> None:
+    """Refuse values whose keys do not make a dataclass.
+
+    Raises:
+        error: no group, or an unknown or missing key; it names the place and what is allowed.
+    """
+    known = {f.name: f for f in fields(cls)}
+    if not isinstance(values, dict):
+        raise error(f"{where}: is {values!r}; it must be a group of {keys_of(cls)}")
+    for key in values:
+        if key not in known:
+            raise error(f"{where}: unknown key {key!r}; allowed: {keys_of(cls)}")
+    for name, one in known.items():
+        if name not in values and one.default is MISSING and one.default_factory is MISSING:
+            raise error(f"{where}: the key {name!r} is missing")

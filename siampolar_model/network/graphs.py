@@ -10,7 +10,7 @@ import math
 import torch
 from torch import nn
 
-from ..engines.base import ModelSpec
+from ..models.spec import ModelSpec
 from .backbones import Backbone, ChannelStatistics
 from .head import HeadMaps, lengths_px
 from .mask_map import OutlineReader

@@ -1,0 +1,150 @@
+"""Runs one case in a process of its own, and asks which engines run at all.
+
+The child takes a request as JSON on its command line and writes JSON lines to standard output:
+``{"run": true}`` after every timed run, and in the end ``{"result": ...}`` or ``{"error": ...}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..engines.base import PRECISIONS
+from ..engines.loading import ENGINES, load_engine
+from ..errors import BenchError, BoxError, EngineError, FrameError, VideoError
+from ..geometry.box import Box
+from .clip import load_clip
+from .measure import measure
+
+#: Environment variable that keeps oneDNN, and so OpenVINO, from using newer instructions.
+MAX_ISA = "ONEDNN_MAX_CPU_ISA"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to time.
+
+    Attributes:
+        video: file or folder of images; its frames ``first`` to ``last``.
+        box_xywh: the target in the first of them.
+        image_size: width and height of the images; larger than the video's: the video stands in
+            the middle of its mirror images. None: the video's own.
+        peer: folder of a TrackerNano to run alongside; None: alone.
+        max_isa: value of :data:`MAX_ISA`; None: as it is.
+    """
+
+    video: str
+    box_xywh: tuple[float, float, float, float]
+    first: int = 0
+    last: int | None = None
+    model: str = "siampolar_lite0"
+    engine: str = "auto"
+    precision: str = "auto"
+    num_threads: int = 2
+    targets: int = 1
+    image_size: tuple[int, int] | None = None
+    peer: str | None = None
+    max_isa: str | None = None
+
+    def run(self, on_run: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """The result of :func:`siampolar_model.bench.measure.measure`, from a child process.
+
+        Raises:
+            BenchError: what the child says.
+        """
+        result: dict[str, Any] = _ask({"case": asdict(self)}, self.max_isa, on_run)
+        return result | {"max_isa": self.max_isa}
+
+    def engines(self) -> list[dict[str, str]]:
+        """Every engine in every precision: ``engine``, ``precision`` and ``obstacle`` ("": runs).
+
+        Raises:
+            BenchError: what the child says.
+        """
+        listed: list[dict[str, str]] = _ask({"list": asdict(self)}, self.max_isa, lambda: None)
+        return listed
+
+    def measure(self, on_run: Callable[[], None]) -> dict[str, Any]:
+        """The same in this process."""
+        images, box = load_clip(
+            Path(self.video), self.first, self.last, Box.from_xywh(*self.box_xywh), self.image_size
+        )
+        return measure(
+            lambda: load_engine(
+                self.model, self.engine, precision=self.precision, num_threads=self.num_threads
+            ),
+            images,
+            box,
+            num_threads=self.num_threads,
+            targets=self.targets,
+            peer=None if self.peer is None else Path(self.peer),
+            on_run=on_run,
+        )
+
+    def list_engines(self) -> list[dict[str, str]]:
+        """What :meth:`engines` gives, in this process."""
+        listed = []
+        for engine in ENGINES:
+            for precision in PRECISIONS[1:]:
+                obstacle = ""
+                try:
+                    load_engine(
+                        self.model, engine, precision=precision, num_threads=self.num_threads
+                    )
+                except EngineError as error:
+                    obstacle = str(error)
+                listed.append({"engine": engine, "precision": precision, "obstacle": obstacle})
+        return listed
+
+
+def _ask(request: dict[str, Any], max_isa: str | None, on_run: Callable[[], None]) -> Any:
+    environment = dict(os.environ)
+    if max_isa is not None:
+        environment[MAX_ISA] = max_isa
+    command = [sys.executable, "-m", __name__, json.dumps(request)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                message = json.loads(line)
+                if "error" in message:
+                    raise BenchError(message["error"])
+                if "result" in message:
+                    return message["result"]
+                on_run()
+        finally:
+            child.kill()
+    raise BenchError(f"the process that measures ended with status {child.returncode}")
+
+
+def main() -> None:
+    # Whatever a runtime prints must not get between the lines of JSON.
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def send(**message: Any) -> None:
+        lines.write(json.dumps(message) + "\n")
+        lines.flush()
+
+    request = json.loads(sys.argv[1])
+    ((kind, fields),) = request.items()
+    case = Case(**fields)
+    if case.image_size is not None:
+        case = replace(case, image_size=(case.image_size[0], case.image_size[1]))
+    try:
+        if kind == "list":
+            send(result=case.list_engines())
+        else:
+            send(result=case.measure(lambda: send(run=True)))
+    except (BenchError, BoxError, EngineError, FrameError, VideoError) as error:
+        send(error=" ".join(str(error).split()))
+
+
+if __name__ == "__main__":
+    main()

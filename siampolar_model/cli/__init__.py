@@ -1,0 +1,1 @@
+"""The command `siampolar`: one file per sub-command."""

@@ -1,0 +1,168 @@
+"""``siampolar bench``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box as boxes
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ..bench.page import benchmark_page
+from ..bench.plot import plot_benchmark
+from ..bench.tables import tables_of
+from ..errors import CommandError
+from ..geometry.box import parse_box
+from .console import check_distinct, check_writable, progress_bar, write_json
+
+#: Where a package that has a node registers how to measure it; this one knows no ROS.
+NODE_GROUP = "siampolar.bench"
+
+
+def bench(
+    video: Annotated[Path, typer.Argument(help="Video file or folder of images.")],
+    box: Annotated[str, typer.Option(help="x,y,w,h in pixels of the first frame.")],
+    model: Annotated[
+        str, typer.Option(help="Shipped model, or the folder of one.")
+    ] = "siampolar_lite0",
+    engine: Annotated[
+        str, typer.Option(help="Runtime of the network; auto: the fastest that runs here.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto: the fastest.")
+    ] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
+    targets: Annotated[int, typer.Option(min=1, max=256, help="Targets, all on the box.")] = 1,
+    peer: Annotated[
+        Path | None,
+        typer.Option(help="Folder with TrackerNano's two ONNX files, to run it alongside."),
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Also all engines, numbers of targets and image sizes."),
+    ] = False,
+    node: Annotated[
+        bool, typer.Option("--node", help="Also the ROS 2 node, from image to targets.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File to write all figures to.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw (needs matplotlib).")] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Markdown page to write, such as docs/benchmarks.md.")
+    ] = None,
+    first: Annotated[int, typer.Option(min=0, help="Index of the first frame.")] = 0,
+    last: Annotated[
+        int | None, typer.Option(min=0, help="Index of the last frame, included.")
+    ] = None,
+) -> None:
+    """Time the tracker by stage, beside OpenCV's TrackerNano, and as a node."""
+    from ..bench.case import Case
+    from ..bench.machine import machine, versions
+    from ..bench.measure import RUNS
+    from ..bench.peer import PEER_FILES
+    from ..bench.suite import run_suite
+    from ..io.video import image_files
+
+    target = parse_box(box)
+    inputs = [video, *(image_files(video) if video.is_dir() else ())]
+    inputs += [] if peer is None else [peer / name for name in PEER_FILES]
+    outputs = (json_file, plot, write)
+    check_distinct(inputs, outputs)
+    for path in outputs:
+        check_writable(path)
+    if plot is not None:
+        _require_matplotlib()
+    measure_node = _node_benchmark() if node else None
+    case = Case(
+        video=str(video),
+        box_xywh=target.as_xywh(),
+        first=first,
+        last=last,
+        model=model,
+        engine=engine,
+        precision=precision,
+        num_threads=threads,
+        targets=targets,
+        peer=None if peer is None else str(peer),
+    )
+    with progress_bar() as progress:
+        task = progress.add_task("one target" if targets == 1 else f"{targets} targets", total=RUNS)
+
+        def on_run() -> None:
+            progress.advance(task)
+
+        def on_case(name: str, runs: int) -> None:
+            done = next(one.completed for one in progress.tasks if one.id == task)
+            progress.update(task, description=name, total=done + runs)
+
+        result: dict[str, Any] = case.run(on_run)
+        result |= {"versions": versions(), "machine": machine()}
+        if full:
+            result |= run_suite(case, on_run, on_case)
+        if measure_node is not None:
+            result["node"] = measure_node(case, on_run, on_case)
+    typer.echo(result["choice"], err=True)
+    result["command"] = _command(
+        video.name, box=box, model=None if model == "siampolar_lite0" else Path(model).name,
+        engine=None if engine == "auto" else engine,
+        precision=None if precision == "auto" else precision, threads=threads,
+        targets=None if targets == 1 else targets, peer=peer and peer.name, full=full, node=node,
+        write=write and write.name, first=first or None, last=last,
+    )  # fmt: skip
+    write_json(json_file, result)
+    if plot is not None:
+        plot_benchmark(result, plot)
+    if write is not None:
+        picture = None if plot is None else os.path.relpath(plot, write.parent)
+        write.write_text(benchmark_page(result, picture), encoding="utf-8")
+    _print(result)
+
+
+def _node_benchmark() -> Any:
+    """The function that measures the node, from the package that has one."""
+    found = list(entry_points(group=NODE_GROUP, name="node"))
+    if not found:
+        raise CommandError("--node needs the package siampolar_ros installed, with ROS 2")
+    try:
+        return found[0].load()
+    except ImportError as error:
+        raise CommandError(f"--node cannot be loaded: {error}; source ROS 2 first") from None
+
+
+def _require_matplotlib() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise CommandError("--plot needs matplotlib: pip install matplotlib")
+
+
+def _command(video: str, **options: Any) -> str:
+    """What was typed, without anybody's folders."""
+    words = ["siampolar", "bench", video]
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not None and value is not False:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def _print(result: dict[str, Any]) -> None:
+    console = Console()
+    for table in tables_of(result):
+        shown = RichTable(title=table.title, caption=_plain(table.text), box=boxes.SIMPLE_HEAD)
+        for number, column in enumerate(table.columns):
+            shown.add_column(column, justify="right" if number else "left")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("**", "").replace("`", "").replace("*", "")

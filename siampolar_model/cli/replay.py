@@ -1,0 +1,157 @@
+"""``siampolar replay``: a recording through the node's session, into a bag, lines and a video."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from ..errors import BagError, CommandError, OutputError, VideoError
+from ..geometry.box import parse_box
+from ..io.bags import BagReader
+from ..io.staging import Staging
+from ..replay.outputs import ReplayOutputs
+from ..replay.replay import Replay, TimedBox
+from ..session.settings import SessionSettings
+from ..tracking.settings import TrackerSettings
+from ..tracking.tracker import Tracker
+from .console import check_distinct, progress_bar
+from .options import Precision
+
+_Settings = TypeVar("_Settings", TrackerSettings, SessionSettings)
+
+
+def replay(
+    bag: Annotated[Path, typer.Argument(help="rosbag2 folder, or its .mcap or .db3 file.")],
+    topic: Annotated[
+        str | None, typer.Option(help="Image topic; not needed where there is only one.")
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option(help="x,y,w,h in pixels; may be repeated.")
+    ] = None,
+    at: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Seconds from the first image to the one a box was drawn on, one per --box."
+        ),
+    ] = None,
+    inits: Annotated[
+        str | None, typer.Option(help="Topic of recorded InitTarget messages to follow.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="New folder for a bag of the results.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(help="File to write one line of JSON per image to.")
+    ] = None,
+    video: Annotated[Path | None, typer.Option(help="Video to write (H.264, .mp4).")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE, a parameter of tracker or session; repeatable."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Shipped model, or the folder of one.")
+    ] = "siampolar_lite0",
+    engine: Annotated[
+        str, typer.Option(help="Runtime of the network; auto: the first that is there.")
+    ] = "auto",
+    precision: Precision = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
+    ] = None,
+) -> None:
+    """Track in a recorded bag with the node's session, image by image, without ROS."""
+    boxes = _timed_boxes(box or [], at or [])
+    if not boxes and inits is None:
+        raise CommandError("nothing to follow: give --box x,y,w,h or --inits TOPIC")
+    if output is None and jsonl is None and video is None:
+        raise CommandError("nothing to write: give -o BAG, --jsonl FILE or --video FILE.mp4")
+    if output is not None and output.exists():
+        raise CommandError(f"{output}: exists already; give the name of a new folder")
+    check_distinct([bag], (output, jsonl, video))
+    values = _values(parameter or [])
+    tracker_settings = _filled(TrackerSettings(), values)
+    session_settings = _filled(SessionSettings(), values)
+    if values:
+        raise CommandError(f"--set {next(iter(values))}: no such parameter of tracker or session")
+
+    staging = Staging()
+    try:
+        with ExitStack() as stack:
+            reader = stack.enter_context(BagReader(bag))
+            image_topic = reader.image_topic(topic)
+            topics = [image_topic] if inits is None else [image_topic, reader.init_topic(inits)]
+            tracker = Tracker.from_pretrained(
+                model,
+                engine=engine,
+                settings=tracker_settings,
+                precision=precision,
+                num_threads=threads,
+            )
+            run = Replay(tracker, boxes, session_settings)
+            stack.enter_context(staging)
+            outputs = stack.enter_context(
+                ReplayOutputs(
+                    reader,
+                    image_topic,
+                    partial(typer.echo, err=True),
+                    bag=output and staging.place(output),
+                    jsonl=jsonl and staging.place(jsonl),
+                    video=video and staging.place(video),
+                )
+            )
+            progress = stack.enter_context(progress_bar())
+            task = progress.add_task("replaying", total=reader.count(image_topic))
+            time_ns = 0
+            for message in reader.messages(*topics):
+                time_ns = message.time_ns
+                events = run.feed(message)
+                outputs.take(run.images - 1, time_ns, events)
+                progress.update(task, completed=run.images)
+            outputs.take(run.images - 1, time_ns, run.finish())
+    except (BagError, OutputError, VideoError, OSError) as error:
+        raise CommandError(staging.final_names(_one_line(error))) from None
+    typer.echo(f"{run.images} images, {run.refused} of them could not be read", err=True)
+
+
+def _timed_boxes(boxes: list[str], at: list[float]) -> list[TimedBox]:
+    if at and len(at) != len(boxes):
+        raise CommandError(
+            f"--at is given {len(at)} times and --box {len(boxes)} times; give one for each"
+        )
+    times = at or [0.0] * len(boxes)
+    return [TimedBox(parse_box(one), at_s) for one, at_s in zip(boxes, times, strict=True)]
+
+
+def _values(given: list[str]) -> dict[str, Any]:
+    """NAME=VALUE as numbers, booleans or text."""
+    values: dict[str, Any] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise CommandError(f"--set {text}: must be NAME=VALUE, such as lost_frames=20")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
+
+
+def _filled(defaults: _Settings, values: dict[str, Any]) -> _Settings:
+    """The settings with their part of the values, which is taken out of them."""
+    own = {f.name: values.pop(f.name) for f in fields(defaults) if f.name in values}
+    try:
+        return replace(defaults, **own)
+    except ValueError as error:
+        raise CommandError(f"--set: {error}") from None
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""The TensorRT engine: building, caching and running plans on an NVIDIA GPU."""

@@ -1,0 +1,217 @@
+"""TensorRT on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import EngineError, EngineMissing, ProcessUnusable
+from ...models.folder import FP16_FILE, TENSORRT_INT8_FILE
+from ...models.spec import ModelSpec
+from ..base import Candidates, Engine, EngineOptions, choose_precision, fp16_obstacle, int8_obstacle
+from . import api as trt
+from .cache import EngineCache, EngineKey, StoredEngine
+from .cuda import Cuda, Gpu
+from .onnx_metadata import read_metadata
+from .plan import BatchRunner, Plan, Tensor
+
+#: The ONNX file of the search graph by precision. Templates are encoded once a target: in fp32.
+SEARCH_FILES = {"fp16": FP16_FILE, "fp32": "search.onnx", "int8": TENSORRT_INT8_FILE}
+
+_OUTPUTS = tuple(field.name for field in fields(Candidates))
+
+
+class TensorRtEngine(Engine):
+    """Runs the engine that was built from a model folder for this GPU and this TensorRT.
+
+    The one that :class:`EngineCache` holds, or the one that ``options.engine_path`` names.
+
+    Raises:
+        EngineMissing: it was not built yet, and ``options.build_engine`` does not ask for it.
+        EngineError: no TensorRT, driver or device; a precision that the model does not have; an
+            engine that may not be loaded or that TensorRT refuses.
+        ProcessUnusable: CUDA has failed for good in this process.
+        ImportError: cuda-python is not installed.
+    """
+
+    name = "tensorrt"
+
+    def __init__(self, folder: Path, options: EngineOptions) -> None:
+        trt.package()
+        self.spec = _read_spec(folder / "search.onnx")
+        try:
+            # Before TensorRT is touched: without a driver, its Runtime is an object that crashes.
+            cuda = Cuda()
+            stored = _stored_engine(folder, options, cuda.gpu)
+            self.precision = str(stored.about["precision"])
+            self._load(stored, cuda)
+        except (EngineError, ProcessUnusable):
+            raise
+        except RuntimeError as error:  # of CUDA or TensorRT: no memory, for instance
+            raise EngineError(f"engine tensorrt cannot be used: {error}") from error
+
+    def _load(self, stored: StoredEngine, cuda: Cuda) -> None:
+        plans = {
+            graph: Plan(data, stored.folder / f"{graph}.plan")
+            for graph, data in stored.plans.items()
+        }
+        template, search = plans["template"], plans["search"]
+        _check_tensors(template, {"crop": np.uint8, "box_xyxy": np.float32}, ("features",))
+        _check_tensors(
+            search,
+            {"crops": np.uint8, "features": np.float32, "prior": np.float32},
+            _OUTPUTS,
+        )
+        if search.batches[-1] < self.spec.max_targets:
+            raise EngineError(
+                f"{search.path} runs {search.batches[-1]} targets, the model "
+                f"{self.spec.max_targets}; build it again"
+            )
+        scratch = cuda.device_memory(max(plan.scratch_bytes for plan in plans.values()))
+        self._cuda = cuda
+        self._template = BatchRunner(template, cuda, scratch, on_device={"features"})
+        self._search = BatchRunner(search, cuda, scratch, on_device={"features"})
+        (features,) = (tensor for tensor in template.tensors if tensor.name == "features")
+        self._row_bytes = int(np.prod(features.row)) * features.dtype.itemsize
+        self._slots: dict[int, int] = {}
+        self._free: list[int] = []
+        # Which slot's features each row of the search batch holds, to copy only what changes.
+        self._rows: list[int | None] = [None] * search.batches[-1]
+
+    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+        self._template.host["crop"][0] = crop
+        self._template.host["box_xyxy"][0] = box_xyxy
+        if slot not in self._slots:
+            self._slots[slot] = (
+                self._free.pop() if self._free else self._cuda.device_memory(self._row_bytes)
+            )
+        self._forget_rows(slot)
+        self._template.launch(1)
+        self._cuda.copy(self._slots[slot], self._template.device["features"], self._row_bytes)
+        self._cuda.synchronize()
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        n = len(slots)
+        if not 1 <= n <= len(self._rows):
+            raise ValueError(f"{n} targets; the engine searches for 1 to {len(self._rows)}")
+        host = self._search.host
+        host["crops"][:n] = crops
+        host["prior"][:n] = prior
+        features = self._search.device["features"]
+        for row, slot in enumerate(slots):
+            if self._rows[row] != slot:
+                target = features + row * self._row_bytes
+                self._cuda.copy(target, self._slots[slot], self._row_bytes)
+                self._rows[row] = slot
+        self._search.launch(n)
+        self._cuda.synchronize()
+        return Candidates(**{name: host[name][:n].copy() for name in _OUTPUTS})
+
+    def release(self, slot: int) -> None:
+        if slot in self._slots:
+            self._free.append(self._slots.pop(slot))
+            self._forget_rows(slot)
+
+    def _forget_rows(self, slot: int) -> None:
+        self._rows = [None if held == slot else held for held in self._rows]
+
+
+def engine_key(folder: Path, precision: str, gpu: Gpu, *, lean: bool = False) -> EngineKey:
+    """The key of the engine that a model folder needs on this GPU with this TensorRT.
+
+    Raises:
+        EngineError: the model does not have this precision, or is not one of ours.
+    """
+    precision = choose_precision(
+        TensorRtEngine.name,
+        precision,
+        {
+            "fp16": fp16_obstacle(folder),
+            "fp32": None,
+            "int8": int8_obstacle(folder, TENSORRT_INT8_FILE),
+        },
+    )
+    files = {"template": "template.onnx", "search": SEARCH_FILES[precision]}
+    spec = _read_spec(folder / "search.onnx")
+    return EngineKey(
+        model=spec.name,
+        onnx_sha256={graph: _sha256(folder / file) for graph, file in files.items()},
+        precision=precision,
+        batches=batch_sizes(spec.max_targets),
+        tensorrt=trt.version(),
+        gpu=str(gpu),
+        lean=lean,
+    )
+
+
+def batch_sizes(most: int) -> tuple[int, ...]:
+    """1, 2, 4, 8 and so on up to ``most``: a batch is filled up to the next of them."""
+    sizes = [1]
+    while sizes[-1] < most:
+        sizes.append(min(2 * sizes[-1], most))
+    return tuple(sizes)
+
+
+def _stored_engine(folder: Path, options: EngineOptions, gpu: Gpu) -> StoredEngine:
+    cache = EngineCache()
+    if options.engine_path is not None:
+        stored = cache.read(options.engine_path)
+        _check_made_from(stored, folder, options.precision)
+        return stored
+    if trt.is_lean():
+        raise EngineError(
+            "the lean TensorRT runtime builds no engines and looks for none; engine_path must "
+            "name one (docs/jetson.md)"
+        )
+    key = engine_key(folder, options.precision, gpu)
+    try:
+        return cache.find(key)
+    except EngineMissing as error:
+        if options.build_engine != "if_missing":
+            raise EngineMissing(
+                f"engine tensorrt cannot be used: {error}; run siampolar build-engine --model "
+                f"{folder} --precision {key.precision}, or set build_engine to if_missing"
+            ) from None
+    from .build import build_engine
+
+    logging.getLogger(__name__).warning("building a TensorRT engine, which takes minutes")
+    build_engine(folder, key.precision)
+    return cache.find(key)
+
+
+def _check_made_from(stored: StoredEngine, folder: Path, precision: str) -> None:
+    """That an engine named by its path has the weights and the precision that are asked for."""
+    built = str(stored.about["precision"])
+    if precision not in ("auto", built):
+        raise EngineError(f"engine {stored.folder} computes in {built}, not in {precision}")
+    for graph, file in (("template", "template.onnx"), ("search", SEARCH_FILES.get(built, ""))):
+        path = folder / file
+        if path.is_file() and stored.about["onnx_sha256"][graph] != _sha256(path):
+            raise EngineError(f"engine {stored.folder} was not built from {path}; build it again")
+
+
+def _check_tensors(plan: Plan, inputs: dict[str, type], outputs: Sequence[str]) -> None:
+    def described(tensors: Sequence[Tensor]) -> dict[str, np.dtype]:
+        return {tensor.name: tensor.dtype for tensor in tensors}
+
+    expected: dict[str, np.dtype] = {name: np.dtype(kind) for name, kind in inputs.items()}
+    expected |= {name: np.dtype(np.float32) for name in outputs}
+    if described(plan.tensors) != expected:
+        raise EngineError(f"{plan.path} has other inputs or outputs than this version; build again")
+
+
+def _read_spec(path: Path) -> ModelSpec:
+    try:
+        metadata = read_metadata(path)
+    except ValueError as error:
+        raise EngineError(f"{path} is no ONNX file ({error})") from None
+    return ModelSpec.from_metadata(metadata.get("siampolar"), path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

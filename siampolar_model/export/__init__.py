@@ -1,0 +1,1 @@
+"""From a checkpoint to the files that runtimes load: ONNX, fp16, int8."""

@@ -1,0 +1,208 @@
+"""The search graph with its large layers in fp16, as strongly typed TensorRT networks want it.
+
+Since TensorRT 11 the types in the ONNX file alone decide what an engine computes in. Which value
+is half here follows from the graph, as in PyTorch's autocast: convolutions compute in fp16, what
+moves, clamps or adds their results follows them, and everything else stays in fp32. So scores,
+priors, coordinates and the choice among candidates keep their full precision.
+
+ONNX Runtime's own converter (``onnxruntime.transformers.float16``) is not used because it rounds
+to half between any two nodes that it was told to leave in fp32, coordinates included.
+
+Use: ``python -m siampolar_model.export.fp16 MODEL_FOLDER``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..errors import PrecisionError
+from ..models.folder import FP16_FILE
+
+#: Compute in half whatever they are given.
+_HALF = {"Conv", "ConvTranspose", "Gemm"}
+
+#: Compute in half if one of their operands does: template features meet maps here.
+_HALF_WITH_ANY = {"Concat", "MatMul", "Mul"}
+
+#: Compute in half if all of their operands do: an offset in half added to a place stays exact.
+_FOLLOW = {
+    "Abs", "Add", "AveragePool", "Clip", "DepthToSpace", "Expand", "Flatten", "Gather",
+    "GatherElements", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
+    "LeakyRelu", "Max", "MaxPool", "Min", "Neg", "Pad", "PRelu", "Relu", "Reshape", "Resize",
+    "Slice", "SpaceToDepth", "Split", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze",
+    "Where",
+}  # fmt: skip
+
+#: Inputs that ONNX wants in fp32 whatever the others are: operator and index.
+_ALWAYS_FP32 = {("Resize", 1), ("Resize", 2)}
+
+_MAX_HALF = float(np.finfo(np.float16).max)
+
+
+def derive_fp16(folder: Path) -> Path:
+    """Write a model folder's ``search.fp16.onnx`` from its ``search.onnx`` and list its hash.
+
+    Raises:
+        PrecisionError: see :func:`to_fp16`.
+    """
+    path = folder / FP16_FILE
+    write_fp16(folder / "search.onnx", path)
+    sums = folder / "SHA256SUMS"
+    lines = [line for line in sums.read_text().splitlines() if not line.endswith(FP16_FILE)]
+    lines.append(f"{_sha256(path)}  {FP16_FILE}")
+    sums.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+def write_fp16(source: Path, target: Path) -> None:
+    """Convert a file; the new one's metadata names the SHA-256 of what it was made from.
+
+    Raises:
+        PrecisionError: see :func:`to_fp16`.
+    """
+    model = to_fp16(onnx.load(str(source)))
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    about = json.loads(metadata["siampolar"])
+    about |= {"precision": "fp16", "derived_from_sha256": _sha256(source)}
+    helper.set_model_props(model, metadata | {"siampolar": json.dumps(about)})
+    onnx.save(model, str(target))
+
+
+def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose convolutions compute in fp16; inputs and outputs keep their types.
+
+    Raises:
+        PrecisionError: a quantised graph, or one with subgraphs.
+    """
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    return _Conversion(inferred).run()
+
+
+class _Conversion:
+    """One pass over the nodes, which ONNX keeps in the order of computation."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._model = model
+        graph = model.graph
+        values = [*graph.input, *graph.output, *graph.value_info]
+        #: Values that were fp32, and those of them that are half now.
+        self._floats = {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+        self._half: set[str] = set()
+        self._constants = {i.name: i for i in graph.initializer if i.data_type == TensorProto.FLOAT}
+        self._floats |= set(self._constants)
+        self._outputs = {output.name for output in graph.output}
+        self._nodes: list[onnx.NodeProto] = []
+        self._as_half: dict[str, str] = {}
+        self._as_float: dict[str, str] = {}
+
+    def run(self) -> onnx.ModelProto:
+        graph = self._model.graph
+        for node in graph.node:
+            self._convert(node)
+        del graph.node[:]
+        graph.node.extend(self._nodes)
+        del graph.value_info[:]  # of the types before
+        used = {name for node in graph.node for name in node.input}
+        kept = [i for i in graph.initializer if i.name in used]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+        onnx.checker.check_model(self._model, full_check=True)
+        return self._model
+
+    def _convert(self, node: onnx.NodeProto) -> None:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            raise PrecisionError("the graph is quantised already; give the fp32 one")
+        if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+               for a in node.attribute):  # fmt: skip
+            raise PrecisionError(f"{node.op_type} {node.name!r} has a subgraph")
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
+                    self._constants[node.output[0]] = attribute.t
+                    self._floats.add(node.output[0])
+            self._nodes.append(node)
+            return
+        floats = [name for name in node.input if name in self._floats]
+        half = _computes_in_half(
+            node.op_type, [name in self._half for name in floats if name not in self._constants]
+        )
+        for k, name in enumerate(node.input):
+            if name in self._floats:
+                wanted = half and (node.op_type, k) not in _ALWAYS_FP32
+                node.input[k] = self._half_of(name) if wanted else self._float_of(name)
+        self._nodes.append(node)
+        if not half:
+            return
+        for k, name in enumerate(node.output):
+            if name not in self._floats:
+                continue
+            if name not in self._outputs:
+                self._half.add(name)
+                continue
+            node.output[k] = self._as_half[name] = f"{name}_fp16"
+            self._nodes.append(_cast(node.output[k], name, TensorProto.FLOAT))
+
+    def _half_of(self, name: str) -> str:
+        if name in self._half:
+            return name
+        if name not in self._as_half:
+            self._as_half[name] = f"{name}_fp16"
+            if name in self._constants:
+                values = numpy_helper.to_array(self._constants[name])
+                # Limits of a Clip may be larger than any half, as may be "no limit" itself.
+                finite = np.where(np.isfinite(values), values.clip(-_MAX_HALF, _MAX_HALF), values)
+                half = numpy_helper.from_array(finite.astype(np.float16), self._as_half[name])
+                self._model.graph.initializer.append(half)
+            else:
+                self._nodes.append(_cast(name, self._as_half[name], TensorProto.FLOAT16))
+        return self._as_half[name]
+
+    def _float_of(self, name: str) -> str:
+        if name not in self._half:
+            return name
+        if name not in self._as_float:
+            self._as_float[name] = f"{name}_fp32"
+            self._nodes.append(_cast(name, self._as_float[name], TensorProto.FLOAT))
+        return self._as_float[name]
+
+
+def _computes_in_half(op_type: str, operands: Collection[bool]) -> bool:
+    """Whether a node does, given for each operand that is no constant whether it is half."""
+    if op_type in _HALF:
+        return True
+    if op_type in _HALF_WITH_ANY:
+        return any(operands)
+    return op_type in _FOLLOW and len(operands) > 0 and all(operands)
+
+
+def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [target], name=f"Cast_{target}", to=to)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    folders = sys.argv[1:] if arguments is None else arguments
+    if len(folders) != 1:
+        print("use: python -m siampolar_model.export.fp16 MODEL_FOLDER", file=sys.stderr)
+        return 2
+    try:
+        print(derive_fp16(Path(folders[0])))
+    except (OSError, PrecisionError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

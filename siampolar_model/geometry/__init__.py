@@ -1,0 +1,1 @@
+"""Boxes, square crops and polar outlines: NumPy only."""

@@ -1,0 +1,333 @@
+"""Reads images and init requests from a rosbag2, and writes results as one, without ROS.
+
+rosbags knows both storages (sqlite3, MCAP) and their compression, and the messages of ROS itself;
+ours are read from msg/*.msg. What a bag says of its own types is not used: rosbags would run it
+as code.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from ..errors import BagError
+from ..geometry.box import Box
+from ..images.compressed import CompressedFrame
+from ..images.frame import Frame
+from ..results import TrackResult
+from ..session.history import StampedImage
+from ..session.requests import InitAnswer, InitRequest
+from ..session.session import SessionResult
+
+PACKAGE = "siampolar_ros"
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+INIT_TARGET = f"{PACKAGE}/msg/InitTarget"
+
+#: Where results go, as a node named ``tracker`` publishes them.
+TARGETS_TOPIC, INIT_RESULT_TOPIC = "/tracker/targets", "/tracker/init_result"
+
+
+@dataclass(frozen=True, eq=False)
+class BagMessage:
+    """One message of a bag.
+
+    Attributes:
+        topic: the topic it was recorded from.
+        type: such as ``sensor_msgs/msg/Image``.
+        time_ns: when it was recorded.
+        content: the message, with the fields of its ROS type.
+    """
+
+    topic: str
+    type: str
+    time_ns: int
+    content: Any
+
+
+def typestore() -> Any:
+    """The message types of Humble, and ours.
+
+    Raises:
+        BagError: our own message files are not where they should be.
+    """
+    folder = _message_folder()
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    types: dict[str, Any] = {}
+    for path in sorted(folder.glob("*.msg")):
+        types.update(get_types_from_msg(path.read_text("utf-8"), f"{PACKAGE}/msg/{path.stem}"))
+    store.register(types)
+    return store
+
+
+def _message_folder() -> Path:
+    """msg/ of the source tree, of the installed wheel, or of a colcon installation."""
+    package = Path(__file__).resolve().parents[1]
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    installed = [Path(prefix, "share", PACKAGE, "msg") for prefix in prefixes if prefix]
+    folders = [package.parent / "msg", package / "msg", *installed]
+    for folder in folders:
+        if (folder / "Targets.msg").is_file():
+            return folder
+    raise BagError(
+        f"Targets.msg is in none of {', '.join(map(str, folders))}; source the workspace that "
+        f"{PACKAGE} was built in"
+    )
+
+
+class BagReader:
+    """The messages of a rosbag2 in the order of recording; use it in ``with``."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a bag.
+
+        Args:
+            path: folder with metadata.yaml, or a single .mcap or .db3 file.
+
+        Raises:
+            BagError: nothing there, or nothing readable in it.
+        """
+        self.path = path
+        self._store = typestore()
+        if not path.exists():
+            raise BagError(f"{path}: no such bag")
+        try:
+            self._reader: Any = Reader(path)
+            self._reader.open()
+        except Exception as error:  # the parser raises whatever a damaged file leads it to
+            raise self._unreadable(error) from None
+        self._types = {
+            connection.topic: connection.msgtype for connection in self._reader.connections
+        }
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    @property
+    def storage(self) -> str:
+        """``sqlite3`` or ``mcap``."""
+        if self.path.is_dir():
+            return "mcap" if any(self.path.glob("*.mcap*")) else "sqlite3"
+        return "mcap" if self.path.suffix == ".mcap" else "sqlite3"
+
+    def image_topic(self, name: str | None = None) -> str:
+        """The topic of this name, or the bag's only image topic.
+
+        Raises:
+            BagError: no such topic, one of another type, or several to choose from.
+        """
+        images = sorted(t for t, kind in self._types.items() if kind in (IMAGE, COMPRESSED))
+        found = ", ".join(images) or "none"
+        if name is None:
+            if len(images) == 1:
+                return images[0]
+            raise BagError(f"{self.path}: give --topic; image topics in it: {found}")
+        return self._topic(name, images, "an image topic", found)
+
+    def init_topic(self, name: str) -> str:
+        """The topic of this name.
+
+        Raises:
+            BagError: no such topic, or one of another type.
+        """
+        inits = sorted(t for t, kind in self._types.items() if kind == INIT_TARGET)
+        return self._topic(name, inits, f"a topic of {INIT_TARGET}", ", ".join(inits) or "none")
+
+    def count(self, topic: str) -> int:
+        """How many messages a topic holds, as the bag says."""
+        return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
+
+    def messages(self, *topics: str) -> Iterator[BagMessage]:
+        """Messages of some topics.
+
+        Raises:
+            BagError: a damaged bag or message.
+        """
+        chosen = [c for c in self._reader.connections if c.topic in topics]
+        count = 0
+        try:
+            for connection, time_ns, data in self._reader.messages(chosen):
+                content = self._store.deserialize_cdr(data, connection.msgtype)
+                yield BagMessage(connection.topic, connection.msgtype, time_ns, content)
+                count += 1
+        except GeneratorExit:
+            raise
+        except Exception as error:  # likewise
+            raise self._unreadable(error, f" after {count} messages") from None
+
+    def _topic(self, name: str, allowed: list[str], what: str, found: str) -> str:
+        if name in allowed:
+            return name
+        if name in self._types:
+            raise BagError(
+                f"{self.path}: topic {name} is of {self._types[name]}, not {what}; such are: "
+                f"{found}"
+            )
+        raise BagError(f"{self.path}: no topic {name}; {what} is: {found}")
+
+    def _unreadable(self, error: Exception, where: str = "") -> BagError:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return BagError(f"{self.path}: cannot be read as a rosbag2{where} ({reason})")
+
+
+def stamp_ns_of(header: Any) -> int:
+    """Nanoseconds of a ``std_msgs/Header``'s stamp."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def image_of(message: BagMessage) -> StampedImage:
+    """The image of a message: a view on its data, or decoded if it is compressed.
+
+    Raises:
+        FrameError: an unknown encoding, a size that contradicts step or data, a damaged file.
+    """
+    content = message.content
+    frame: Frame
+    if message.type == COMPRESSED:
+        frame = CompressedFrame(content.data)
+        _ = frame.planes  # decodes now: what is damaged must not reach the tracker
+    else:
+        frame = Frame.from_buffer(
+            content.data,
+            encoding=content.encoding,
+            width=content.width,
+            height=content.height,
+            step=content.step,
+            is_bigendian=bool(content.is_bigendian),
+        )
+    return StampedImage(stamp_ns_of(content.header), frame, content.header)
+
+
+def request_of(message: BagMessage) -> InitRequest:
+    """The request of an InitTarget."""
+    content = message.content
+    size = (int(content.image_width), int(content.image_height))
+    return InitRequest(
+        box=Box.from_xywh(content.x, content.y, content.width, content.height),
+        stamp_ns=stamp_ns_of(content.header),
+        id=int(content.id),
+        image_size=size if any(size) else None,
+    )
+
+
+class ResultBag:
+    """Writes what the tracker node would publish as a new rosbag2; use it in ``with``.
+
+    Topics: ``/tracker/targets`` and ``/tracker/init_result``. Leaving it with an exception leaves
+    an unreadable bag behind.
+    """
+
+    def __init__(self, path: Path, storage: str) -> None:
+        """Create a bag.
+
+        Args:
+            path: folder to create.
+            storage: ``sqlite3`` or ``mcap``.
+
+        Raises:
+            BagError: it exists already or cannot be written.
+        """
+        self.path = path
+        self._store = typestore()
+        try:
+            self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+            self._writer.open()
+            self._topics = {
+                name: self._writer.add_connection(
+                    name, f"{PACKAGE}/msg/{kind}", typestore=self._store
+                )
+                for name, kind in ((TARGETS_TOPIC, "Targets"), (INIT_RESULT_TOPIC, "InitResult"))
+            }
+        except (OSError, WriterError, sqlite3.Error) as error:
+            raise self._unwritable(error) from None
+
+    def result(self, time_ns: int, result: SessionResult) -> None:
+        """Append the targets on one image, under its header.
+
+        Raises:
+            BagError: it cannot be written, as for lack of space.
+        """
+        width, height = result.image.size
+        self._write(
+            TARGETS_TOPIC,
+            time_ns,
+            header=result.image.header,
+            image_width=width,
+            image_height=height,
+            targets=[self._target(one) for one in result.results],
+        )
+
+    def answer(self, time_ns: int, answer: InitAnswer) -> None:
+        """Append the answer to an init request.
+
+        Raises:
+            BagError: it cannot be written, as for lack of space.
+        """
+        nothing = self._make("Header", "std_msgs", stamp=self._stamp(0), frame_id="")
+        self._write(
+            INIT_RESULT_TOPIC,
+            time_ns,
+            header=nothing if answer.image is None else answer.image.header,
+            success=answer.success,
+            id=answer.id,
+            message=answer.message,
+        )
+
+    def __enter__(self) -> ResultBag:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._writer.__exit__(kind, error, trace)
+        except (OSError, WriterError, sqlite3.Error) as failure:
+            raise self._unwritable(failure) from None
+
+    def _write(self, topic: str, time_ns: int, **fields: Any) -> None:
+        connection = self._topics[topic]
+        message = self._store.types[connection.msgtype](**fields)
+        data = self._store.serialize_cdr(message, connection.msgtype, little_endian=True)
+        try:
+            self._writer.write(connection, time_ns, data)
+        except (OSError, WriterError, sqlite3.Error) as error:
+            raise self._unwritable(error) from None
+
+    def _target(self, result: TrackResult) -> Any:
+        return self._make(
+            "Target",
+            id=result.id,
+            state=int(result.state),
+            score=result.score,
+            quality=result.quality,
+            x=result.box.x1,
+            y=result.box.y1,
+            width=result.box.width,
+            height=result.box.height,
+            polygon_xy=np.ascontiguousarray(result.polygon_xy, np.float32).ravel(),
+        )
+
+    def _stamp(self, stamp_ns: int) -> Any:
+        seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+        return self._make("Time", "builtin_interfaces", sec=seconds, nanosec=nanoseconds)
+
+    def _make(self, name: str, package: str = PACKAGE, **fields: Any) -> Any:
+        return self._store.types[f"{package}/msg/{name}"](**fields)
+
+    def _unwritable(self, error: Exception) -> BagError:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        return BagError(f"{self.path}: cannot be written ({reason})")

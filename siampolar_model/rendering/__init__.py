@@ -1,0 +1,1 @@
+"""Pictures of results: outlines drawn on an image, and label images."""

@@ -1,0 +1,132 @@
+"""Draws results on an image: outline, translucent fill, box, id, state and score."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from ..geometry import polar
+from ..results import TrackResult, TrackState
+
+# Opacity of the fill; a lost target has none, and dashed lines instead of solid ones.
+_FILL = {TrackState.TRACKING: 0.35, TrackState.UNCERTAIN: 0.15, TrackState.LOST: 0.0}
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_HEIGHT_PX = 22  # of a capital letter at font scale 1
+
+# Vertices are given to OpenCV in 1/16 px.
+_SHIFT = 4
+
+
+def color_of(target_id: int) -> tuple[int, int, int]:
+    """A vivid BGR colour that belongs to this id; neighbouring ids look far apart."""
+    # Steps of the golden angle never come round; brightness parts the hues that come close.
+    hue = (0.33 + target_id * 0.6180339887) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, (1.0, 0.75)[target_id // 8 % 2])
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw_results(image: np.ndarray, results: Iterable[TrackResult]) -> np.ndarray:
+    """Draw results onto an image, in place.
+
+    Lines and text grow with the image, so that they stay legible from 480p to 4K.
+
+    Args:
+        image: uint8 (H, W, 3), BGR, writable.
+        results: what the tracker returned for this image.
+
+    Returns:
+        The same array.
+    """
+    height, width = image.shape[:2]
+    line = max(1, round(math.hypot(width, height) / 500))
+    results = list(results)
+    for result in results:
+        _draw_shape(image, result, line)
+    for result in results:  # labels last: no other target's fill may hide them
+        _draw_label(image, result, line)
+    return image
+
+
+def _draw_shape(image: np.ndarray, result: TrackResult, line: int) -> None:
+    color = color_of(result.id)
+    lost = result.state == TrackState.LOST
+    box = result.box.clip(image.shape[1], image.shape[0])
+    outline = result.polygon_xy
+    if len(outline) >= 3:
+        _blend(image, outline, color, _FILL[result.state])
+        # A dark rim keeps the outline visible on a background of its own colour; a small image
+        # has no room for it.
+        if not lost and line > 1:
+            _draw_closed(image, outline, (0, 0, 0), line + max(2, line // 2), dash_px=0)
+        _draw_closed(image, outline, color, line, dash_px=6 * line if lost else 0)
+    if box.area > 0:
+        _draw_closed(
+            image, box.corners_xy(), color, max(1, line // 2), dash_px=6 * line if lost else 0
+        )
+
+
+def _blend(
+    image: np.ndarray, outline: np.ndarray, color: tuple[int, int, int], opacity: float
+) -> None:
+    """Mix the colour into the inside of the outline, touching only its bounding rectangle."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = polar.box_of(outline)
+    left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
+    right, bottom = min(width, math.ceil(x2)), min(height, math.ceil(y2))
+    if opacity == 0 or left >= right or top >= bottom:
+        return
+    region = image[top:bottom, left:right]
+    mask = polar.fill(outline - (left, top), bottom - top, right - left)
+    paint = np.full_like(region, color)
+    cv2.copyTo(cv2.addWeighted(region, 1 - opacity, paint, opacity, 0), mask, region)
+
+
+def _draw_closed(
+    image: np.ndarray, points_xy: np.ndarray, color: tuple[int, int, int], line: int, dash_px: int
+) -> None:
+    """Draw a closed outline (M, 2) in continuous pixels; ``dash_px`` 0: solid."""
+    points = np.asarray(points_xy, np.float64) - 0.5  # OpenCV counts from pixel centres
+    strokes = [points] if dash_px == 0 else _dashes(points, dash_px)
+    fixed = [np.round(stroke * (1 << _SHIFT)).astype(np.int32) for stroke in strokes]
+    cv2.polylines(image, fixed, dash_px == 0, color, line, cv2.LINE_AA, _SHIFT)
+
+
+def _dashes(points: np.ndarray, dash_px: int) -> list[np.ndarray]:
+    """Every second piece, about ``dash_px`` long, of a closed outline."""
+    closed = np.concatenate([points, points[:1]])
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    pieces = max(2, 2 * round(along[-1] / (2 * dash_px)))
+    ends = np.linspace(0, along[-1], pieces + 1)
+    strokes = []
+    for start, end in zip(ends[:-1:2], ends[1::2], strict=True):
+        at = np.concatenate([[start], along[(along > start) & (along < end)], [end]])
+        strokes.append(np.stack([np.interp(at, along, closed[:, axis]) for axis in (0, 1)], 1))
+    return strokes
+
+
+def _draw_label(image: np.ndarray, result: TrackResult, line: int) -> None:
+    """Id, state and score on a plate of the target's colour, above the box where there is room."""
+    height, width = image.shape[:2]
+    color = color_of(result.id)
+    text = f"{result.id} {result.state.name.lower()} {result.score:.2f}"
+    scale = max(11.0, 0.017 * math.hypot(width, height) * 0.75) / _FONT_HEIGHT_PX
+    stroke = max(1, round(1.6 * scale))
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
+    margin = max(2, line)
+    plate_width, plate_height = text_width + 2 * margin, text_height + below + 2 * margin
+    box = result.box.clip(width, height)
+    top = box.y1 - plate_height - line
+    if top < 0:  # no room above: just inside the box
+        top = box.y1 + line
+    left = round(min(max(box.x1, 0), max(0, width - plate_width)))
+    top = round(min(max(top, 0), max(0, height - plate_height)))
+    cv2.rectangle(image, (left, top), (left + plate_width, top + plate_height), color, cv2.FILLED)
+    luminance = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2]
+    ink = (0, 0, 0) if luminance > 110 else (255, 255, 255)
+    origin = (left + margin, top + margin + text_height)
+    cv2.putText(image, text, origin, _FONT, scale, ink, stroke, cv2.LINE_AA)

@@ -1,0 +1,151 @@
+"""Drives the node's session over recorded messages: every image, and the same answer every time.
+
+A replay waits for the tracker as no camera does, so nothing is skipped, and a late init has caught
+up before the next image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import FrameError, ReplayError
+from ..geometry.box import Box
+from ..io.bags import INIT_TARGET, BagMessage, image_of, request_of
+from ..session.requests import InitAnswer, InitRequest
+from ..session.session import Session, SessionResult
+from ..session.settings import SessionSettings
+from ..session.target_list import TrackerLike
+
+# Times are typed to the millisecond: 0.167 s means the image at 0.166667 s.
+_TYPED_NS = 1_000_000
+
+
+@dataclass(frozen=True)
+class TimedBox:
+    """A target to start.
+
+    Attributes:
+        box: in image pixels.
+        at_s: seconds from the first image's stamp to that of the image it was drawn on.
+    """
+
+    box: Box
+    at_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.at_s) and self.at_s >= 0):
+            raise ReplayError(f"--at {self.at_s:g} must be a number of seconds, 0 or more")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One line for the operator, as the node logs it."""
+
+    text: str
+
+
+Event = SessionResult | InitAnswer | Notice
+
+
+class Replay:
+    """One session over one recording.
+
+    Args:
+        tracker: without targets.
+        boxes: targets to start; a refused one ends the replay.
+
+    Attributes:
+        images: fed so far.
+        refused: those of them that could not be read.
+    """
+
+    def __init__(
+        self,
+        tracker: TrackerLike,
+        boxes: Sequence[TimedBox] = (),
+        settings: SessionSettings | None = None,
+    ) -> None:
+        self.images = self.refused = 0
+        self._events: list[Event] = []
+        self._failure: Exception | None = None
+        self._now_s = 0.0
+        self._boxes = sorted(boxes, key=lambda one: one.at_s)
+        self._first_ns: int | None = None
+        self._session = Session(
+            tracker,
+            settings,
+            on_result=self._events.append,
+            on_failure=self._fail,
+            on_notice=lambda text: self._events.append(Notice(text)),
+            # Requests wait for their image in the recording's time, not in ours.
+            clock=lambda: self._now_s,
+        )
+
+    def feed(self, message: BagMessage) -> list[Event]:
+        """Take the next message, an image or an InitTarget, and do all the work that it makes.
+
+        Returns:
+            What the node would have said, in order.
+
+        Raises:
+            ReplayError: a box was refused, or the tracker failed.
+        """
+        self._now_s = message.time_ns / 1e9
+        if message.type == INIT_TARGET:
+            self._session.init(request_of(message), self._events.append)
+        else:
+            self._add_image(message)
+        return self._work()
+
+    def finish(self) -> list[Event]:
+        """Answer what still waits after the last message.
+
+        Raises:
+            ReplayError: the recording ended before the time of a box.
+        """
+        if self._boxes:
+            raise ReplayError(
+                f"--at {self._boxes[0].at_s:g}: there is no image so long after the first; the "
+                "recording ends before"
+            )
+        self._now_s = math.inf
+        return self._work()
+
+    def _add_image(self, message: BagMessage) -> None:
+        self.images += 1
+        try:
+            image = image_of(message)
+        except FrameError as error:
+            self.refused += 1
+            self._events.append(Notice(f"image refused: {error}"))
+            return
+        self._session.add_image(image)
+        self._session.drain()
+        if self._first_ns is None:
+            self._first_ns = image.stamp_ns
+        while self._boxes:
+            one = self._boxes[0]
+            stamp_ns = self._first_ns + round(one.at_s * 1e9)
+            if image.stamp_ns < stamp_ns - _TYPED_NS:
+                break
+            del self._boxes[0]
+            request = InitRequest(one.box, min(stamp_ns, image.stamp_ns))
+            self._session.init(request, self._answer_box)
+
+    def _work(self) -> list[Event]:
+        self._session.drain()
+        if self._failure is not None:
+            raise ReplayError(f"the tracker failed: {self._failure}") from self._failure
+        done = self._events[:]
+        self._events.clear()
+        return done
+
+    def _answer_box(self, answer: InitAnswer) -> None:
+        if not answer.success:
+            raise ReplayError(f"--box: {answer.message}")
+        self._events.append(answer)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error

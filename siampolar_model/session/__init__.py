@@ -1,0 +1,1 @@
+"""How a stream of images meets the tracker: the newest wins, late inits catch up."""

@@ -1,0 +1,212 @@
+"""Requests for targets: checked against the history at once, answered exactly once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import BoxError, StampError
+from ..geometry.box import Box, validate_init_box
+from .history import Entry, History, StampedImage, format_stamp
+
+
+@dataclass(frozen=True)
+class InitRequest:
+    """Start following what is in a box.
+
+    Attributes:
+        box: in pixels of the image it was drawn on.
+        stamp_ns: that image's stamp; 0: the newest image.
+        id: 0: a new target; else the target to start again, or the id to give to a new one.
+        image_size: width and height the box was drawn on; None: unknown.
+    """
+
+    box: Box
+    stamp_ns: int = 0
+    id: int = 0
+    image_size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class InitAnswer:
+    """What became of an :class:`InitRequest`.
+
+    Attributes:
+        success: whether the target will be followed.
+        id: the target's id on success, else the id asked for.
+        message: why not; on success empty, or what is worth knowing, such as that a target with
+            this id was started again.
+        image: the image the target starts on; None if none was found.
+    """
+
+    success: bool
+    id: int
+    message: str = ""
+    image: StampedImage | None = None
+
+
+Answer = Callable[[InitAnswer], None]
+
+#: An answer and whom to give it to, outside of the lock.
+Outcome = tuple[Answer, InitAnswer]
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A request that waits for its image until ``deadline`` (seconds of the session's clock)."""
+
+    request: InitRequest
+    answer: Answer
+    deadline: float
+
+
+class TargetIds:
+    """Gives out ids: none twice, and none that was asked for by its number."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._asked: set[int] = set()  # used as well, and not below _next
+
+    def use(self, id: int) -> int:
+        """The id that was asked for; for 0 one that was never used."""
+        if id >= self._next:
+            self._asked.add(id)
+        if id:
+            return id
+        while self._next in self._asked:
+            self._asked.remove(self._next)
+            self._next += 1
+        self._next += 1
+        return self._next - 1
+
+
+class Admission:
+    """Decides on requests.
+
+    Not thread-safe: the session locks.
+
+    Args:
+        start: called for every target admitted, with its id, image and clipped box.
+        target_ids: gives new targets their ids.
+        clock: seconds, for requests that wait for their image.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        start: Callable[[int, Entry, Box], None],
+        target_ids: TargetIds,
+        clock: Callable[[], float],
+        *,
+        hold_s: float,
+        max_targets: int,
+        min_box_px: float,
+    ) -> None:
+        self._history = history
+        self._start = start
+        self._target_ids = target_ids
+        self._clock = clock
+        self.hold_s = hold_s
+        self.max_targets = max_targets
+        self.min_box_px = min_box_px
+        self.ids: set[int] = set()
+        self._held: list[_Held] = []
+
+    def ask(self, request: InitRequest, answer: Answer) -> list[Outcome]:
+        """Decide now, or hold the request until its image comes or ``hold_s`` are over."""
+        outcome = self._decide(request)
+        if outcome is not None:
+            return [(answer, outcome)]
+        self._held.append(_Held(request, answer, self._clock() + self.hold_s))
+        return []
+
+    def retry(self) -> list[Outcome]:
+        """Decide on what waits, after a new image."""
+        held, self._held = self._held, []
+        outcomes = []
+        for one in held:
+            outcome = self._decide(one.request)
+            if outcome is None:
+                self._held.append(one)
+            else:
+                outcomes.append((one.answer, outcome))
+        return outcomes
+
+    def take_expired(self) -> list[Outcome]:
+        """Refuse what has waited too long."""
+        if not self._held:
+            return []
+        now = self._clock()
+        expired = [one for one in self._held if now >= one.deadline]
+        self._held = [one for one in self._held if now < one.deadline]
+        return [(one.answer, self._refuse(one.request, self._why_late(one))) for one in expired]
+
+    def refuse_all(self, message: str) -> list[Outcome]:
+        """Refuse everything that waits."""
+        held, self._held = self._held, []
+        return [(one.answer, self._refuse(one.request, message)) for one in held]
+
+    def seconds_to_deadline(self) -> float | None:
+        """Until something that waits has to be refused; None: nothing waits."""
+        if not self._held:
+            return None
+        return max(0.0, min(one.deadline for one in self._held) - self._clock())
+
+    def _decide(self, request: InitRequest) -> InitAnswer | None:
+        """The answer; None: the request must wait for its image."""
+        if request.id < 0:
+            return self._refuse(request, f"target id {request.id} must be 0 (a new one) or more")
+        try:
+            if self._history.newest is None:
+                # A box that no image could hold need not wait for one.
+                box = request.box
+                if not (math.isfinite(box.area) and box.width > 0 and box.height > 0):
+                    validate_init_box(box, 1, 1, 0)
+                return None
+            # A small request overtakes a large image, so a stamp may be a little early.
+            if 0 < self._history.ahead_ns(request.stamp_ns) <= self.hold_s * 1e9:
+                return None
+            entry = self._history.find(request.stamp_ns)
+        except (StampError, BoxError) as error:
+            return self._refuse(request, str(error))
+        image = entry.image
+        if request.image_size is not None and request.image_size != image.size:
+            drawn = "{}x{}".format(*request.image_size)
+            actual = "{}x{}".format(*image.size)
+            return self._refuse(
+                request, f"the box was drawn on {drawn} but the image is {actual}", image
+            )
+        try:
+            box = validate_init_box(request.box, *image.size, self.min_box_px)
+        except BoxError as error:
+            return self._refuse(request, str(error), image)
+        known = request.id in self.ids
+        if not known and len(self.ids) >= self.max_targets:
+            return self._refuse(
+                request,
+                f"{len(self.ids)} targets are followed already; at most {self.max_targets} "
+                "are allowed",
+                image,
+            )
+        id = self._target_ids.use(request.id)
+        self.ids.add(id)
+        self._start(id, entry, box)
+        message = f"target {id} was followed already and is started again" if known else ""
+        return InitAnswer(True, id, message, image)
+
+    def _why_late(self, held: _Held) -> str:
+        waited = f"waited {self.hold_s:g} s"
+        newest = self._history.newest
+        if newest is None:
+            return f"no image has arrived ({waited})"
+        return (
+            f"stamp {format_stamp(held.request.stamp_ns)} lies in the future of the newest image, "
+            f"{format_stamp(newest.stamp_ns)} ({waited})"
+        )
+
+    @staticmethod
+    def _refuse(
+        request: InitRequest, message: str, image: StampedImage | None = None
+    ) -> InitAnswer:
+        return InitAnswer(False, request.id, message, image)

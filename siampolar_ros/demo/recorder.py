@@ -1,0 +1,64 @@
+"""The demo's own node: starts the target on the first image and notes what comes back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from siampolar_model.geometry.box import Box
+from siampolar_model.results import TrackResult
+
+from ..messages.conversions import results_from_message, stamp_to_ns
+from ..messages.serialized_image import read_stamp
+from ..msg import InitResult, Targets
+from ..nodes.first_target_node import FirstTarget
+
+
+@dataclass
+class Recording:
+    """What was seen, by image stamp in nanoseconds.
+
+    Attributes:
+        images: stamps of all images in order of arrival.
+        results: what the tracker said of each; the last word counts.
+        latency_ms: from the image's stamp to the arrival of its first result.
+        init: the answer to the request; None: not yet.
+    """
+
+    images: list[int] = field(default_factory=list)
+    results: dict[int, list[TrackResult]] = field(default_factory=dict)
+    latency_ms: dict[int, float] = field(default_factory=dict)
+    init: InitResult | None = None
+
+
+class Recorder(Node):
+    """Listens to images and targets in ``namespace``; nothing of an image but its stamp is read."""
+
+    def __init__(self, namespace: str, box: Box, image_size: tuple[int, int]) -> None:
+        super().__init__("recorder", namespace=namespace)
+        self.recording = Recording()
+        self.first_target = FirstTarget(self, box, image_size)
+        # Nothing may be missed here, however slow this process gets.
+        deep = QoSProfile(depth=1000)
+        self.create_subscription(Image, "image", self._on_image, deep, raw=True)
+        self.create_subscription(Targets, "tracker/targets", self._on_targets, deep)
+        self.create_subscription(InitResult, "tracker/init_result", self._on_init_result, deep)
+
+    def _on_image(self, data: bytes) -> None:
+        stamp_ns = stamp_to_ns(read_stamp(data))
+        self.recording.images.append(stamp_ns)
+        self.first_target.on_image(stamp_ns)
+
+    def _on_targets(self, message: Targets) -> None:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        self.recording.results[stamp_ns] = results_from_message(message)
+        self.recording.latency_ms.setdefault(stamp_ns, (time.time_ns() - stamp_ns) / 1e6)
+        if message.targets:
+            self.first_target.confirm()
+
+    def _on_init_result(self, message: InitResult) -> None:
+        self.recording.init = message

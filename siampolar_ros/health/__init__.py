@@ -1,0 +1,1 @@
+"""Whether images arrive and the tracker keeps up."""

@@ -1,0 +1,1 @@
+"""What the tracker node subscribes to, publishes and serves."""

@@ -1,0 +1,143 @@
+"""Which of a detector's boxes start a target; knows no ROS."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from siampolar_model.results import TrackResult, TrackState
+
+from ..messages.detection import Detection
+from ..parameters.detection_settings import DetectionSettings
+
+#: A detection that overlaps a tracked target so much is that target.
+_SAME_OBJECT_IOU = 0.5
+
+#: Seconds before the same is asked for again: a start takes time, and may be refused.
+_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a target on this detection; ``id`` 0: a new one, else a lost one again."""
+
+    detection: Detection
+    id: int = 0
+
+
+class DetectionStarter:
+    """Compares detections with the targets and decides what to start.
+
+    Results may come from another thread than detections.
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._results: dict[int, TrackResult] = {}
+        self._classes: dict[int, str] = {}
+        self._asked_at: dict[int, float] = {}  # id, or 0 for a new target -> when
+        self._unanswered = False  # a new target was asked for, which may wait for its image
+
+    def on_result(self, results: Sequence[TrackResult]) -> None:
+        """Take note of all targets on the newest image."""
+        with self._lock:
+            self._results = {result.id: result for result in results}
+
+    def class_of(self, id: int) -> str:
+        """The class of a target: of the detection it started on or overlapped; empty: unknown."""
+        with self._lock:
+            return self._classes.get(id, "")
+
+    def decide(
+        self,
+        detections: Sequence[Detection],
+        followed: Collection[int],
+        settings: DetectionSettings,
+    ) -> list[Start]:
+        """What to start now. Every start must be answered through :meth:`answered`.
+
+        Args:
+            detections: all of one image.
+            followed: ids of all targets, also of those not reported yet.
+        """
+        with self._lock:
+            now = self._clock()
+            self._forget(followed)
+            free = [d for d in detections if _usable(d, settings)]
+            free = self._claim(free)
+            starts = self._find_lost(free, now, settings)
+            if not followed and settings.auto_init and not self._unanswered and self._may(0, now):
+                best = max(free, key=lambda d: d.score, default=None)
+                starts = [] if best is None else [Start(best)]
+                self._unanswered = best is not None
+            for start in starts:
+                self._asked_at[start.id] = now
+            return starts
+
+    def answered(self, start: Start, id: int | None) -> None:
+        """What became of a start: the target's id; None: it was refused."""
+        with self._lock:
+            if start.id == 0:
+                self._unanswered = False
+            if id is not None and start.detection.class_id:
+                self._classes[id] = start.detection.class_id
+
+    def _may(self, id: int, now: float) -> bool:
+        """Whether it is long enough since this was asked for last."""
+        return now - self._asked_at.get(id, -math.inf) >= _PAUSE_S
+
+    def _forget(self, followed: Collection[int]) -> None:
+        tables: tuple[dict[int, Any], ...] = (self._results, self._classes, self._asked_at)
+        for table in tables:
+            for id in [id for id in table if id and id not in followed]:
+                del table[id]
+
+    def _claim(self, detections: list[Detection]) -> list[Detection]:
+        """Leave out what is followed already; those targets learn their class from it."""
+        free = []
+        tracked = [r for r in self._results.values() if r.state != TrackState.LOST]
+        for detection in detections:
+            ious = {r.id: r.box.iou(detection.box) for r in tracked}
+            same = max(ious, key=lambda id: ious[id], default=0)
+            if ious.get(same, 0.0) < _SAME_OBJECT_IOU:
+                free.append(detection)
+            elif detection.class_id:
+                self._classes.setdefault(same, detection.class_id)
+        return free
+
+    def _find_lost(
+        self, detections: list[Detection], now: float, settings: DetectionSettings
+    ) -> list[Start]:
+        """Lost targets and the detections that overlap them best, each used once."""
+        pairs = [
+            (result.box.iou(detection.box), detection.score, result.id, place)
+            for result in self._results.values()
+            if result.state == TrackState.LOST and self._may(result.id, now)
+            for place, detection in enumerate(detections)
+            if _same_class(self._classes.get(result.id, ""), detection.class_id)
+        ]
+        starts: dict[int, Start] = {}
+        used: set[int] = set()
+        for iou, _, id, place in sorted(pairs, reverse=True):
+            if iou > 0 and iou >= settings.detection_iou and id not in starts and place not in used:
+                starts[id] = Start(detections[place], id)
+                used.add(place)
+        return list(starts.values())
+
+
+def _usable(detection: Detection, settings: DetectionSettings) -> bool:
+    return detection.score >= settings.detection_score and (
+        not settings.detection_classes or detection.class_id in settings.detection_classes
+    )
+
+
+def _same_class(one: str, other: str) -> bool:
+    return not one or not other or one == other

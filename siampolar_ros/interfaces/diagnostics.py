@@ -1,0 +1,98 @@
+"""``/diagnostics``: how images and tracker are doing, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from ..health.stream_health import Level, Verdict
+from ..health.tracker_health import Snapshot, TrackerHealth
+from ..runtime.timers import steady_timer
+from .image_input import ImageInput
+
+_PERIOD_S = 1.0
+
+# diagnostic_msgs has a byte field for it.
+_LEVELS = {Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
+           Level.ERROR: DiagnosticStatus.ERROR}  # fmt: skip
+
+
+class Diagnostics:
+    """Publishes two statuses, ``NODE: images`` and ``NODE: tracker``, while somebody listens.
+
+    What is wrong with the images is logged as well, once when it begins and once when it is over.
+    diagnostic_updater would do the publishing, but is not among the wheels that tests run on.
+
+    Args:
+        images: the node's image input; None while it takes no images.
+        snapshot: the node's state now.
+        health: is told of every result by the node.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        images: Callable[[], ImageInput | None],
+        snapshot: Callable[[], Snapshot],
+        health: TrackerHealth,
+    ) -> None:
+        self._node = node
+        self._images = images
+        self._snapshot = snapshot
+        self._health = health
+        self._said = Level.OK
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
+        )
+        self._timer = steady_timer(node, _PERIOD_S, self._tick)
+
+    def close(self) -> None:
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _tick(self) -> None:
+        statuses = [self._judge_images(), self._judge_tracker()]
+        if self._publisher.get_subscription_count() > 0:
+            message = DiagnosticArray(status=statuses)
+            message.header.stamp = self._node.get_clock().now().to_msg()
+            self._publisher.publish(message)
+
+    def _judge_images(self) -> DiagnosticStatus:
+        images = self._images()
+        if images is None:
+            self._said = Level.OK
+            return self._status("images", Verdict(Level.OK, "no images are taken"), {})
+        verdict = images.health.judge()
+        if verdict.level != self._said:
+            self._said = verdict.level
+            # rclpy allows one severity for each line of code.
+            if verdict.level == Level.OK:
+                self._node.get_logger().info(f"images: {verdict.reason}")
+            else:
+                self._node.get_logger().warning(f"images: {verdict.reason}")
+        counts, seconds = images.health.recent()
+        figures = {
+            "topic": images.topic,
+            "transport": images.transport,
+            "reliability": images.reliability.name.lower(),
+            "received, Hz": f"{counts.received / max(seconds, 1e-3):.1f}",
+        }
+        for name, value in vars(images.health.counts).items():
+            figures[name] = str(value)
+        return self._status("images", verdict, figures)
+
+    def _judge_tracker(self) -> DiagnosticStatus:
+        return self._status("tracker", *self._health.judge(self._snapshot()))
+
+    def _status(self, name: str, verdict: Verdict, figures: Mapping[str, str]) -> DiagnosticStatus:
+        node = self._node.get_fully_qualified_name().lstrip("/")
+        return DiagnosticStatus(
+            name=f"{node}: {name}",
+            level=_LEVELS[verdict.level],
+            message=verdict.reason,
+            hardware_id=node,
+            values=[KeyValue(key=key, value=value) for key, value in figures.items()],
+        )

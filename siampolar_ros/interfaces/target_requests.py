@@ -1,0 +1,122 @@
+"""What the tracker node is asked: start, remove and list targets, by topic and by service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.task import Future
+from sensor_msgs.msg import RegionOfInterest
+from std_srvs.srv import Trigger
+
+from siampolar_model.session.requests import Answer, InitAnswer, InitRequest
+from siampolar_model.session.session import Session
+
+from ..messages.conversions import message_from_track, request_from_roi, request_from_target
+from ..msg import InitTarget
+from ..srv import Init, List, Remove
+from .outputs import Outputs
+
+_QOS = QoSProfile(depth=10)
+
+
+class TargetRequests:
+    """Hands requests to the session and its answers back.
+
+    Topics: ``~/init_target`` (siampolar_ros/InitTarget) and ``~/init_roi``
+    (sensor_msgs/RegionOfInterest: a new target on the newest image), from :meth:`open` to
+    :meth:`close`. Services: ``~/init``, ``~/remove``, ``~/list`` (siampolar_ros) and ``~/reset``
+    (std_srvs/Trigger), until :meth:`destroy`.
+    """
+
+    def __init__(self, node: Node, session: Session, outputs: Outputs) -> None:
+        self._node = node
+        self._session = session
+        self._outputs = outputs
+        self._subscriptions: list[Any] = []
+        serve = node.create_service
+        # An init may wait for its image: images must be let in meanwhile.
+        patient = ReentrantCallbackGroup()
+        self._services = [
+            serve(Init, "~/init", self._on_init, callback_group=patient),
+            serve(Remove, "~/remove", self._on_remove),
+            serve(Trigger, "~/reset", self._on_reset),
+            serve(List, "~/list", self._on_list),
+        ]
+
+    def open(self) -> None:
+        """Accept inits."""
+        subscribe = self._node.create_subscription
+        self._subscriptions = [
+            subscribe(InitTarget, "~/init_target", self._on_init_target, _QOS),
+            subscribe(RegionOfInterest, "~/init_roi", self._on_init_roi, _QOS),
+        ]
+
+    def close(self) -> None:
+        """Accept no more inits."""
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def destroy(self) -> None:
+        """End the services."""
+        self.close()
+        services, self._services = self._services, []
+        for service in services:
+            self._node.destroy_service(service)
+
+    def init(self, request: InitRequest, answer: Answer = lambda answer: None) -> None:
+        """Ask for a target; what becomes of it is logged, published and given to ``answer``."""
+
+        def tell(outcome: InitAnswer) -> None:
+            self._log(outcome)
+            self._outputs.answer(outcome)
+            answer(outcome)
+
+        if self._subscriptions:
+            self._session.init(request, tell)
+        else:
+            tell(InitAnswer(False, request.id, "the tracker is not active"))
+
+    def _log(self, outcome: InitAnswer) -> None:
+        log = self._node.get_logger()
+        if outcome.success:
+            log.info(outcome.message or f"target {outcome.id} started")
+        else:
+            log.error(f"init refused: {outcome.message}")
+
+    def _on_init_target(self, message: InitTarget) -> None:
+        self.init(request_from_target(message))
+
+    def _on_init_roi(self, message: RegionOfInterest) -> None:
+        self.init(request_from_roi(message))
+
+    async def _on_init(self, request: Any, response: Any) -> Any:
+        decided = Future()
+        self.init(request_from_target(request.target), decided.set_result)
+        outcome = await decided
+        response.success, response.id = outcome.success, outcome.id
+        response.message = outcome.message
+        return response
+
+    def _on_remove(self, request: Any, response: Any) -> Any:
+        response.success = self._session.remove(request.id)
+        if response.success:
+            self._node.get_logger().info(f"target {request.id} removed")
+        else:
+            known = ", ".join(map(str, self._session.ids)) or "none"
+            response.message = f"there is no target {request.id}; followed: {known}"
+        return response
+
+    def _on_reset(self, request: Any, response: Any) -> Any:
+        count = self._session.reset()
+        response.success = True
+        response.message = f"{count} target{'' if count == 1 else 's'} removed"
+        self._node.get_logger().info(response.message)
+        return response
+
+    def _on_list(self, request: Any, response: Any) -> Any:
+        response.targets = [message_from_track(result) for result in self._session.targets]
+        return response

@@ -1,0 +1,1 @@
+"""Translation between ROS messages and the types of siampolar_model."""

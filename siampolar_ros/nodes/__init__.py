@@ -1,0 +1,1 @@
+"""The nodes; each file is one executable."""

@@ -1,0 +1,1 @@
+"""Parameters and interfaces of the nodes, as tables."""

@@ -1,0 +1,1 @@
+"""How a node runs: life cycle, recovery, timers, processes."""

@@ -1,0 +1,497 @@
+"""The TensorRT engine around its CUDA and TensorRT calls, with stand-ins for those.
+
+The stand-ins (stand_in/README.md) run the same ONNX files with ONNX Runtime; what a real GPU says
+is in the tests marked ``gpu`` (test_tensorrt_gpu.py).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from siampolar_model.engines.loading import load_engine
+from siampolar_model.engines.tensorrt.build import BuildProgress, EngineBuild, build_engine
+from siampolar_model.engines.tensorrt.cache import EngineCache
+from siampolar_model.engines.tensorrt.cuda import Cuda
+from siampolar_model.engines.tensorrt.engine import TensorRtEngine, batch_sizes
+from siampolar_model.engines.tensorrt.plan import Plan
+from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+from support.tiny_model import CANDIDATES, MAX_TARGETS, RAYS, SEARCH, write_tiny_model
+
+STAND_IN = Path(__file__).resolve().parents[1] / "support" / "stand_in"
+
+
+def load_module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def built(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """XDG_CACHE_HOME of a cache that holds the tiny model's engine, built by a child."""
+    home = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(STAND_IN))
+        patch.setenv("XDG_CACHE_HOME", str(home))
+        build_engine(model, "fp32")
+    yield home
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The stand-ins in place of CUDA and TensorRT, fresh; the one of CUDA keeps the log."""
+    runtime = load_module("cuda.bindings.runtime", STAND_IN / "cuda" / "bindings" / "runtime.py")
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", runtime)
+    monkeypatch.setitem(sys.modules, "tensorrt", load_module("tensorrt", STAND_IN / "tensorrt.py"))
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+    return runtime
+
+
+@pytest.fixture
+def cache(cuda: ModuleType, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own with the built engine; its folder of engines."""
+    shutil.copytree(built, tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "siampolar" / "tensorrt"
+
+
+def load(model: Path, **options: Any) -> TensorRtEngine:
+    engine = load_engine(model, "tensorrt", precision="fp32", **options)
+    assert isinstance(engine, TensorRtEngine)
+    return engine
+
+
+def inputs(engine: Any, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    size = engine.spec.search_size
+    crops = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+    middle = np.array([0.3, 0.15, size / 4, size / 4, size / 2, size / 2], np.float32)
+    return crops, (middle * rng.uniform(0.8, 1.2, (n, 6))).astype(np.float32)
+
+
+def encode(engine: Any, slot: int, seed: int | None = None) -> None:
+    size = engine.spec.template_size
+    rng = np.random.default_rng(slot if seed is None else seed)
+    crop = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+    engine.encode(slot, crop, np.array([0.3, 0.2, 0.7, 0.8], np.float32) * size)
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    for name in ("score", "quality", "box_xyxy", "center_xy", "rays_px"):
+        np.testing.assert_allclose(
+            getattr(actual, name), getattr(expected, name), rtol=1e-3, atol=1e-2, err_msg=name
+        )
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+def test_every_batch_gives_what_onnx_runtime_gives(model: Path, cache: Path) -> None:
+    engine = load(model)
+    reference = load_engine(model, "onnxruntime", precision="fp32", num_threads=1)
+    for slot in range(1, 8):
+        encode(engine, slot)
+        encode(reference, slot)
+    for slots in ([3], [1, 2], [5, 4, 3], [5, 4, 7, 3], [1, 1, 2, 7, 6], [6]):
+        crops, prior = inputs(engine, len(slots), seed=len(slots))
+        found = engine.search(slots, crops, prior)
+        assert found.score.shape == (len(slots), CANDIDATES)
+        assert found.rays_px.shape == (len(slots), CANDIDATES, RAYS)
+        assert_same(found, reference.search(slots, crops, prior))
+
+
+def test_results_stay_when_the_buffers_are_used_again(model: Path, cache: Path) -> None:
+    engine = load(model)
+    encode(engine, 1)
+    first = engine.search([1], *inputs(engine, 1, seed=1))
+    kept = first.rays_px.copy()
+    engine.search([1], *inputs(engine, 1, seed=2))
+    np.testing.assert_array_equal(first.rays_px, kept)
+
+
+def test_a_slot_encoded_again_or_released_and_reused_answers_anew(model: Path, cache: Path) -> None:
+    engine = load(model)
+    crops, prior = inputs(engine, 1)
+    encode(engine, 1, seed=1)
+    one = engine.search([1], crops, prior)
+    encode(engine, 1, seed=2)
+    two = engine.search([1], crops, prior)
+    assert np.abs(one.score - two.score).max() > 1e-4
+    engine.release(1)
+    engine.release(99)  # unknown: ignored
+    encode(engine, 1, seed=1)
+    assert_same(engine.search([1], crops, prior), one)
+    with pytest.raises(KeyError):
+        engine.search([2], crops, prior)
+
+
+@pytest.mark.parametrize("n", [0, MAX_TARGETS + 1])
+def test_batches_that_do_not_fit_are_refused(model: Path, cache: Path, n: int) -> None:
+    engine = load(model)
+    encode(engine, 1)
+    with pytest.raises(ValueError, match=f"{n} targets; the engine searches for 1 to 5"):
+        engine.search([1] * n, *inputs(engine, n))
+
+
+# --- calls ----------------------------------------------------------------------------------
+
+
+def test_a_frame_is_one_launch_and_copies_no_features_that_are_there(
+    model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    engine = load(model)
+    for slot in (1, 2, 3):
+        encode(engine, slot)
+    crops, prior = inputs(engine, 3)
+    launch = ["cudaGraphLaunch", "cudaStreamSynchronize"]
+
+    def calls(*slots: int) -> list[str]:
+        cuda.log.clear()
+        engine.search(slots, crops[: len(slots)], prior[: len(slots)])
+        return list(cuda.log)
+
+    assert calls(1, 2, 3) == ["cudaMemcpyAsync"] * 3 + launch
+    assert calls(1, 2, 3) == launch
+    assert calls(1, 2) == launch
+    assert calls(1, 3) == ["cudaMemcpyAsync", *launch]
+    encode(engine, 1)
+    assert calls(1, 3) == ["cudaMemcpyAsync", *launch]
+
+
+def test_a_graph_is_captured_after_one_run_with_its_shapes(
+    model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    load(model)
+    setup = [
+        "create_execution_context",
+        "set_device_memory",
+        "set_optimization_profile_async",
+        "cudaStreamSynchronize",
+    ]
+    batches = 0
+    log = list(cuda.log)
+    for start in (i for i, name in enumerate(log) if name == "create_execution_context"):
+        end = log.index("cudaGraphInstantiate", start)
+        once = [name for name in log[start:end] if name not in ("cudaMemcpyAsync",)]
+        assert once[:4] == setup
+        assert once[-5:] == [
+            "execute_async_v3",
+            "cudaStreamSynchronize",
+            "cudaStreamBeginCapture",
+            "execute_async_v3",
+            "cudaStreamEndCapture",
+        ]
+        assert set(once[4:-5]) == {"set_input_shape", "set_tensor_address"}
+        batches += 1
+    assert batches == 1 + len(batch_sizes(MAX_TARGETS))  # the template's, and the search's
+    # All contexts share one piece of device memory.
+    assert log.count("cudaStreamCreateWithFlags") == 1
+
+
+def test_everything_is_freed_with_the_engine(model: Path, cache: Path, cuda: ModuleType) -> None:
+    engine = load(model)
+    encode(engine, 1)
+    engine.search([1], *inputs(engine, 1))
+    assert cuda.live() > 10
+    cuda.log.clear()
+    del engine
+    assert cuda.live() == 0
+    graphs = 1 + len(batch_sizes(MAX_TARGETS))
+    assert cuda.log == ["cudaGraphExecDestroy", "context freed"] * graphs
+
+
+def test_a_plan_goes_with_its_last_reference(cache: Path) -> None:
+    """And with it the weights: no collector can undo the runtime's hold on its logger."""
+    Cuda()  # no Runtime before a driver was found
+    (path,) = cache.glob("*/template.plan")
+    plan = Plan(path.read_bytes(), path)
+    gone = weakref.ref(plan)
+    del plan
+    assert gone() is None
+
+
+@pytest.mark.parametrize("engine", ["tensorrt", "auto"])
+def test_an_error_that_only_a_new_process_can_mend_says_so(
+    engine: str, model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    """And "auto" does not go on to a CPU, where it would stay."""
+    cuda.devices = (cuda.cudaError_t.cudaErrorIllegalAddress, None)
+    with pytest.raises(ProcessUnusable, match=r"cudaGetDeviceCount: cudaErrorIllegalAddress"):
+        load_engine(model, engine)
+
+
+def test_a_call_that_only_a_new_process_can_mend_says_so(
+    model: Path, cache: Path, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(model)
+    illegal = (cuda.cudaError_t.cudaErrorIllegalAddress,)
+    monkeypatch.setattr(cuda, "cudaStreamSynchronize", lambda _: illegal)
+    with pytest.raises(ProcessUnusable, match=r"cudaStreamSynchronize: cudaErrorIllegalAddress"):
+        encode(engine, 0)
+
+
+def test_what_was_loaded_before_a_failure_is_freed(
+    model: Path, cache: Path, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        cuda, "cudaGraphInstantiate", lambda *_: (cuda.cudaError_t.cudaErrorMemoryAllocation, None)
+    )
+    with pytest.raises(EngineError, match=r"cudaGraphInstantiate: cudaErrorMemoryAllocation"):
+        load(model)
+    # The graph that could not be made executable goes with the process.
+    assert not cuda.device and not cuda.pinned
+
+
+def test_buffers_have_the_size_of_the_largest_batch(
+    model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    engine = load(model)
+    search = engine._search
+    assert search.host["crops"].shape == (MAX_TARGETS, SEARCH, SEARCH, 3)
+    assert search.host["crops"].dtype == np.uint8
+    assert search.host["rays_px"].shape == (MAX_TARGETS, CANDIDATES, RAYS)
+    assert "features" not in search.host
+    for array in search.host.values():
+        assert cuda.inside(cuda.pinned, array.ctypes.data, array.nbytes)
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"), [(1, (1,)), (2, (1, 2)), (12, (1, 2, 4, 8, 12)), (16, (1, 2, 4, 8, 16))]
+)
+def test_batch_sizes(most: int, sizes: tuple[int, ...]) -> None:
+    assert batch_sizes(most) == sizes
+
+
+# --- what is missing ------------------------------------------------------------------------
+
+
+def test_without_tensorrt_the_message_says_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Type stubs alone leave an empty package behind, None stands for one that is not installed.
+    monkeypatch.setitem(sys.modules, "tensorrt", ModuleType("tensorrt"))
+    monkeypatch.setitem(sys.modules, "tensorrt_lean", None)
+    with pytest.raises(EngineError, match=r"engine tensorrt cannot be used: "):
+        load(model)
+    monkeypatch.delitem(sys.modules, "tensorrt_lean")
+    if importlib.util.find_spec("tensorrt_lean") is None:
+        with pytest.raises(EngineError, match="neither tensorrt nor tensorrt_lean is installed"):
+            load(model)
+
+
+def test_without_cuda_python_the_message_names_the_extra(
+    model: Path, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    with pytest.raises(EngineError, match=r"cuda\.bindings\.runtime.*'\.\[tensorrt"):
+        load(model)
+
+
+@pytest.mark.parametrize(
+    ("error", "versions", "message"),
+    [
+        ("cudaErrorInsufficientDriver", (0, 13040), "no NVIDIA driver is loaded"),
+        ("cudaErrorInsufficientDriver", (12060, 13040), r"pip install 'cuda-python<13'"),
+        ("cudaErrorNoDevice", (13040, 13040), "cudaErrorNoDevice"),
+    ],
+)
+def test_without_driver_or_device_the_message_says_which(
+    model: Path, cuda: ModuleType, error: str, versions: tuple[int, int], message: str
+) -> None:
+    cuda.devices = (cuda.cudaError_t[error], None)
+    cuda.versions = versions
+    with pytest.raises(EngineError, match=message) as caught:
+        load(model)
+    assert str(caught.value).startswith("engine tensorrt cannot be used: ")
+    assert "\n" not in str(caught.value)
+    assert set(cuda.log) == {"cudaGetDeviceCount"}, "nothing of TensorRT may be touched"
+
+
+def test_an_engine_that_was_not_built_names_the_command(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(EngineMissing, match=r"siampolar build-engine --model .* --precision fp32"):
+        load(model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_for_another_gpu_or_version_is_not_taken(
+    model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    load(model)
+    cuda.cudaDeviceProp.multiProcessorCount = 8
+    with pytest.raises(EngineMissing, match=r"on Stand-in \(sm_87, 8 multiprocessors\)"):
+        load(model)
+    cuda.cudaDeviceProp.multiProcessorCount = 16
+    sys.modules["tensorrt"].__version__ = "10.4.0"
+    with pytest.raises(EngineMissing, match=r"for TensorRT 10\.4\.0"):
+        load(model)
+
+
+def test_what_tensorrt_refuses_is_told_with_its_reason(model: Path, cache: Path) -> None:
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    sys.modules["tensorrt"].__version__ = "10.4.0"
+    with pytest.raises(EngineError, match=r"cannot load .*built by version 10\.3"):
+        load(model, engine_path=folder)
+
+
+def test_if_missing_builds_in_a_child_first(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine = load(model, build_engine="if_missing")
+    encode(engine, 1)
+    assert engine.search([1], *inputs(engine, 1)).score.shape == (1, CANDIDATES)
+    with pytest.raises(EngineError, match="build_engine is 'always'; allowed: never, if_missing"):
+        load(model, build_engine="always")
+
+
+# --- the lean runtime and engine_path -------------------------------------------------------
+
+
+def test_the_lean_runtime_needs_a_path_and_builds_nothing(
+    model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    lean = sys.modules["tensorrt"]
+    lean.__name__ = "tensorrt_lean"
+    monkeypatch.setitem(sys.modules, "tensorrt_lean", lean)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(EngineError, match="engine_path must name one"):
+        load(model, build_engine="if_missing")
+    engine = load(model, engine_path=folder)
+    encode(engine, 1)
+    assert engine.search([1], *inputs(engine, 1)).score.shape == (1, CANDIDATES)
+
+
+def test_an_engine_outside_the_cache_is_refused(model: Path, cache: Path, tmp_path: Path) -> None:
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    with pytest.raises(EngineError, match="engine files are code"):
+        load(model, engine_path=tmp_path / "elsewhere")
+    (cache / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EngineError, match="engine files are code"):
+        load(model, engine_path=cache / "link")
+
+
+def test_an_engine_of_other_weights_or_precision_is_refused(model: Path, cache: Path) -> None:
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    with pytest.raises(EngineError, match="computes in fp32, not in fp16"):
+        load_engine(model, "tensorrt", precision="fp16", engine_path=folder)
+    about = json.loads((folder / "engine.json").read_text())
+    about["onnx_sha256"]["search"] = "0" * 64
+    (folder / "engine.json").write_text(json.dumps(about))
+    with pytest.raises(EngineError, match=r"was not built from .*search\.onnx"):
+        load(model, engine_path=folder)
+
+
+# --- building -------------------------------------------------------------------------------
+
+
+def test_a_build_reports_its_outer_phases_and_keeps_what_it_measured(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    seen: list[BuildProgress] = []
+    folder = build_engine(model, "fp32", lean=True, on_progress=seen.append)
+    assert seen == [
+        BuildProgress(graph, "Building", step, 2)
+        for graph in ("template", "search")
+        for step in (0, 1, 2)
+    ]
+    about = json.loads((folder / "engine.json").read_text())
+    assert about["lean"] and about["batches"] == [1, 2, 4, 5]
+    header = json.loads((folder / "search.plan").read_bytes().split(b"\n")[0])
+    # No flag of precision: those are gone in TensorRT 11. TF32 would not be fp32.
+    assert header["flags"] == ["EXCLUDE_LEAN_RUNTIME", "VERSION_COMPATIBLE"]
+    assert header["aux_streams"] == 0
+    assert [profile["crops"][1][0] for profile in header["profiles"]] == [1, 2, 4, 5]
+    (timing,) = folder.parent.glob("timing-*.cache")
+    assert timing.read_bytes() == b"10.3.0 measured measured"  # one graph after the other
+    timing.write_bytes(b"of another version")
+    build_engine(model, "fp32", lean=True)
+    assert timing.read_bytes() == b"10.3.0 measured measured"
+
+
+def test_a_build_that_fails_says_why_and_leaves_nothing(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    broken = Path(shutil.copytree(model, tmp_path / "model"))
+    (broken / "template.onnx").write_bytes(b"nonsense")
+    with pytest.raises(EngineError, match=r"TensorRT cannot read .*template\.onnx"):
+        build_engine(broken, "fp32")
+    assert not (tmp_path / "cache" / "siampolar").exists()
+
+
+def test_a_child_that_dies_is_reported(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorrt.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(EngineError, match=r"the engine was not built: killed by signal 9"):
+        build_engine(model, "fp32")
+
+
+def test_a_build_can_be_cancelled(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorrt.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    build = EngineBuild(model, "fp32")
+    build.cancel()
+    with pytest.raises(EngineError, match="killed by signal 9"):
+        list(build.progress())
+
+
+def test_building_again_replaces_the_engine(model: Path, cache: Path) -> None:
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    before = (folder / "search.plan").stat().st_ino
+    assert build_engine(model, "fp32") == folder
+    assert (folder / "search.plan").stat().st_ino != before
+    assert not [path for path in cache.iterdir() if path.name.startswith(".new")]
+    assert EngineCache().read(folder).about["precision"] == "fp32"
+
+
+def test_the_command_prints_where_the_engine_lies(
+    model: Path,
+    cuda: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("typer")
+    from siampolar_model.cli.main import main as command
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        command(["build-engine", "--model", str(model), "--precision", "fp32"])
+    assert ended.value.code == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert (folder / "search.plan").is_file() and folder.parent.parent.parent == tmp_path
+    with pytest.raises(SystemExit) as ended:
+        command(["build-engine", "--model", str(model), "--precision", "fp16"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: tensorrt cannot run in fp16: ") and error.count("\n") == 1

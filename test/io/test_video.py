@@ -1,0 +1,231 @@
+"""Reading and writing videos: a round trip, frame ranges, folders, and what cannot be opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from siampolar_model.errors import VideoError
+from siampolar_model.io.video import VideoReader, VideoWriter, image_files
+
+FPS = 25.0
+
+
+def picture(index: int, width: int = 96, height: int = 64) -> np.ndarray:
+    """A smooth colourful image whose grey square moves with the index."""
+    y, x = np.mgrid[:height, :width]
+    image = np.stack([x * 255 / width, y * 255 / height, 255 - x * 255 / width], axis=2)
+    image[10:30, 4 * index : 4 * index + 20] = 128
+    return image.astype(np.uint8)
+
+
+def write_video(path: Path, n_frames: int = 8, width: int = 96, height: int = 64) -> Path:
+    with VideoWriter(path, FPS, crf=8) as writer:
+        for index in range(n_frames):
+            writer.write(picture(index, width, height))
+    return path
+
+
+def write_folder(folder: Path, n_frames: int = 12) -> Path:
+    folder.mkdir()
+    for index in range(n_frames):
+        cv2.imwrite(str(folder / f"frame{index}.png"), picture(index))
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    with VideoReader(path) as reader:
+        assert (reader.width, reader.height, reader.n_frames) == (96, 64, 8)
+        assert reader.fps == pytest.approx(FPS)
+        frames = list(reader)
+    assert [frame.index for frame in frames] == list(range(8))
+    assert [frame.stamp_ns for frame in frames] == [round(i * 1e9 / FPS) for i in range(8)]
+    for frame in frames:
+        assert frame.image.dtype == np.uint8 and frame.image.shape == (64, 96, 3)
+        difference = np.abs(frame.image.astype(int) - picture(frame.index))
+        assert difference.mean() < 4  # colours survive, whatever matrix the file names
+
+
+def test_the_same_images_give_the_same_bytes_whatever_memory_held_before(tmp_path: Path) -> None:
+    sizes = [16 << 20] * 2 + [3 << 20] * 6 + [500 << 10] * 20 + [100 << 10] * 100
+    written = set()
+    for seed in range(16):
+        # Freed memory full of small numbers is what the encoder's buffers are then made of.
+        numbers = np.random.default_rng(seed)
+        blocks = [numbers.integers(-60, 60, size // 2, dtype=np.int16) for size in sizes]
+        del blocks[::2]
+        written.add(write_video(tmp_path / "out.mp4", 12, 320, 240).read_bytes())
+    assert len(written) == 1
+
+
+def test_a_browser_plays_it(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+    head = path.read_bytes()
+    assert head.index(b"moov") < head.index(b"mdat")  # playable while it loads
+
+
+@pytest.mark.parametrize(("width", "height"), [(95, 64), (96, 63), (95, 63)])
+def test_odd_sizes_are_extended(tmp_path: Path, width: int, height: int) -> None:
+    path = write_video(tmp_path / "a.mp4", 3, width, height)
+    with VideoReader(path) as reader:
+        frames = list(reader)
+    assert frames[0].image.shape == (64, 96, 3)
+    inside = frames[0].image[:height, :width].astype(int) - picture(0, width, height)
+    assert np.abs(inside).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (0, None, range(8)),
+        (3, None, range(3, 8)),
+        (2, 4, range(2, 5)),
+        (7, 7, range(7, 8)),
+        (5, 99, range(5, 8)),
+    ],
+)
+def test_frame_range(tmp_path: Path, first: int, last: int | None, expected: range) -> None:
+    video = write_video(tmp_path / "a.mp4")
+    folder = write_folder(tmp_path / "images", 8)
+    for path in (video, folder):
+        with VideoReader(path, first=first, last=last) as reader:
+            assert reader.n_frames == len(expected)
+            frames = list(reader)
+        assert [frame.index for frame in frames] == list(expected)
+        assert np.abs(frames[0].image.astype(int) - picture(expected[0])).mean() < 4
+
+
+def test_folder_sorts_numbers_as_numbers(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "images")
+    assert [path.name for path in image_files(folder)][-3:] == [
+        "frame9.png", "frame10.png", "frame11.png"
+    ]  # fmt: skip
+    with VideoReader(folder, folder_fps=10) as reader:
+        frames = list(reader)
+    np.testing.assert_array_equal(frames[10].image, picture(10))
+    assert frames[10].stamp_ns == 1_000_000_000
+
+
+def test_close_twice_and_early(tmp_path: Path) -> None:
+    with VideoReader(write_video(tmp_path / "a.mp4")) as reader:
+        next(iter(reader))
+        reader.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_nothing_is_read_after_closing(tmp_path: Path, kind: str) -> None:
+    path = write_video(tmp_path / "a.mp4") if kind == "file" else write_folder(tmp_path / "images")
+    reader = VideoReader(path)
+    reader.close()
+    assert list(reader) == []
+    reader = VideoReader(path)
+    frames = iter(reader)
+    assert [next(frames).index, next(frames).index] == [0, 1]
+    reader.close()
+    assert list(frames) == []
+
+
+class TestErrors:
+    def refused(self, message: str, *args: object, **kwargs: object) -> None:
+        with pytest.raises(VideoError, match=message) as caught:
+            VideoReader(*args, **kwargs)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        self.refused("none.mp4: no such video file or folder", tmp_path / "none.mp4")
+
+    def test_not_a_video(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.mp4"
+        path.write_bytes(b"this is no video" * 100)
+        self.refused("a.mp4: cannot be opened as a video", path)
+        path.write_bytes(b"")
+        self.refused("a.mp4: cannot be opened as a video", path)
+
+    def test_folder_without_images(self, tmp_path: Path) -> None:
+        self.refused("no images in this folder", tmp_path)
+
+    def test_damaged_image(self, tmp_path: Path) -> None:
+        (tmp_path / "a.jpg").write_bytes(b"nothing")
+        self.refused("a.jpg: not a readable image", tmp_path)
+
+    def test_no_video_stream(self, tmp_path: Path) -> None:
+        path = tmp_path / "sound.wav"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("pcm_s16le", rate=8000)
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 800), np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate = 8000
+            container.mux(stream.encode(frame))
+        self.refused("has no video stream", path)
+
+    def test_ranges(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mp4")
+        self.refused("has 8 frames; first frame 8 is beyond", path, first=8)
+        self.refused("need 0 <= first <= last", path, first=3, last=2)
+        self.refused("need 0 <= first <= last", path, first=-1)
+
+    def test_size_that_changes(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path / "images", 3)
+        cv2.imwrite(str(folder / "frame3.png"), picture(3, 80, 60))
+        with VideoReader(folder) as reader, pytest.raises(VideoError, match="frame 3 is 80x60 px"):
+            list(reader)
+
+    def test_truncated_file_gives_what_it_holds_or_says_why(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mp4", 60)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) * 8 // 10])
+        count = 0
+        with VideoReader(path) as reader:
+            try:
+                for _ in reader:
+                    count += 1
+            except VideoError as error:  # whether FFmpeg minds the cut depends on its version
+                assert "cannot be decoded" in str(error)
+        assert 0 < count < 60
+        path.write_bytes(whole[: len(whole) * 3 // 10])  # ends within the first picture
+        self.refused("a.mp4: frame 0 cannot be decoded", path)
+
+    def test_a_refused_file_is_closed(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.mp4", 60)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 10])
+        # The error holds its traceback and so the reader: nothing closes the file by chance.
+        with pytest.raises(VideoError, match="frame 0 cannot be decoded") as caught:
+            VideoReader(path)
+        assert caught.tb is not None
+        open_files = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.exists()]
+        assert path.resolve() not in open_files
+
+    def test_writer(self, tmp_path: Path) -> None:
+        for arguments, message in (
+            ((tmp_path / "a.avi", FPS), "must end in .mp4"),
+            ((tmp_path / "no" / "a.mp4", FPS), "folder .* does not exist"),
+            ((tmp_path / "a.mp4", 0.0), "0 frames a second"),
+            ((tmp_path / "a.mp4", float("nan")), "nan frames a second"),
+        ):
+            with pytest.raises(VideoError, match=message):
+                VideoWriter(*arguments)
+        with pytest.raises(VideoError, match="crf 60; must be 0 to 51"):
+            VideoWriter(tmp_path / "a.mp4", FPS, crf=60)
+
+    def test_writer_wants_one_size(self, tmp_path: Path) -> None:
+        with VideoWriter(tmp_path / "a.mp4", FPS) as writer:
+            writer.write(picture(0))
+            with pytest.raises(VideoError, match="image of 40x64 px in a video of 96x64"):
+                writer.write(picture(0, width=40))
+
+    def test_writer_onto_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "a.mp4").mkdir()
+        with pytest.raises(VideoError, match="is a folder"):
+            VideoWriter(tmp_path / "a.mp4", FPS)

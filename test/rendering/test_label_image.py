@@ -1,0 +1,48 @@
+"""The label image: every pixel of an outline carries the id of its target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from siampolar_model.geometry import polar
+from siampolar_model.geometry.box import Box
+from siampolar_model.rendering.label_image import label_image, label_of
+from siampolar_model.results import TrackResult, TrackState
+
+
+def square(
+    id: int, x: float, side: float = 10, state: TrackState = TrackState.TRACKING
+) -> TrackResult:
+    box = Box(x, 5, x + side, 5 + side)
+    return TrackResult(
+        id, state, 0.9, 0.8, box, box.center_xy, np.zeros(0, np.float32), box.corners_xy()
+    )
+
+
+def test_pixels_carry_the_id_and_the_area_of_the_outline() -> None:
+    labels = label_image([square(300, 2), square(7, 20)], 40, 30)
+    assert labels.shape == (30, 40) and labels.dtype == np.uint16
+    assert set(np.unique(labels)) == {0, 7, 300}
+    assert (labels == 300).sum() == (labels == 7).sum() == 100
+    assert (labels[5:15, 2:12] == 300).all()
+    assert np.array_equal(labels == 7, polar.fill(square(7, 20).polygon_xy, 30, 40) == 1)
+
+
+def test_the_higher_id_lies_on_top_whatever_the_order() -> None:
+    pair = [square(2, 0), square(1, 5)]
+    for order in (pair, pair[::-1]):
+        labels = label_image(order, 40, 30)
+        assert (labels == 2).sum() == 100 and (labels == 1).sum() == 50
+
+
+def test_lost_targets_and_empty_outlines_are_left_out() -> None:
+    nothing = replace(square(3, 0), polygon_xy=np.zeros((0, 2), np.float32))
+    assert not label_image([square(1, 2, state=TrackState.LOST), nothing], 40, 30).any()
+    assert label_image([square(1, 2, state=TrackState.UNCERTAIN)], 40, 30).any()
+
+
+def test_large_ids_come_round_without_becoming_background() -> None:
+    assert [label_of(id) for id in (1, 65535, 65536, 2**32 - 1)] == [1, 65535, 1, 65535]
+    assert label_image([square(65536, 2)], 40, 30).max() == 1

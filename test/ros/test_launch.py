@@ -1,0 +1,244 @@
+"""The camera list, and the launch files where launch is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("yaml", reason="needs PyYAML, which launch needs as well")
+
+import cv2
+import numpy as np
+import yaml
+
+from siampolar_ros.parameters.camera_list import CameraListError, read_cameras
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "cameras.yaml"
+    path.write_text(text)
+    return path
+
+
+# ---- the list ------------------------------------------------------------------------------
+
+
+def test_cameras_become_arguments_of_the_tracker(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "cameras:\n"
+        "  - {name: front, image: /front/image, overlay: false, model: 7, params_file: a.yaml}\n"
+        "  - {name: arm/left, image: image, params_file: /etc/b.yaml}\n",
+    )
+    assert read_cameras(path) == [
+        {
+            "namespace": "front", "image": "/front/image", "overlay": "false", "model": "7",
+            "params_file": str(tmp_path / "a.yaml"),
+        },
+        {"namespace": "arm/left", "image": "image", "params_file": "/etc/b.yaml"},
+    ]  # fmt: skip
+
+
+def test_the_shipped_list_can_be_used_and_names_every_key() -> None:
+    path = ROOT / "config" / "cameras.yaml"
+    assert [camera["namespace"] for camera in read_cameras(path)] == ["front", "rear"]
+    uncommented = path.read_text().replace("    # ", "    ")
+    assert len(yaml.safe_load(uncommented)["cameras"][0]) == 7
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "needs one key with a list"),
+        ("cameras: []", "needs one key with a list"),
+        ("cameras: [{name: a, image: b}]\nother: 1", "needs one key with a list"),
+        ("cameras: [", "is no YAML"),
+        ("cameras: [7]", "camera 1 is 7; it needs name and image"),
+        ("cameras: [{name: a, image: b, topic: c}]", "camera 1 has topic; allowed are name, image"),
+        ("cameras: [{image: b}]", "camera 1 is called ''; a name has letters"),
+        ("cameras: [{name: 1st, image: b}]", "camera 1 is called '1st'"),
+        ("cameras: [{name: a}]", "camera 1 has no image; give its topic"),
+        ("cameras: [{name: a, image: [b]}]", r"image is \['b'\]; it must be text"),
+        ("cameras: [{name: a, image: b}, {name: a, image: c}]", "two cameras are called 'a'"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(CameraListError, match=words):
+        read_cameras(write(tmp_path, text))
+
+
+def test_a_list_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CameraListError, match=r"nowhere\.yaml: No such file"):
+        read_cameras(tmp_path / "nowhere.yaml")
+
+
+# ---- configuration files -------------------------------------------------------------------
+
+
+def test_rviz_and_foxglove_show_topics_that_exist() -> None:
+    from siampolar_ros.parameters.interfaces import TRACKER
+
+    published = {"/" + row.name.replace("~", "tracker").lstrip("/") for row in TRACKER}
+    rviz = yaml.safe_load((ROOT / "config" / "tracker.rviz").read_text())
+    displays = rviz["Visualization Manager"]["Displays"]
+    shown = {display["Class"].partition("/")[2]: display["Topic"]["Value"] for display in displays}
+    assert shown == {
+        "MarkerArray": "/tracker/markers", "Camera": "/image", "Image": "/tracker/overlay",
+    }  # fmt: skip
+    names = {display["Name"] for display in displays}
+    assert set(next(d for d in displays if d["Name"] == "Camera")["Visibility"]) <= names | {
+        "Value"
+    }
+    assert set(shown.values()) <= published
+
+    layout = json.loads((ROOT / "config" / "foxglove.json").read_text())
+    placed: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, str):
+            placed.append(node)
+        else:
+            walk(node["first"])
+            walk(node["second"])
+
+    walk(layout["layout"])
+    assert sorted(placed) == sorted(layout["configById"])
+    text = json.dumps(layout["configById"])
+    for topic in (
+        "/tracker/overlay/compressed", "/tracker/markers", "/tracker/targets", "/diagnostics",
+        "/tracker/init_roi", "/image", "/camera_info",
+    ):  # fmt: skip
+        assert topic in published and f'"{topic}' in text
+
+
+def test_the_parameters_file_repeats_no_default_and_leaves_the_clock_alone() -> None:
+    content = yaml.safe_load((ROOT / "config" / "tracker.yaml").read_text())
+    assert content == {"/**": {"ros__parameters": {}}}
+
+
+# ---- launched ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def launched(tmp_path: Path) -> Iterator[Any]:
+    """Starts launch files as ``ros2 launch`` does, and ends them with an interrupt."""
+    for name in ("launch_ros", "ros2launch"):
+        pytest.importorskip(name, reason="needs an installed ROS 2 (ros2 launch)")
+    children: list[subprocess.Popen[str]] = []
+    environment = {**os.environ, "ROS_LOG_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        environment.pop(name, None)
+
+    def start(name: str, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
+        log = tmp_path / f"{len(children)}.log"
+        ros2 = Path(sys.executable).with_name("ros2")
+        command = [str(ros2) if ros2.exists() else "ros2", "launch", str(ROOT / "launch" / name)]
+        with log.open("w") as file:
+            child = subprocess.Popen(
+                [*command, *arguments], stdout=file, stderr=file, text=True, env=environment
+            )
+        children.append(child)
+        return child, log
+
+    yield start
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(signal.SIGINT)
+            child.wait(timeout=30)
+
+
+def wait_for(log: Path, words: str, count: int = 1, seconds: float = 90) -> str:
+    end = time.monotonic() + seconds
+    while log.read_text().count(words) < count:
+        assert time.monotonic() < end, f"{words!r} not in: {log.read_text()}"
+        time.sleep(0.2)
+    return log.read_text()
+
+
+@pytest.mark.slow
+def test_tracker_launch_passes_its_arguments_on(launched: Any, tmp_path: Path) -> None:
+    params = tmp_path / "p.yaml"
+    params.write_text("/**:\n  ros__parameters:\n    max_targets: 3\n    engine: abacus\n")
+    child, log = launched(
+        "tracker.launch.py", f"params_file:={params}", "image:=camera/image_raw",
+        "namespace:=robot", "engine:=onnxruntime", "overlay:=false", "select:=true",
+    )  # fmt: skip
+    # The engine given by name wins over the one of the file.
+    wait_for(log, "active: images from /robot/camera/image_raw")
+    # select_target ends for lack of a display, and launch says how it was called.
+    text = wait_for(log, "process has died")
+    assert re.search(rf"/select_target --ros-args .*--params-file {params} ", text)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 0
+    assert "stopped: received 0" in log.read_text()
+
+
+@pytest.mark.slow
+def test_one_tracker_for_each_camera(launched: Any, tmp_path: Path) -> None:
+    cameras = write(
+        tmp_path,
+        "cameras:\n  - {name: front, image: /a/image, engine: onnxruntime, params_file: p.yaml}\n"
+        "  - {name: rear, image: /b/image}\n",
+    )
+    # An argument of the first camera must not reach the second.
+    (tmp_path / "p.yaml").write_text("/**:\n  ros__parameters:\n    image_transport: compressed\n")
+    _, log = launched("cameras.launch.py", f"cameras:={cameras}")
+    text = wait_for(log, "active: images from", count=2)
+    assert "[front.tracker]: active: images from /a/image/compressed" in text
+    assert "[rear.tracker]: active: images from /b/image\n" in text
+
+
+@pytest.mark.slow
+def test_a_tracker_that_crashes_is_started_again(launched: Any) -> None:
+    child, log = launched("tracker.launch.py", "engine:=onnxruntime")
+    text = wait_for(log, "active: images from")
+    (pid,) = re.findall(r"process started with pid \[(\d+)\]", text)
+    os.kill(int(pid), signal.SIGSEGV)
+    wait_for(log, "active: images from", count=2)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 0
+    assert log.read_text().count("process started with pid") == 2
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
+    video = tmp_path / "video"
+    video.mkdir()
+    for number in range(10):
+        cv2.imwrite(str(video / f"{number}.png"), np.zeros((96, 128, 3), np.uint8))
+    child, log = launched(
+        "demo.launch.py", f"video:={video}", "box:=30,30,40,40", "engine:=onnxruntime"
+    )
+    assert child.wait(timeout=90) == 0
+    text = log.read_text()
+    assert "stopped: received 10" in text
+    assert text.count("[tracker-3]: process started with pid") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, arguments, words",
+    [
+        ("cameras.launch.py", ("cameras:=/nowhere.yaml",), "/nowhere.yaml: No such file"),
+        ("tracker.launch.py", ("overlay:=perhaps",), "Valid options are: ['', 'true', 'false']"),
+        ("demo.launch.py", ("video:=/x.mp4",), "give box:=x,y,w,h on the first frame"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(
+    launched: Any, name: str, arguments: tuple[str, ...], words: str
+) -> None:
+    child, log = launched(name, *arguments)
+    assert child.wait(timeout=60) == 1
+    assert words in log.read_text() and "Traceback" not in log.read_text()

@@ -1,0 +1,213 @@
+"""What the tracker publishes, each message only while somebody listens to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
+
+import rclpy
+from geometry_msgs.msg import PolygonStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from siampolar_model.geometry.box import Box
+from siampolar_model.images.compressed import CompressedFrame
+from siampolar_model.images.frame import Frame
+from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.session.history import StampedImage
+from siampolar_model.session.session import SessionResult
+from siampolar_ros.interfaces import outputs
+from siampolar_ros.interfaces.outputs import Outputs
+from siampolar_ros.messages import vision_messages
+from siampolar_ros.messages.conversions import image_from_message, stamp_from_ns
+from siampolar_ros.msg import Targets
+from siampolar_ros.nodes.video_publisher_node import ideal_camera_info
+from siampolar_ros.parameters.settings import OutputSettings
+from siampolar_ros.runtime.environment import dds_environment, local_environment
+
+SIZE = (64, 48)
+HEADER = Header(stamp=stamp_from_ns(7), frame_id="optical")
+BOX = Box(10, 12, 30, 32)
+
+
+def result(frame: Frame | None = None, state: TrackState = TrackState.TRACKING) -> SessionResult:
+    pixels = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
+    target = TrackResult(
+        5, state, 0.9, 0.8, BOX, BOX.center_xy, np.zeros(0, np.float32), BOX.corners_xy()
+    )
+    return SessionResult(StampedImage(7, frame or Frame.from_bgr(pixels), HEADER), (target,))
+
+
+class Rig:
+    """The publishers on one node, listeners on another."""
+
+    def __init__(self) -> None:
+        self.settings = OutputSettings()
+        self.node = Node("tracker", namespace="/outputs_rig")
+        self.test = Node("listener", namespace="/outputs_rig")
+        self.outputs = Outputs(self.node, lambda: self.settings, lambda id: "dog")
+        self.executor = SingleThreadedExecutor()
+        for node in (self.node, self.test):
+            self.executor.add_node(node)
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "timed out"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def listen(self, kind: Any, topic: str) -> list[Any]:
+        """Messages on a topic from now on, once publisher and listener know each other."""
+        heard: list[Any] = []
+        name = f"/outputs_rig/tracker/{topic}"
+        self.test.create_subscription(kind, name, heard.append, 10)
+        publisher = next(p for p in self.node.publishers if p.topic_name == name)
+        self.wait(lambda: publisher.get_subscription_count() > 0)
+        self.wait(lambda: self.test.count_publishers(name) > 0)
+        return heard
+
+    def one(self, heard: list[Any], said: SessionResult | None = None) -> Any:
+        """What is heard of one result."""
+        heard.clear()
+        self.outputs.result(said or result())
+        self.wait(lambda: heard)
+        return heard[-1]
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.test.destroy_node()
+        self.node.destroy_node()
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    for name, value in {**dds_environment(), **local_environment()}.items():
+        monkeypatch.setenv(name, value)
+    rclpy.init(args=[])
+    made = Rig()
+    yield made
+    made.close()
+    rclpy.shutdown()
+
+
+MADE_BY = (
+    "message_from_result", "label_image", "draw_results", "jpeg_from_bgr", "message_from_bgr",
+    "polygon_message",
+)  # fmt: skip
+
+
+def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in MADE_BY:
+        monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("made for nobody"))
+    monkeypatch.setattr(outputs.Markers, "make", lambda *_: pytest.fail("made for nobody"))
+    rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 60.0))
+    rig.outputs.result(result())
+    rig.outputs.close()
+
+
+@pytest.mark.parametrize(
+    "kind, topic, makers",
+    [
+        (Targets, "targets", {"message_from_result"}),
+        (Image, "mask", {"label_image"}),
+        (Image, "overlay", {"draw_results", "message_from_bgr"}),
+        (CompressedImage, "overlay/compressed", {"draw_results", "jpeg_from_bgr"}),
+        (PolygonStamped, "polygon", {"polygon_message"}),
+    ],
+)
+def test_one_listener_costs_one_message(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, kind: Any, topic: str, makers: set[str]
+) -> None:
+    for name in set(MADE_BY) - makers:
+        monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("made for nobody"))
+    rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 60.0))
+    assert rig.one(rig.listen(kind, topic)).header == HEADER
+
+
+def test_mask_is_a_label_image(rig: Rig) -> None:
+    message = rig.one(rig.listen(Image, "mask"))
+    assert (message.encoding, message.width, message.height, message.step) == (
+        "mono16",
+        64,
+        48,
+        128,
+    )
+    labels = image_from_message(message).frame.planes[0]
+    assert (labels[12:32, 10:30] == 5).all() and (labels != 0).sum() == 400
+
+
+def test_both_overlays_show_the_same(rig: Rig) -> None:
+    raw, jpeg = rig.listen(Image, "overlay"), rig.listen(CompressedImage, "overlay/compressed")
+    picture = image_from_message(rig.one(raw)).frame.to_bgr()
+    rig.wait(lambda: jpeg)
+    assert jpeg[-1].format == "bgr8; jpeg compressed bgr8"
+    assert (picture != 90).any()
+    decoded = image_from_message(jpeg[-1]).frame.to_bgr()
+    assert np.abs(cv2.blur(decoded, (5, 5)).astype(int) - cv2.blur(picture, (5, 5))).mean() < 4
+
+
+def test_the_overlay_can_be_switched_off(rig: Rig) -> None:
+    heard = rig.listen(Image, "overlay")
+    targets = rig.listen(Targets, "targets")
+    rig.settings = OutputSettings(overlay=False)
+    rig.one(targets)
+    rig.settings = OutputSettings()
+    rig.one(heard)
+    assert len(heard) == 1
+
+
+def test_a_damaged_image_has_targets_but_no_overlay(rig: Rig) -> None:
+    """A compressed image is decoded for the overlay if nothing is followed on it."""
+    heard, targets = rig.listen(Image, "overlay"), rig.listen(Targets, "targets")
+    _, png = cv2.imencode(".png", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    rig.one(targets, result(CompressedFrame(bytes(png)[:40])))
+    rig.one(heard)
+    rig.wait(lambda: len(targets) == 2)
+    assert len(heard) == 1
+
+
+def test_polygon_and_markers_are_silent_until_there_is_camera_info(rig: Rig) -> None:
+    polygons, arrays = rig.listen(PolygonStamped, "polygon"), rig.listen(MarkerArray, "markers")
+    targets = rig.listen(Targets, "targets")
+    rig.one(targets)
+    for unusable in (CameraInfo(width=64, height=48), ideal_camera_info(640, 480, 60.0)):
+        rig.outputs.set_camera_info(unusable)  # without calibration, of another size
+        rig.one(targets)
+    assert not polygons and not arrays
+    rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 90.0))
+    rig.settings = OutputSettings(marker_depth=3.0)
+    rig.one(polygons)
+    rig.wait(lambda: arrays)
+    # At 90 degrees and 3 m, 32 px are 3 m.
+    corner = polygons[-1].polygon.points[0]
+    assert (corner.x, corner.y, corner.z) == pytest.approx(
+        (3 * (10 - 32) / 32, 3 * (12 - 24) / 32, 3), abs=1e-5
+    )
+    assert {m.ns for m in arrays[-1].markers} == {"outline", "label"}
+    assert {m.header.frame_id for m in arrays[-1].markers} == {"optical"}
+    count = len(arrays)
+    rig.outputs.close()
+    rig.wait(lambda: len(arrays) > count)
+    assert arrays[-1].markers[0].action == Marker.DELETEALL
+
+
+@pytest.mark.skipif(
+    not vision_messages.AVAILABLE, reason="needs vision_msgs (ros-$ROS_DISTRO-vision-msgs)"
+)
+def test_detections_of_what_is_not_lost(rig: Rig) -> None:
+    heard = rig.listen(vision_messages.Detection2DArray, "detections")
+    (one,) = rig.one(heard).detections
+    assert (one.id, one.results[0].hypothesis.class_id) == ("5", "dog")
+    assert (one.bbox.center.position.x, one.bbox.size_x) == (20.0, 20.0)
+    assert rig.one(heard, result(state=TrackState.LOST)).detections == []

@@ -1,0 +1,141 @@
+"""The services of the tracker node: start, remove, reset and list targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
+
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from siampolar_model.results import TrackState
+from siampolar_ros.messages.conversions import stamp_from_ns
+from siampolar_ros.msg import InitResult, InitTarget, Target
+from siampolar_ros.srv import Init, List, Remove
+from support.node_rig import Rig
+
+
+def init(rig: Rig, stamp_ns: int = 0, x: float = 5.0, **fields: Any) -> Any:
+    target = InitTarget(x=x, y=5.0, width=20.0, height=20.0, **fields)
+    target.header.stamp = stamp_from_ns(stamp_ns)
+    return rig.call(Init, "init", Init.Request(target=target))
+
+
+def listed(rig: Rig) -> list[tuple[int, int]]:
+    targets = rig.call(List, "list", List.Request()).targets
+    return [(target.id, target.state) for target in targets]
+
+
+def test_targets_are_started_listed_removed_and_reset(rig: Rig) -> None:
+    rig.activate()
+    rig.image(1_000)
+    assert listed(rig) == []
+    ids = []
+    for x in (5.0, 20.0, 40.0):
+        answer = init(rig, x=x)
+        assert answer.success and answer.message == ""
+        ids.append(answer.id)
+    assert ids == [1, 2, 3]
+    rig.wait(lambda: len(rig.targets[-1].targets) == 3)
+    assert listed(rig) == [(1, Target.TRACKING), (2, Target.TRACKING), (3, Target.TRACKING)]
+    assert rig.call(List, "list", List.Request()).targets[1].x == 20.0
+
+    assert rig.call(Remove, "remove", Remove.Request(id=2)).success
+    refused = rig.call(Remove, "remove", Remove.Request(id=2))
+    assert not refused.success and refused.message == "there is no target 2; followed: 1, 3"
+    assert [id for id, _ in listed(rig)] == [1, 3]
+    rig.wait(lambda: [t.id for t in rig.targets[-1].targets] == [1, 3])  # without a new image
+
+    answer = rig.call(Trigger, "reset", Trigger.Request())
+    assert answer.success and answer.message == "2 targets removed"
+    assert listed(rig) == []
+    assert rig.image(2_000).targets == []
+    assert init(rig).id == 4
+
+
+def test_a_refused_init_says_why_and_one_that_replaces_says_so(rig: Rig) -> None:
+    rig.activate()
+    rig.image(1_000)
+    answers: list[InitResult] = []
+    rig.test.create_subscription(InitResult, "tracker/init_result", answers.append, 10)
+    rig.wait(lambda: rig.test.count_publishers("tracker/init_result"))
+    rig.spin(0.2)
+    outside = init(rig, x=500.0, id=9)
+    assert not outside.success and outside.id == 9
+    assert "wholly outside the 64x48 image" in outside.message
+    assert init(rig, id=9).message == ""
+    again = init(rig, id=9)
+    assert again.success and again.message == "target 9 was followed already and is started again"
+    # The topic says the same.
+    rig.wait(lambda: len(answers) == 3)
+    assert [(a.success, a.id, a.message) for a in answers] == [
+        (False, 9, outside.message),
+        (True, 9, ""),
+        (True, 9, again.message),
+    ]
+
+
+def test_the_limit_is_a_parameter_that_can_be_changed(rig: Rig) -> None:
+    rig.activate()
+    rig.image(1_000)
+    rig.node.set_parameters([Parameter("max_targets", value=1)])
+    assert init(rig).success
+    refused = init(rig)
+    assert not refused.success and "at most 1 are allowed" in refused.message
+    rig.node.set_parameters([Parameter("max_targets", value=2)])
+    assert init(rig).success
+
+
+def test_an_init_waits_for_its_image_while_others_are_served(rig: Rig) -> None:
+    rig.activate()
+    rig.node.set_parameters([Parameter("hold_init_s", value=60.0)])
+    client = rig.test.create_client(Init, "tracker/init")
+    rig.wait(client.service_is_ready)
+    target = InitTarget(x=5.0, y=5.0, width=20.0, height=20.0)
+    early = client.call_async(Init.Request(target=target))
+    rig.spin(0.3)
+    assert not early.done()
+    assert listed(rig) == []
+    rig.image(1_000)
+    rig.wait(early.done)
+    assert early.result().success and early.result().id == 1
+
+
+def test_an_init_whose_image_never_comes_is_refused_in_time(rig: Rig) -> None:
+    rig.activate()
+    rig.node.set_parameters([Parameter("hold_init_s", value=0.2)])
+    answer = init(rig)
+    assert not answer.success and answer.message == "no image has arrived (waited 0.2 s)"
+    rig.image(10**9)
+    answer = init(rig, stamp_ns=5 * 10**9)
+    assert not answer.success
+    assert "5.000000000 s lies in the future of the newest image, 1.000000000 s" in answer.message
+
+
+def test_services_of_a_node_that_is_not_active(rig: Rig) -> None:
+    rig.activate()
+    rig.image(1_000)
+    assert init(rig).success
+    rig.wait(lambda: rig.targets[-1].targets)
+    rig.node.trigger_deactivate()
+    answer = init(rig)
+    assert not answer.success and answer.message == "the tracker is not active"
+    assert listed(rig) == [(1, Target.TRACKING)]
+    assert rig.call(Remove, "remove", Remove.Request(id=1)).success
+    assert listed(rig) == []
+    rig.node.trigger_activate()
+    rig.wait(lambda: rig.images.get_subscription_count())
+    assert rig.image(2_000).targets == []
+
+
+def test_the_list_says_lost_for_lost(rig: Rig) -> None:
+    rig.activate()
+    rig.image(1_000)
+    init(rig)
+    rig.trackers[0].state = TrackState.LOST
+    rig.image(2_000)
+    assert listed(rig) == [(1, Target.LOST)]

@@ -1,0 +1,1 @@
+"""What tests share: test doubles, generated data, rigs that run nodes."""

@@ -1,0 +1,429 @@
+"""The tracker's states and geometry, with an engine whose answers a test can write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from siampolar_model.engines.base import Candidates, Engine
+from siampolar_model.errors import BoxError, FrameError, TargetLimitError
+from siampolar_model.geometry.box import Box
+from siampolar_model.images.frame import Frame
+from siampolar_model.models.spec import ModelSpec
+from siampolar_model.results import TrackState
+from siampolar_model.tracking.settings import SETTING_RANGES, TrackerSettings
+from siampolar_model.tracking.tracker import Tracker
+from support.blob_engine import BlobEngine
+
+SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 2, 4)
+FRAME = np.zeros((480, 640, 3), np.uint8)
+BOX = Box.from_xywh(200, 150, 80, 60)
+
+
+class ScriptedEngine(Engine):
+    """Says what the test tells it to: the tracker's rules alone are under test here."""
+
+    name = "scripted"
+    spec = SPEC
+
+    def __init__(self) -> None:
+        self.score = 0.9
+        self.shift_px = (0.0, 0.0)
+        self.slots: dict[int, np.ndarray] = {}
+        self.batches: list[list[int]] = []
+        self.priors: list[np.ndarray] = []
+
+    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+        assert crop.shape == (127, 127, 3) and crop.dtype == np.uint8
+        self.slots[slot] = box_xyxy
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        assert crops.shape == (len(slots), 255, 255, 3)
+        self.batches.append(list(slots))
+        self.priors.append(prior.copy())
+        n, k = len(slots), SPEC.n_candidates
+        center = np.full((n, k, 2), 127.5, np.float32) + np.float32(self.shift_px)
+        half = prior[:, None, 2:4] / 2
+        return Candidates(
+            np.full((n, k), self.score, np.float32),
+            np.full((n, k), 0.8, np.float32),
+            np.concatenate([center - half, center + half], 2),
+            center,
+            np.full((n, k, SPEC.n_rays), 20, np.float32),
+        )
+
+    def release(self, slot: int) -> None:
+        self.slots.pop(slot, None)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    id = tracker.init(FRAME, BOX)
+    (result,) = tracker.track(FRAME)
+    assert result.id == id and result.state == TrackState.TRACKING
+    assert result.box.as_xywh() == pytest.approx(BOX.as_xywh(), abs=1e-3)
+    scale = engine.priors[0][0, 2] / BOX.width
+    np.testing.assert_allclose(result.rays_px, 20 / scale, rtol=1e-5)
+    np.testing.assert_allclose(result.center_xy, BOX.center_xy, atol=1e-3)
+
+
+def test_a_move_in_the_crop_is_a_move_in_the_image(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.shift_px = (10.0, -4.0)
+    (result,) = tracker.track(FRAME)
+    scale = engine.priors[0][0, 2] / BOX.width
+    moved = np.subtract(result.box.center_xy, BOX.center_xy)
+    np.testing.assert_allclose(moved, np.array([10, -4]) / scale, atol=1e-3)
+
+
+def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
+    settings = TrackerSettings(lost_frames=3, recover_frames=2)
+    tracker = Tracker(engine, settings)
+    tracker.init(FRAME, BOX)
+
+    def state(score: float) -> TrackState:
+        engine.score = score
+        return tracker.track(FRAME)[0].state
+
+    between = (settings.lost_score + settings.tracking_score) / 2
+    assert state(0.9) == TrackState.TRACKING
+    assert state(between) == TrackState.UNCERTAIN
+    assert state(0.05) == state(0.05) == TrackState.UNCERTAIN
+    assert state(0.9) == TrackState.UNCERTAIN  # one good image is not enough
+    assert state(0.9) == TrackState.TRACKING  # but it broke the row of bad ones
+    assert [state(0.05) for _ in range(3)][-1] == TrackState.LOST
+    where = tracker.track(FRAME)[0].box
+    engine.shift_px = (40.0, 0.0)
+    assert state(between) == TrackState.LOST
+    assert tracker.track(FRAME)[0].box == where  # not drawn away by something alike
+    engine.shift_px = (0.0, 0.0)
+    assert state(0.9) == TrackState.LOST  # one good image is not enough
+    assert state(0.9) == TrackState.TRACKING
+
+
+def test_something_alike_that_scores_less_than_usual_is_not_believed(
+    engine: ScriptedEngine,
+) -> None:
+    tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
+    tracker.init(FRAME, BOX)
+
+    def states(score: float, images: int) -> list[TrackState]:
+        engine.score = score
+        return [tracker.track(FRAME)[0].state for _ in range(images)]
+
+    states(0.9, 10)
+    assert states(0.6, 3) == [TrackState.TRACKING] * 3  # it may change while it is watched
+    states(0.9, 20)
+    states(0.3, 1)
+    assert states(0.6, 30) == [TrackState.UNCERTAIN] * 30
+    assert states(0.8, 2)[-1] == TrackState.TRACKING
+    states(0.3, 1)
+    assert states(0.6, 200)[-1] == TrackState.TRACKING  # so it looks now
+    tracker.settings = TrackerSettings(tracking_score=0.4, recover_share=0.0)
+    states(0.9, 20), states(0.3, 1)
+    assert states(0.6, 2)[-1] == TrackState.TRACKING
+
+
+def test_a_tracked_target_that_jumps_must_look_as_usual(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
+    tracker.init(FRAME, BOX)
+
+    def state(score: float, shift: float) -> TrackState:
+        engine.score, engine.shift_px = score, (shift, 0.0)
+        return tracker.track(FRAME)[0].state
+
+    assert [state(0.9, 0.0) for _ in range(10)] == [TrackState.TRACKING] * 10
+    assert state(0.85, 70.0) == TrackState.TRACKING
+    assert state(0.6, 0.0) == TrackState.TRACKING
+    assert state(0.6, 70.0) == TrackState.UNCERTAIN
+
+
+def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.score, engine.shift_px = 0.05, (60.0, 60.0)
+    for _ in range(tracker.settings.lost_frames - 1):
+        (result,) = tracker.track(FRAME)
+    assert result.box == BOX and result.state == TrackState.UNCERTAIN
+    grown = engine.priors[0][0, 2] / engine.priors[-1][0, 2]
+    assert grown == pytest.approx(tracker.settings.max_search_growth, rel=1e-3)
+    engine.score, engine.shift_px = 0.9, (0.0, 0.0)
+    tracker.track(FRAME)
+    tracker.track(FRAME)
+    assert engine.priors[-1][0, 2] == pytest.approx(engine.priors[0][0, 2], rel=1e-2)
+
+
+def test_targets_share_batches_and_ids_stay(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    ids = [tracker.init(FRAME, Box.from_xywh(20 + 60 * i, 100, 50, 50)) for i in range(6)]
+    assert ids == [1, 2, 3, 4, 5, 6] == [r.id for r in tracker.track(FRAME)]
+    assert engine.batches == [[1, 2, 3, 4], [5, 6]]
+    assert tracker.remove(3) and not tracker.remove(3)
+    assert 3 not in engine.slots
+    assert [r.id for r in tracker.track(FRAME, [6, 1])] == [1, 6]
+    assert [r.id for r in tracker.track(FRAME, [2, 2])] == [2]
+    assert tracker.init(FRAME, BOX, id=2) == 2
+    assert tracker.remove(6) and tracker.init(FRAME, BOX) == 7  # 6 is not given again
+    tracker.reset()
+    assert tracker.ids == () and not engine.slots and tracker.track(FRAME) == []
+
+
+def test_the_target_leaving_the_image_keeps_a_sane_box(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    engine.shift_px = (100.0, 0.0)
+    for _ in range(50):
+        (result,) = tracker.track(FRAME)
+    assert result.box.center_xy[0] == 640
+    assert 0 < result.box.width <= 640
+    if len(result.polygon_xy):
+        assert result.polygon_xy[:, 0].max() <= 640
+
+
+def test_warming_up_leaves_nothing_behind(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine)
+    tracker.warm_up()
+    assert engine.batches and not engine.slots and tracker.ids == ()
+
+
+def test_refusals(engine: ScriptedEngine) -> None:
+    tracker = Tracker(engine, TrackerSettings(max_targets=1))
+    with pytest.raises(BoxError):
+        tracker.init(FRAME, Box(0, 0, 0, 0))
+    tracker.init(FRAME, BOX)
+    with pytest.raises(TargetLimitError, match="at most 1"):
+        tracker.init(FRAME, BOX)
+    with pytest.raises(FrameError, match="320x240 but target 1 was started on 640x480"):
+        tracker.track(np.zeros((240, 320, 3), np.uint8))
+    with pytest.raises(FrameError):
+        tracker.track(np.zeros((480, 640), np.float32))  # type: ignore[arg-type]
+    assert tracker.track(FRAME)[0].state == TrackState.TRACKING
+    with pytest.raises(ValueError, match="id 0"):
+        tracker.init(FRAME, BOX, id=0)
+
+
+@pytest.mark.parametrize("what", ["score", "shift_px"])
+def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, what: str) -> None:
+    tracker = Tracker(engine)
+    tracker.init(FRAME, BOX)
+    setattr(engine, what, {"score": np.nan, "shift_px": (np.inf, 0.0)}[what])
+    with pytest.raises(FloatingPointError, match="target 1"):
+        tracker.track(FRAME)
+
+
+@pytest.mark.parametrize("name", SETTING_RANGES)
+@pytest.mark.parametrize("side", ["low", "high", "nan"])
+def test_every_setting_refuses_what_it_must(name: str, side: str) -> None:
+    low, high = SETTING_RANGES[name]
+    value = {"low": low - 1, "high": high + 1, "nan": np.nan}[side]
+    with pytest.raises(ValueError, match=f"{name} is .*must be a .*from"):
+        TrackerSettings(**{name: value})
+
+
+@pytest.mark.parametrize("value", [2.5, True, "3"])
+def test_counts_must_be_whole_numbers(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a whole number"):
+        TrackerSettings(max_targets=value)  # type: ignore[arg-type]
+
+
+def test_lost_score_must_not_exceed_tracking_score() -> None:
+    with pytest.raises(ValueError, match="must not exceed"):
+        TrackerSettings(tracking_score=0.3, lost_score=0.5)
+
+
+# ---- lost and found ------------------------------------------------------------------------
+
+GREEN, RED = (0, 200, 0), (0, 0, 220)
+
+
+class CountingEngine(BlobEngine):
+    """Follows blobs and notes whose crops each batch held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, max_targets=16)
+        self.batches: list[list[int]] = []
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        self.batches.append(list(slots))
+        return super().search(slots, crops, prior)
+
+
+def blobs(*placed: tuple[tuple[float, float], float, tuple[int, int, int]]) -> np.ndarray:
+    """A grey 640x360 image with squares: centre, side and colour of each."""
+    image = np.full((360, 640, 3), 90, np.uint8)
+    for (x, y), side, color in placed:
+        half = side / 2
+        image[max(0, int(y - half)) : int(y + half), max(0, int(x - half)) : int(x + half)] = color
+    return image
+
+
+def lose(tracker: Tracker, image: np.ndarray) -> None:
+    """Show an image without the target until every target but those in it is lost."""
+    for _ in range(tracker.settings.lost_frames):
+        tracker.track(image)
+
+
+def images_until_tracked(tracker: Tracker, image: np.ndarray, id: int = 1, limit: int = 90) -> int:
+    for count in range(1, limit + 1):
+        found = {result.id: result for result in tracker.track(image)}
+        if found[id].state == TrackState.TRACKING:
+            return count
+    raise AssertionError(f"not found in {limit} images")
+
+
+@pytest.mark.parametrize("side", [40, 60, 88])
+def test_a_lost_target_is_found_anywhere_in_the_frame(side: int) -> None:
+    tracker = Tracker(CountingEngine())
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    back = blobs(((560, 280), side, GREEN))
+    # A round of all windows takes a second at 30 Hz, then it is confirmed.
+    assert images_until_tracked(tracker, back) <= 30 + tracker.settings.recover_frames
+    for _ in range(20):
+        (result,) = tracker.track(back)
+    assert result.box.iou(Box.from_center(560, 280, side, side)) > 0.8
+
+
+def test_the_search_costs_what_the_settings_allow() -> None:
+    engine = CountingEngine()
+    settings = TrackerSettings(research_crops=3)
+    tracker = Tracker(engine, settings)
+    scene = blobs(((80, 80), 60, GREEN), ((400, 200), 60, RED))
+    tracker.init(scene, Box.from_center(80, 80, 60, 60))
+    tracker.init(scene, Box.from_center(400, 200, 60, 60))
+    without = blobs(((400, 200), 60, RED))
+    lose(tracker, without)
+    engine.batches.clear()
+    for _ in range(60):
+        assert tracker.track(without)[1].state == TrackState.TRACKING
+    # One batch an image: the other target's crop, the lost one's own, and three more at most.
+    assert len(engine.batches) == 60
+    assert all(batch.count(2) == 1 and 1 <= batch.count(1) <= 4 for batch in engine.batches)
+    assert max(batch.count(1) for batch in engine.batches) == 4
+    engine.batches.clear()
+    tracker.track(without, research_crops=1)
+    tracker.track(without, research_crops=0)
+    assert [batch.count(1) for batch in engine.batches] == [2, 1]
+
+
+def test_a_search_that_gets_no_crops_of_its_own_still_sees_the_whole_frame() -> None:
+    tracker = Tracker(CountingEngine())
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    back = blobs(((560, 280), 60, GREEN))
+    states = [tracker.track(back, research_crops=0)[0].state for _ in range(250)]
+    assert states[-1] == TrackState.TRACKING
+
+
+def test_the_search_can_be_switched_off() -> None:
+    engine = CountingEngine()
+    tracker = Tracker(engine, TrackerSettings(research_crops=0))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    for _ in range(60):
+        (result,) = tracker.track(blobs(((560, 280), 60, GREEN)))
+    assert result.state == TrackState.LOST
+    assert all(batch == [1] for batch in engine.batches)
+    assert images_until_tracked(tracker, blobs(((90, 85), 60, GREEN))) == 2  # where it was
+
+
+def test_a_place_seen_once_is_not_believed() -> None:
+    tracker = Tracker(CountingEngine(), TrackerSettings(recover_frames=3))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    where = tracker.track(blobs())[0].box
+    for _ in range(40):
+        (flash,) = tracker.track(blobs(((100, 100), 60, GREEN)))
+        (gone,) = tracker.track(blobs())
+        assert flash.state == gone.state == TrackState.LOST
+        assert flash.box == gone.box == where
+
+
+def test_a_lost_target_is_not_found_on_another_one() -> None:
+    tracker = Tracker(CountingEngine())
+    scene = blobs(((80, 80), 60, GREEN), ((400, 200), 60, GREEN))
+    tracker.init(scene, Box.from_center(80, 80, 60, 60))
+    tracker.init(scene, Box.from_center(400, 200, 60, 60))
+    for _ in range(90):
+        first, second = tracker.track(blobs(((400, 200), 60, GREEN)))
+    assert first.state == TrackState.LOST and second.state == TrackState.TRACKING
+    tracker.remove(2)
+    assert images_until_tracked(tracker, blobs(((400, 200), 60, GREEN))) <= 32
+
+
+class HalfBlindEngine(CountingEngine):
+    """Mistakes what is red for its target, with a middling score."""
+
+    def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
+        found = super().search(slots, crops, prior)
+        for i in range(len(slots)):
+            red = np.abs(crops[i].astype(int) - RED).max(2) < 60
+            if not found.score[i, 0] and red.any():
+                rows, columns = np.nonzero(red)
+                box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+                found.box_xyxy[i, 0], found.score[i, 0] = box, 0.6
+        return found
+
+
+def test_a_target_in_doubt_is_looked_for_elsewhere_too() -> None:
+    """It follows something alike in its old place, until it is seen itself in another one."""
+    tracker = Tracker(HalfBlindEngine(), TrackerSettings(tracking_score=0.5, recover_share=0.8))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker.track(blobs(((80, 80), 60, GREEN)))
+    tracker.track(blobs())
+    for step in range(60):
+        (result,) = tracker.track(blobs(((90 + step, 80), 60, RED)))
+        assert result.state == TrackState.UNCERTAIN
+    assert result.box.center_xy == pytest.approx((149, 80), abs=2)
+    both = blobs(((150, 80), 60, RED), ((560, 280), 60, GREEN))
+    assert images_until_tracked(tracker, both) <= 32
+    (result,) = tracker.track(both)
+    assert result.box.iou(Box.from_center(560, 280, 60, 60)) > 0.8
+
+
+def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
+    engine = CountingEngine()
+    tracker = Tracker(engine, TrackerSettings(research_crops=2))
+    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    lose(tracker, blobs())
+    engine.batches.clear()
+    for elapsed_s in (5.0, 1 / 30, 5.0):
+        tracker.track(blobs(), elapsed_s=elapsed_s)
+    assert [len(batch) for batch in engine.batches] == [3, 3, 3]
+    # A target that fills the frame has few windows: one look an image is enough for them.
+    tracker.init(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
+    lose(tracker, blobs())
+    engine.batches.clear()
+    for _ in range(30):
+        tracker.track(blobs(), elapsed_s=1 / 30)
+    assert sum(map(len, engine.batches)) <= 45
+
+
+def test_an_encoding_that_changes_between_images_disturbs_nothing() -> None:
+    tracker = Tracker(CountingEngine())
+    bgr = blobs(((80, 80), 60, (200, 200, 200)))
+    rows = {"bgr8": bgr, "rgb8": bgr[..., ::-1], "mono8": bgr[..., 0]}
+    rows["mono16"] = bgr[..., 0].astype(np.uint16) * 17
+    rows["yuv422"] = np.stack([np.full_like(bgr[..., 0], 128), bgr[..., 0]], 2)
+
+    def frame(encoding: str) -> Frame:
+        data = np.ascontiguousarray(rows[encoding])
+        return Frame.from_buffer(
+            data.tobytes(), encoding=encoding, width=640, height=360, step=data.nbytes // 360
+        )
+
+    for start in rows:
+        tracker.init(frame(start), Box.from_center(80, 80, 60, 60), id=1)
+        for then in rows:
+            (result,) = tracker.track(frame(then))
+            assert result.box.iou(Box.from_center(80, 80, 60, 60)) > 0.5, (start, then)

@@ -1,0 +1,33 @@
+"""``siampolar export``: a model folder from a checkpoint.
+
+What needs torch is imported when the command runs, so that ``siampolar --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors_to_cli import bad_input
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Of a run, such as runs/siampolar_lite0/checkpoints/best.ckpt.")
+    ],
+    model: Annotated[Path, typer.Argument(help="Folder to write; its model files are replaced.")],
+) -> None:
+    """Export a checkpoint's averaged weights to ONNX and check that torch gives the same."""
+    with bad_input():
+        from siampolar_model.export.onnx_export import export as export_model
+
+        from ..run.averaged import load_averaged
+
+        network, about = load_averaged(checkpoint)
+        export_model(network, model, about)
+    scores = ", ".join(f"{key} {value:.4f}" for key, value in about["scores"].items())
+    typer.echo(
+        f"wrote {model} after {about['pairs_seen']} pairs; {scores or 'not validated at this step'}"
+    )

@@ -1,0 +1,1 @@
+"""Generated clips that a model is scored on."""

@@ -1,0 +1,1 @@
+"""Samples: readers of data sets, pairs, augmentation, labels."""

@@ -1,0 +1,24 @@
+"""Checks the numbers of data settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from siampolar_model.settings import check_ranges
+
+from ..errors import DataError
+
+CHANCE = (0.0, 1.0)
+
+
+def checked(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse fields outside their range, see :func:`siampolar_model.settings.check_ranges`.
+
+    Raises:
+        DataError: naming the field, its value and what is allowed.
+    """
+    try:
+        check_ranges(settings, ranges)
+    except ValueError as error:
+        raise DataError(str(error)) from None

@@ -1,0 +1,210 @@
+"""Which data a training sees: sources by weight, and how pairs are made of them.
+
+In YAML::
+
+    data:
+      sources:
+        - {kind: photos, root: ../shared/data/photos}
+        - {kind: davis, root: DAVIS, weight: 0.5}
+        - {kind: coco, root: COCO/train2017, annotations: COCO/annotations/instances_train2017.json}
+      synthetic: {negative: 0.2}
+      video: {max_gap: 30}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from siampolar_model.network.config import NetworkConfig, check_keys
+
+from ..errors import DataError
+from .checked import checked
+from .mixture import Mixture
+from .photometry import PhotometrySettings
+from .readers.base import Reader
+from .readers.coco import Coco
+from .readers.davis import YEARS, Davis, refuse_val, sequence_of
+from .readers.photos import Photos
+from .readers.preloaded import preload
+from .readers.segtrack import SegTrack
+from .readers.youtube_vos import YouTubeVos
+from .sample import PairSource
+from .synthetic_pairs import SyntheticPairs, SyntheticSettings
+from .video_pairs import VideoPairs, VideoSettings
+
+#: Data sets of photographs (one side of each is held out) and of videos (all is for training).
+STILLS, VIDEOS = ("photos", "coco"), ("davis", "youtube_vos", "segtrack")
+KINDS = (*STILLS, *VIDEOS)
+PAIRS = ("synthetic", "video")
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One data set.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        root: its folder; of ``coco``, the folder of the images.
+        weight: how often it is drawn, as a share of all weights.
+        pairs: "synthetic" (two views of one image) or "video" (two frames); empty: "video" of a
+            set of videos. For both, name the set twice.
+        annotations: of ``coco``: the JSON file.
+        year: of ``davis``: 2016 or 2017.
+        sequences: of ``davis``: only these; none of DAVIS val is ever accepted.
+    """
+
+    kind: str
+    root: str
+    weight: float = 1.0
+    pairs: str = ""
+    annotations: str = ""
+    year: int = 2017
+    sequences: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("kind", "root", "pairs", "annotations"):
+            if not isinstance(getattr(self, name), str):
+                raise DataError(f"{name} is {getattr(self, name)!r}; it must be a text")
+        if self.kind not in KINDS:
+            raise DataError(f"kind {self.kind!r} is not one of {KINDS}")
+        if not self.root:
+            raise DataError(f"root of {self.kind} is empty; it must be a folder")
+        checked(self, {"weight": (1e-6, 1e6)})
+        if self.pairs not in ("", *PAIRS) or (self.kind in STILLS and self.pairs == "video"):
+            allowed = PAIRS[:1] if self.kind in STILLS else PAIRS
+            raise DataError(f"pairs {self.pairs!r} of {self.kind} is not one of {allowed}")
+        if bool(self.annotations) != (self.kind == "coco"):
+            wanted = "must be a JSON file" if self.kind == "coco" else "belongs to coco alone"
+            raise DataError(f"annotations of {self.kind} is {self.annotations!r}; it {wanted}")
+        if self.year not in YEARS:
+            raise DataError(f"year {self.year!r} is not one of {YEARS}")
+        if isinstance(self.sequences, str) or not all(isinstance(n, str) for n in self.sequences):
+            raise DataError(f"sequences is {self.sequences!r}; it must be a list of names")
+        if self.sequences and self.kind != "davis":
+            raise DataError(f"sequences of {self.kind} is given; it belongs to davis alone")
+        if self.kind == "davis":
+            refuse_val(self.sequences, Path(self.root))
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """All data of a training.
+
+    Attributes:
+        cache_mb: for decoded images in memory, all sources together. In their order, sets that fit
+            whole are read before the start, and workers forked afterwards share them.
+    """
+
+    sources: Sequence[SourceConfig]
+    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    video: VideoSettings = field(default_factory=VideoSettings)
+    photometry: PhotometrySettings = field(default_factory=PhotometrySettings)
+    cache_mb: int = 2048
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise DataError("sources is empty; a training needs at least one")
+        checked(self, {"cache_mb": (0, 10**6)})
+
+
+def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
+    """Open a data set for training, or the held-out side of one of photographs.
+
+    Raises:
+        DataError: it is missing, damaged, holds sequences of DAVIS val, or has no such side.
+    """
+    root = Path(source.root)
+    if validation and source.kind not in STILLS:
+        raise DataError(f"{root}: {source.kind} has no validation side; only {STILLS} have one")
+    reader: Reader
+    if source.kind == "photos":
+        return Photos(root, validation=validation)
+    if source.kind == "coco":
+        reader = Coco(source.annotations, root, validation=validation)
+        # A conversion of DAVIS is DAVIS still.
+        whole = root.resolve()
+        refuse_val((sequence_of(whole / reader.name(i)) for i in range(len(reader))), root)
+        return reader
+    if source.kind == "youtube_vos":
+        return YouTubeVos(root)
+    if source.kind == "segtrack":
+        return SegTrack(root)
+    # Folders in DAVIS layout may come without lists.
+    split = "train" if (root / "ImageSets").is_dir() else None
+    reader = Davis(root, year=source.year, split=split, sequences=source.sequences)
+    refuse_val((reader.name(i) for i in range(len(reader))), root)
+    return reader
+
+
+def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed: int) -> Mixture:
+    """All sources as one data set of pairs.
+
+    Raises:
+        DataError: a source that cannot be used.
+    """
+    free_bytes = data.cache_mb * 10**6
+    readers: dict[tuple[Any, ...], Reader] = {}
+    sources: list[tuple[PairSource, float]] = []
+    for source in data.sources:
+        # One set may be named twice, for both kinds of pairs.
+        place = (source.kind, source.root, source.annotations, source.year, *source.sequences)
+        if place not in readers:
+            readers[place], used_bytes = preload(open_reader(source), free_bytes)
+            free_bytes -= used_bytes
+        reader = readers[place]
+        made: PairSource
+        if source.pairs == "video" or (not source.pairs and source.kind in VIDEOS):
+            made = VideoPairs(reader, network, data.video, data.photometry)
+        else:
+            made = SyntheticPairs(reader, network, data.synthetic, data.photometry)
+        sources.append((made, source.weight))
+    return Mixture(sources, length=length, seed=seed)
+
+
+def open_validation(data: DataConfig) -> Reader:
+    """The held-out side of the first source of photographs, for synthetic clips.
+
+    Raises:
+        DataError: there is none, or it cannot be used.
+    """
+    for source in data.sources:
+        if source.kind in STILLS:
+            return open_reader(source, validation=True)
+    raise DataError(
+        f"sources has no photographs ({', '.join(STILLS)}) to hold out for validation; "
+        "data.clips 0 goes without"
+    )
+
+
+_GROUPS = {"synthetic": SyntheticSettings, "video": VideoSettings, "photometry": PhotometrySettings}
+
+
+def data_config(values: Any, where: str) -> DataConfig:
+    """Build a configuration from plain values, as YAML gives them.
+
+    Raises:
+        DataError: an unknown or missing key, or a value that is not allowed.
+    """
+    check_keys(DataConfig, values, where, DataError)
+    values = dict(values)
+    listed = values["sources"]
+    if not isinstance(listed, list):
+        raise DataError(f"{where}, sources: is {listed!r}; it must be a list")
+    values["sources"] = tuple(
+        _build(SourceConfig, one, f"{where}, sources, {i}") for i, one in enumerate(listed, 1)
+    )
+    for name, cls in _GROUPS.items():
+        if name in values:
+            values[name] = _build(cls, values[name], f"{where}, {name}")
+    return _build(DataConfig, values, where)
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    check_keys(cls, values, where, DataError)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None

@@ -1,0 +1,145 @@
+"""Any instance set in COCO's JSON format (Lin et al., ECCV 2014, arXiv 1405.0312)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# pycocotools reads the compressed run lengths of COCO's C code; it has wheels for every Python
+# and platform that we support and depends on NumPy alone.
+from pycocotools import mask as coco_mask
+
+from ...errors import DataError
+from .base import LabelledImage, Reader
+from .decode import labelled, read_image
+from .holdout import empty_side, held_out
+
+LAYOUT = "a JSON file with images, annotations and categories, and the folder of the images"
+
+
+class Coco(Reader):
+    """One side of a set of photographs; crowds and boxes without an outline are left out.
+
+    Segmentations stay packed as JSON text in one buffer, about the size of the file: a million of
+    them as Python objects would take gigabytes, in every worker.
+
+    Args:
+        annotations: the JSON file.
+        images: the folder that its file names start from.
+        validation: the side, by image id (see ``holdout.held_out``); None: all.
+
+    Raises:
+        DataError: a file or folder is missing, is no such JSON, or has no instances.
+    """
+
+    def __init__(
+        self, annotations: str | Path, images: str | Path, *, validation: bool | None = False
+    ) -> None:
+        self.root = Path(images)
+        if not self.root.is_dir():
+            raise DataError(f"{images}: no such folder; expected {LAYOUT}")
+        path = Path(annotations)
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; expected {LAYOUT}")
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            self._load(data, path, validation)
+        except DataError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}: damaged ({type(error).__name__}: {error}); expected {LAYOUT}"
+            ) from None
+
+    def _load(self, data: dict[str, Any], path: Path, validation: bool | None) -> None:
+        everything = sorted(data["images"], key=lambda one: one["id"])
+        kept = [o for o in everything if validation is None or held_out(o["id"]) == validation]
+        if everything and not kept:
+            raise empty_side(path, len(everything), bool(validation))
+        self._names = [str(one["file_name"]) for one in kept]
+        self._sizes = np.array([(one["height"], one["width"]) for one in kept], np.int32)
+        self.categories = {int(one["id"]): str(one["name"]) for one in data["categories"]}
+        known = {one["id"] for one in everything}
+        row = {one["id"]: index for index, one in enumerate(kept)}
+        owners, classes, texts = [], [], []
+        for one in data["annotations"]:
+            if one["image_id"] not in known or one["category_id"] not in self.categories:
+                raise DataError(f"{path}: annotation {one['id']} is of no known image or category")
+            if one.get("iscrowd") or one["image_id"] not in row:
+                continue
+            outline = one.get("segmentation")
+            if isinstance(outline, list):  # pycocotools takes two points for a box
+                outline = [polygon for polygon in outline if len(polygon) != 4]
+            if not outline:
+                continue
+            owners.append(row[one["image_id"]])
+            classes.append(one["category_id"])
+            texts.append(json.dumps(outline, separators=(",", ":")).encode())
+        if not texts:
+            raise DataError(f"{path}: no instances with an outline; expected {LAYOUT}")
+        order = np.argsort(np.array(owners), kind="stable")
+        self._text = b"".join(texts[i] for i in order)
+        self._ends = np.cumsum([len(texts[i]) for i in order])
+        self._class = np.array(classes, np.int32)[order]
+        self._owner = np.array(owners, np.int32)[order]
+        self._annotated = np.unique(self._owner)
+        pairs = np.unique(np.stack([self._class, self._owner], 1), axis=0)
+        self._by_category = {
+            self.categories[int(c)]: pairs[pairs[:, 0] == c, 1] for c in np.unique(pairs[:, 0])
+        }
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, sequence: int) -> str:
+        return self._names[sequence]
+
+    @property
+    def annotated(self) -> Sequence[int]:
+        return self._annotated  # type: ignore[return-value]
+
+    def read(self, sequence: int, frame: int = 0) -> LabelledImage:
+        """Where instances overlap, the smaller one is in front."""
+        path = self.root / self._names[sequence]
+        image = read_image(path)
+        height, width = (int(v) for v in self._sizes[sequence])
+        first, last = np.searchsorted(self._owner, [sequence, sequence + 1])
+        if first == last:
+            return labelled(self.name(sequence), sequence, image, None)
+        masks = [self._mask(i, height, width) for i in range(first, last)]
+        labels = np.zeros((height, width), np.uint16)
+        for value in np.argsort([-int(mask.sum()) for mask in masks], kind="stable"):
+            labels[masks[value] > 0] = value + 1
+        categories = {
+            value + 1: self.categories[int(self._class[i])]
+            for value, i in enumerate(range(first, last))
+        }
+        return labelled(self.name(sequence), sequence, image, labels, path, categories)
+
+    def _mask(self, annotation: int, height: int, width: int) -> np.ndarray:
+        """uint8 (height, width), 1 inside one annotation's polygons or run lengths."""
+        start = int(self._ends[annotation - 1]) if annotation else 0
+        parts = json.loads(self._text[start : self._ends[annotation]])
+        try:
+            if isinstance(parts, list):
+                runs = coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
+            elif isinstance(parts["counts"], list):
+                runs = coco_mask.frPyObjects(parts, height, width)
+            else:
+                runs = parts
+            mask: np.ndarray = coco_mask.decode(runs)
+        except Exception as error:  # pycocotools raises Exception itself
+            name = self._names[int(self._owner[annotation])]
+            raise DataError(f"{name}: its segmentation is damaged ({error})") from None
+        if mask.shape != (height, width):
+            name = self._names[int(self._owner[annotation])]
+            raise DataError(f"{name}: its segmentation is not of {width}x{height} px")
+        return mask
+
+    def similar(self, image: LabelledImage, value: int) -> Sequence[int]:
+        found = self._by_category.get(image.categories.get(value, ""), ())
+        return found  # type: ignore[return-value]

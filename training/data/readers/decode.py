@@ -1,0 +1,72 @@
+"""Image and mask files as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ...errors import DataError
+from .base import LabelledImage
+
+
+def read_image(path: Path) -> np.ndarray:
+    """uint8 (H, W, 3), BGR.
+
+    Raises:
+        DataError: not a readable image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    if image is None:
+        raise DataError(f"{path}: not a readable image")
+    return image
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Labels uint8 (H, W) of an index, grey or two-coloured image.
+
+    By Pillow, as OpenCV replaces the indices of an index image by the colours of its palette.
+    In a colour image, all that is not black is object 1.
+
+    Raises:
+        DataError: not a readable image, more than 8 bits, or several colours without a palette.
+    """
+    try:
+        with Image.open(path) as opened:
+            mode, pixels = opened.mode, np.array(opened)
+    except (OSError, ValueError, SyntaxError):
+        raise DataError(f"{path}: not a readable image") from None
+    if pixels.dtype not in (np.uint8, np.bool_):
+        raise DataError(f"{path}: has {pixels.dtype} values; a mask has 8 bits")
+    if pixels.ndim == 2:
+        return pixels.astype(np.uint8, copy=False)
+    colours = pixels[..., :1] if mode == "LA" else pixels[..., :3]
+    on = colours.any(2)
+    if (colours[on] != colours[on][:1]).any():
+        raise DataError(f"{path}: has several colours; a mask is an index image or a grey one")
+    return np.asarray(on, np.uint8)
+
+
+def labelled(
+    name: str,
+    sequence: int,
+    image: np.ndarray,
+    labels: np.ndarray | None,
+    mask_path: Path | None = None,
+    categories: Mapping[int, str] | None = None,
+) -> LabelledImage:
+    """Put an image and its labels together.
+
+    Raises:
+        DataError: they differ in size; it names ``mask_path``.
+    """
+    if labels is None:
+        return LabelledImage(name, sequence, image)
+    if labels.shape != image.shape[:2]:
+        size, expected = ("x".join(map(str, a.shape[1::-1])) for a in (labels, image))
+        raise DataError(f"{mask_path}: is {size} px; its image is {expected}")
+    objects = tuple(int(v) for v in np.flatnonzero(np.bincount(labels.ravel())) if v)
+    return LabelledImage(name, sequence, image, labels, objects, categories or {})

@@ -1,0 +1,28 @@
+"""Which photographs are held out for validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import DataError
+
+#: One run of GROUP numbers in HOLDOUT_EVERY is held out. Neighbouring numbers are alike (one
+#: source, often one class), so a run stays on one side.
+GROUP = 10
+HOLDOUT_EVERY = 20
+_HELD_OUT = 7
+
+
+def held_out(number: int) -> bool:
+    """Whether the photograph of this number belongs to the validation side."""
+    return (number // GROUP) % HOLDOUT_EVERY == _HELD_OUT
+
+
+def empty_side(root: Path, count: int, validation: bool) -> DataError:
+    """The error for a set with no photograph on one side."""
+    side, first = "validation" if validation else "training", _HELD_OUT * GROUP
+    return DataError(
+        f"{root}: none of {count} photographs is on the {side} side of the split; one run of "
+        f"{GROUP} numbers in {HOLDOUT_EVERY} is held out, "
+        f"from {first:05d} to {first + GROUP - 1:05d} first"
+    )

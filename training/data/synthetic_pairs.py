@@ -1,0 +1,326 @@
+"""Synthetic pairs: two views of one photograph, as a template and a search crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from siampolar_model.geometry.box import Box
+from siampolar_model.geometry.crops import context_side
+from siampolar_model.network.config import NetworkConfig
+
+from . import compound_targets as compound
+from .augment import compose, motion, occluder
+from .augment.border import border
+from .augment.sharpness import motion_blur
+from .augment.view import View, look_up
+from .checked import CHANCE, checked
+from .instances import Instance, Pool
+from .photometry import PhotometrySettings
+from .readers.base import Reader
+from .sample import Crop, Template, cut_template, finish
+
+#: Surroundings of a template, in units of its window's side.
+_MARGIN = 1.6
+
+#: Spread of occluders about the target, in units of the search crop's side.
+_NEAR = 0.15
+
+#: How far from a target its own background is kept, and over how much another one takes its place,
+#: in units of the crop's side.
+_REACH, _RAMP = (0.01, 0.12), (0.02, 0.12)
+
+
+@dataclass(frozen=True)
+class SyntheticSettings:
+    """How far two views differ. Chances in [0, 1]; lengths in units of the search crop's side.
+
+    Attributes:
+        turned: chance that one view alone is mirrored.
+        template: chance that the template, too, is a changed view, rather than the photograph.
+        tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
+        joined: chance that an object of the target's photograph that touches it, if any, is a part
+            of it.
+        companion: chance that an object of another photograph, put next to it, is a part of it.
+        whole: chance that a search view is the photograph as it is, whose edge is the camera's, if
+            it covers the whole crop; the less it covers, the smaller.
+        background: else, chance of another background where the photograph covers the whole crop;
+            it grows to 1 the less it covers (0: never).
+        cut_out: of the targets on another background, those cut out along their masks; the others
+            bring what is about them along.
+        distractor, occluder: chances of one or two other objects behind and in front.
+        clutter: chance of a beam or foliage in front.
+        recolour: of the distractors, those that take on the target's mean colour.
+        similar: of other objects, those most likely of the same class.
+        border: chance of a border of the camera's image, half of them through the target.
+        swift: of the targets cut out, those blurred by their own motion.
+        negative: chance that the target is not in the search crop ...
+        empty: ... and of these, that no other object takes its place in the middle.
+        box_jitter: how far the box of the template is off, in units of its sides.
+        min_visible: least share of a target that covers and border leave of what lies in the crop.
+    """
+
+    shift_sigma: float = 0.1
+    log_scale: float = 0.35
+    rotation_sigma_rad: float = 0.2
+    shear: float = 0.12
+    log_aspect: float = 0.12
+    turned: float = 0.2
+    template: float = 0.5
+    tilt: float = 0.3
+    tilt_sigma: float = 0.1
+    bend: float = 0.5
+    bend_sigma: float = 0.018
+    joined: float = 0.4
+    companion: float = 0.1
+    whole: float = 0.6
+    background: float = 0.33
+    cut_out: float = 0.25
+    distractor: float = 0.33
+    recolour: float = 0.25
+    occluder: float = 0.25
+    clutter: float = 0.1
+    similar: float = 0.4
+    border: float = 0.15
+    swift: float = 0.15
+    negative: float = 0.22
+    empty: float = 0.4
+    box_jitter: float = 0.04
+    min_visible: float = 0.55
+
+    def __post_init__(self) -> None:
+        checked(self, dict.fromkeys(vars(self), CHANCE))
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """A square view of ``size`` pixels, ``factor`` times the side of an object's template window
+    when the object has its nominal size."""
+
+    size: int
+    factor: float
+
+
+class SyntheticPairs:
+    """Pairs from single images of a data set.
+
+    Raises:
+        DataError: objects in fewer than two sequences, so that no negative pair exists.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        network: NetworkConfig,
+        settings: SyntheticSettings,
+        photometry: PhotometrySettings,
+    ) -> None:
+        self._pool = Pool(reader)
+        self._network = network
+        self._settings = settings
+        self._photometry = photometry
+        self._search = _Canvas(network.search_size, network.search_factor)
+        # The template is cut from this: its window and a margin for a box that is not exact.
+        self._surroundings = _Canvas(round(_MARGIN * network.template_size), _MARGIN)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """One pair, see :func:`siampolar_training.data.sample.make_sample`."""
+        s, network = self._settings, self._network
+        target = self._target(rng)
+        mirror = bool(rng.random() < 0.5)
+        if rng.random() >= s.negative:
+            search, mask = self._search_view(rng, target, target, mirror)
+        else:
+            if rng.random() < s.empty:
+                search, mask = self._empty_view(rng, target)
+            else:
+                similar = bool(rng.random() < s.similar)
+                other = self._pool.other(rng, target, target, similar=similar)
+                search, mask = self._search_view(rng, other, target, mirror)
+            mask = np.zeros_like(mask)
+        seen_mirrored = mirror != bool(rng.random() < s.turned)
+        template = self._template(rng, target, seen_mirrored)
+        return finish(rng, network, self._photometry, template, search, mask)
+
+    def _target(self, rng: np.random.Generator) -> Instance:
+        target = self._pool.instance(rng)
+        if rng.random() < self._settings.joined:
+            target = compound.with_neighbour(rng, target)
+        if rng.random() < self._settings.companion:
+            other = self._pool.other(rng, target, target, similar=False)
+            target = compound.with_companion(rng, target, other)
+        return target
+
+    def _template(self, rng: np.random.Generator, target: Instance, mirror: bool) -> Template:
+        s, canvas = self._settings, self._surroundings
+        image, mask, box = target.source.image, target.mask, target.box
+        if rng.random() < s.template:
+            middle = np.full(2, canvas.size / 2)
+            view = self._render(rng, canvas, target, False, 1.0, middle)
+            changed, alpha = self._on_background(rng, view, target)
+            seen = (alpha >= 0.5).astype(np.uint8)
+            if rng.random() < s.distractor:
+                changed = self._add_distractor(rng, canvas, changed, seen, target, target)
+            if seen.any():  # what is thin may be blurred away
+                image, mask, box = changed, seen * 255, Box.from_xywh(*cv2.boundingRect(seen))
+        size = self._network.template_size
+        return cut_template(rng, image, mask, box, s.box_jitter, mirror, size)
+
+    def _search_view(
+        self, rng: np.random.Generator, shown: Instance, target: Instance, mirror: bool
+    ) -> tuple[Crop, np.ndarray]:
+        """A search crop about what is shown, and the mask (S, S) of its visible part; nothing else
+        of the target's photograph is added."""
+        s, canvas = self._settings, self._search
+        size = canvas.size
+        shift = np.clip(rng.normal(0, s.shift_sigma, 2), -0.35, 0.35) * size
+        scale = float(np.exp(rng.uniform(-s.log_scale, s.log_scale)))
+        view = self._render(rng, canvas, shown, mirror, scale, size / 2 + shift)
+        image, alpha, beyond = view.image, view.alpha, ~view.covered
+        if rng.random() >= s.whole * view.covered.mean():
+            image, alpha = self._on_background(rng, view, target)
+            beyond = np.zeros_like(beyond)
+        mask = (alpha >= 0.5).astype(np.uint8)
+        least_px = s.min_visible * cv2.countNonZero(mask)
+        if rng.random() < s.distractor:
+            for _ in range(int(rng.integers(1, 3))):
+                image = self._add_distractor(rng, canvas, image, mask, shown, target)
+        if rng.random() < s.occluder:
+            for _ in range(int(rng.integers(1, 3))):
+                other = self._other_view(rng, canvas, shown, target, _near(rng, mask))
+                image, mask = _cover(image, mask, other.image, other.alpha, least_px)
+        if rng.random() < s.clutter:
+            kind = occluder.bar if rng.random() < 0.5 else occluder.foliage
+            cover = compose.soften(kind(rng, size, _near(rng, mask)), rng.uniform(0.5, 2.0))
+            image, mask = _cover(image, mask, self._background(rng, size, target), cover, least_px)
+        return self._bordered(rng, image, mask, least_px, beyond)
+
+    def _empty_view(self, rng: np.random.Generator, target: Instance) -> tuple[Crop, np.ndarray]:
+        """A search crop of other things, and an empty mask (S, S)."""
+        image = self._background(rng, self._search.size, target)
+        nothing = np.zeros(image.shape[:2], np.uint8)
+        for _ in range(int(rng.integers(0, 3))):
+            image = self._add_distractor(rng, self._search, image, nothing, target, target)
+        return self._bordered(rng, image, nothing, 0, np.zeros(nothing.shape, bool))
+
+    def _bordered(
+        self,
+        rng: np.random.Generator,
+        image: np.ndarray,
+        mask: np.ndarray,
+        least_px: float,
+        beyond: np.ndarray,
+    ) -> tuple[Crop, np.ndarray]:
+        """The crop, sometimes with one more border of the camera's image, and what borders leave of
+        a mask."""
+        if rng.random() < self._settings.border:
+            beyond = beyond | border(rng, mask, least_px)
+            mask = mask * ~beyond
+        return Crop(image, beyond), mask
+
+    def _on_background(
+        self, rng: np.random.Generator, view: View, target: Instance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The view on its own background or another one, and the object's alpha."""
+        s = self._settings
+        canvas_px = view.image.shape[0]
+        # The edge of a photograph would tell where the object is: the less of the crop it fills,
+        # the more often it is exchanged.
+        exchange = 1 - (1 - s.background) * view.covered.mean() if s.background else 0.0
+        image, alpha = view.image, view.alpha
+        exchanged = rng.random() < exchange
+        if exchanged and rng.random() < s.cut_out:
+            soft = compose.soften(alpha, rng.uniform(0.6, 1.4))
+            if rng.random() < s.swift:
+                length, angle = int(rng.integers(4, 14)), rng.uniform(0, np.pi)
+                soft = motion_blur(soft, length, angle)
+                image = motion_blur(image, length, angle)
+                alpha = soft
+            return compose.blend(self._background(rng, canvas_px, target), image, soft), alpha
+        if not exchanged and view.covered.all():
+            return image, alpha
+        # The edge of a photograph, turned, is no border of a camera's image.
+        kept = compose.soften(view.covered.astype(np.float32), rng.uniform(0.7, 4.0))
+        if exchanged:
+            reach, ramp = rng.uniform(*_REACH) * canvas_px, rng.uniform(*_RAMP) * canvas_px
+            kept = np.minimum(kept, compose.with_surroundings(alpha, reach, ramp))
+        return compose.blend(self._background(rng, canvas_px, target), image, kept), alpha
+
+    def _add_distractor(
+        self,
+        rng: np.random.Generator,
+        canvas: _Canvas,
+        image: np.ndarray,
+        mask: np.ndarray,
+        shown: Instance,
+        target: Instance,
+    ) -> np.ndarray:
+        at_xy = rng.uniform(0.02, 0.98, 2) * canvas.size
+        other = self._other_view(rng, canvas, shown, target, at_xy)
+        drawn = other.image
+        if rng.random() < self._settings.recolour:
+            colour = compose.mean_colour(target.source.image, target.mask)
+            drawn = compose.in_colours_of(drawn, other.alpha, colour)
+        return compose.put_behind(image, mask, drawn, other.alpha)
+
+    def _other_view(
+        self,
+        rng: np.random.Generator,
+        canvas: _Canvas,
+        shown: Instance,
+        target: Instance,
+        at_xy: np.ndarray,
+    ) -> View:
+        """Another object in the same view."""
+        similar = bool(rng.random() < self._settings.similar)
+        other = self._pool.other(rng, shown, target, similar=similar)
+        scale = float(np.exp(rng.uniform(-0.7, 0.25)))
+        return self._render(rng, canvas, other, bool(rng.random() < 0.5), scale, at_xy)
+
+    def _render(
+        self,
+        rng: np.random.Generator,
+        canvas: _Canvas,
+        instance: Instance,
+        mirror: bool,
+        scale: float,
+        at_xy: np.ndarray,
+    ) -> View:
+        """Draw an instance at nominal size times ``scale`` with its middle at ``at_xy``."""
+        s, size = self._settings, canvas.size
+        linear = motion.affine(rng, s.rotation_sigma_rad, s.shear, s.log_aspect)
+        if mirror:
+            linear = linear @ np.diag([-1.0, 1.0])
+        seen = instance.hull_xy @ linear.T
+        low, high = seen.min(0), seen.max(0)
+        side = canvas.factor * context_side(*np.maximum(high - low, 2.0))
+        middle = np.linalg.solve(linear, (low + high) / 2)
+        placement = motion.Placement(at_xy, middle, linear, scale * size / side)
+        tilt = motion.perspective(rng, s.tilt_sigma) if rng.random() < s.tilt else None
+        field = motion.bend(rng, size, s.bend_sigma * size) if rng.random() < s.bend else None
+        grid = motion.source_grid(placement, size, tilt, field)
+        return look_up(instance.source.image, instance.mask, grid)
+
+    def _background(self, rng: np.random.Generator, size: int, besides: Instance) -> np.ndarray:
+        return compose.background_part(rng, self._pool.background(rng, besides), size)
+
+
+def _cover(
+    image: np.ndarray, mask: np.ndarray, other: np.ndarray, alpha: np.ndarray, least_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put something in front, or behind if it would hide too much."""
+    covered = compose.put_in_front(image, mask, other, alpha, least_px)
+    if covered is None:
+        return compose.put_behind(image, mask, other, alpha), mask
+    return covered
+
+
+def _near(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """A point (x, y) on or about what a mask shows; anywhere if that is nothing."""
+    x, y, width, height = cv2.boundingRect(mask)
+    size = mask.shape[0]
+    if not width:
+        return rng.uniform(0, size, 2)
+    return np.array([x + width / 2, y + height / 2]) + rng.normal(0, _NEAR * size, 2)

@@ -1,1 +1,0 @@
-"""Data sets behind one interface: :class:`siampolar_training.readers.base.Reader`."""

@@ -1,0 +1,1 @@
+"""The training itself: module, losses, checkpoints, logs."""
