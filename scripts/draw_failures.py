@@ -88,10 +88,10 @@ def _tile(tracker: Tracker, case: Case, photos: FreePhotos) -> np.ndarray:
     box = mask_box(mask)
     assert box is not None
     tracker.reset()
-    tracker.init(photo.image, box)
-    tracker.track(photo.image)
+    tracker.start(photo.image, box)
+    tracker.update(photo.image)
     image, truth = case.change(photo.image, mask)
-    (result,) = tracker.track(image)
+    (result,) = tracker.update(image)
     found = fill(result.polygon_xy, *truth.shape)
     seen = draw_results(image.copy(), [result])
     outline, _ = cv2.findContours(truth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -14,7 +14,7 @@ import numpy as np
 from .geometry.box import Box
 
 
-class TrackState(IntEnum):
+class TargetState(IntEnum):
     """What the tracker believes about a target; values equal the constants in Target.msg."""
 
     TRACKING = 1
@@ -34,17 +34,17 @@ class StateChange:
     """
 
     id: int
-    before: TrackState | None
-    after: TrackState | None
+    before: TargetState | None
+    after: TargetState | None
     reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class TrackResult:
+class Target:
     """One target on one image.
 
     Attributes:
-        id: stable positive identifier given by ``Tracker.init``.
+        id: stable positive identifier given by ``Tracker.start``.
         state: tracking, uncertain or lost; a lost target's geometry is the last one believed.
         score: raw classification score of the best candidate, [0, 1].
         quality: predicted IoU of the polygon with the object, [0, 1].
@@ -55,7 +55,7 @@ class TrackResult:
     """
 
     id: int
-    state: TrackState
+    state: TargetState
     score: float
     quality: float
     box: Box

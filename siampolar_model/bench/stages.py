@@ -1,4 +1,4 @@
-"""Times ``Tracker.track`` and its parts."""
+"""Times ``Tracker.update`` and its parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..geometry.box import Box
 from ..images.frame import Frame
 from ..tracking.tracker import Tracker
 
-#: Parts of ``Tracker.track``: cutting the search crops; the network; from its candidates to
+#: Parts of ``Tracker.update``: cutting the search crops; the network; from its candidates to
 #: results and states; the rest (windows, priors, checks).
 STAGES = ("crop", "infer", "decode", "state")
 
@@ -46,13 +46,13 @@ class StageTimer:
         frames = [_TimedFrame(f.width, f.height, f.encoding, f.planes, clock) for f in views]
         tracker.reset()
         for _ in range(targets):
-            tracker.init(frames[0], box)
+            tracker.start(frames[0], box)
         rows = []
         cpu_s = time.process_time()
         for frame in frames[1:]:
             clock.begin()
             start = time.perf_counter()
-            tracker.track(frame)
+            tracker.update(frame)
             end = time.perf_counter()
             decode_s = end - clock.searched
             state_s = end - start - clock.crop_s - clock.infer_s - decode_s

@@ -58,12 +58,12 @@ def track(
                     view = Frame.from_bgr(frame.image)
                     if not tracker.ids:
                         for one in targets:
-                            tracker.init(view, one)
+                            tracker.start(view, one)
                         # Not before: what is refused leaves an older file as it was.
                         lines = None if jsonl is None else jsonl.open("w", encoding="utf-8")
                     # The first image is tracked as well, as the node does, which gives an
                     # outline on it.
-                    results = tracker.track(view)
+                    results = tracker.update(view)
                     if lines is not None:
                         lines.write(json_line(frame.index, frame.stamp_ns, results))
                     if writer is not None:

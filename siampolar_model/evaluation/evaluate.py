@@ -24,7 +24,7 @@ from ..geometry.box import Box
 from ..images.frame import Frame
 from ..io.video import VideoWriter
 from ..rendering.draw import draw_results
-from ..results import TrackState
+from ..results import TargetState
 from ..tracking.tracker import Tracker
 from .davis import LabelledSequence, read_pair
 from .metrics import boundary_accuracy, mask_box, region_similarity, sequence_statistics
@@ -44,7 +44,7 @@ class SequenceScores:
         j, f: region similarity and boundary accuracy.
         box_iou: of the tracker's box with the mask's; None where the mask is empty.
         lost: whether the tracker reported the target lost.
-        track_s: seconds in ``Tracker.track``; the first frame has none.
+        track_s: seconds in ``Tracker.update``; the first frame has none.
     """
 
     name: str
@@ -131,9 +131,9 @@ def evaluate_sequence(
                 results, is_lost, outline = [], False, box.corners_xy()
             else:
                 start = time.perf_counter()
-                results = tracker.track(frame)
+                results = tracker.update(frame)
                 track_s.append(time.perf_counter() - start)
-                is_lost = results[0].state == TrackState.LOST
+                is_lost = results[0].state == TargetState.LOST
                 box, outline = results[0].box, results[0].polygon_xy
             score = score_frame(mask, box, outline, lost=is_lost)
             j.append(score.j)
@@ -162,14 +162,14 @@ def warm_up(tracker: Tracker, sequence: LabelledSequence) -> None:
     frame = Frame.from_bgr(image)
     _init_from(tracker, frame, sequence.masks[0], mask)
     for _ in range(WARM_UP_FRAMES):
-        tracker.track(frame)
+        tracker.update(frame)
     tracker.reset()
 
 
 def summarize(scores: Sequence[SequenceScores]) -> dict[str, Any]:
     """The figures of a whole data set as JSON: every measure is the mean over the sequences.
 
-    ``fps`` is one over the median of the seconds in ``Tracker.track`` (crop, network and
+    ``fps`` is one over the median of the seconds in ``Tracker.update`` (crop, network and
     decoding, one target) over all frames of all sequences; reading files and scoring do not
     count.
     """
@@ -191,7 +191,7 @@ def summarize(scores: Sequence[SequenceScores]) -> dict[str, Any]:
     total["protocol"] = (
         "DAVIS-2016, box of the first mask; per sequence without its first and last frame, then "
         "the mean over sequences; empty mask while lost; box IoU over frames after the first "
-        "whose mask is not empty; fps = 1 / median seconds in Tracker.track, warm"
+        "whose mask is not empty; fps = 1 / median seconds in Tracker.update, warm"
     )
     return total
 
@@ -207,7 +207,7 @@ def _init_from(tracker: Tracker, frame: Frame, mask_path: Path, mask: np.ndarray
     if box is None:
         raise DatasetError(f"{mask_path}: the first mask of a sequence is empty")
     try:
-        tracker.init(frame, box)
+        tracker.start(frame, box)
     except BoxError as error:
         raise DatasetError(f"{mask_path}: {error}") from None
     return box

@@ -23,10 +23,10 @@ from ..errors import BagError
 from ..geometry.box import Box
 from ..images.compressed import CompressedFrame
 from ..images.frame import Frame
-from ..results import TrackResult
+from ..results import Target
 from ..session.history import StampedImage
-from ..session.requests import InitAnswer, InitRequest
-from ..session.session import SessionResult
+from ..session.requests import InitRequest, InitResult
+from ..session.session import Targets
 
 PACKAGE = "siampolar_ros"
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -252,7 +252,7 @@ class ResultBag:
         except (OSError, WriterError, sqlite3.Error) as error:
             raise self._unwritable(error) from None
 
-    def result(self, time_ns: int, result: SessionResult) -> None:
+    def result(self, time_ns: int, result: Targets) -> None:
         """Append the targets on one image, under its header.
 
         Raises:
@@ -265,10 +265,10 @@ class ResultBag:
             header=result.image.header,
             image_width=width,
             image_height=height,
-            targets=[self._target(one) for one in result.results],
+            targets=[self._target(one) for one in result.targets],
         )
 
-    def answer(self, time_ns: int, answer: InitAnswer) -> None:
+    def answer(self, time_ns: int, answer: InitResult) -> None:
         """Append the answer to an init request.
 
         Raises:
@@ -307,7 +307,7 @@ class ResultBag:
         except (OSError, WriterError, sqlite3.Error) as error:
             raise self._unwritable(error) from None
 
-    def _target(self, result: TrackResult) -> Any:
+    def _target(self, result: Target) -> Any:
         return self._make(
             "Target",
             id=result.id,

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from ..results import TrackResult
+from ..results import Target
 
 
-def target_fields(result: TrackResult) -> dict[str, Any]:
+def target_fields(result: Target) -> dict[str, Any]:
     """One target for JSON, its numbers rounded to what means anything.
 
     Returns:
@@ -26,7 +26,7 @@ def target_fields(result: TrackResult) -> dict[str, Any]:
     }
 
 
-def json_line(frame: int, stamp_ns: int, results: Iterable[TrackResult]) -> str:
+def json_line(frame: int, stamp_ns: int, results: Iterable[Target]) -> str:
     """One frame as a line of JSON, with its line break.
 
     Args:

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from ..geometry import polar
-from ..results import TrackResult, TrackState
+from ..results import Target, TargetState
 
 # Opacity of the fill; a lost target has none, and dashed lines instead of solid ones.
-_FILL = {TrackState.TRACKING: 0.35, TrackState.UNCERTAIN: 0.15, TrackState.LOST: 0.0}
+_FILL = {TargetState.TRACKING: 0.35, TargetState.UNCERTAIN: 0.15, TargetState.LOST: 0.0}
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT_PX = 22  # of a capital letter at font scale 1
@@ -30,7 +30,7 @@ def color_of(target_id: int) -> tuple[int, int, int]:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw_results(image: np.ndarray, results: Iterable[TrackResult]) -> np.ndarray:
+def draw_results(image: np.ndarray, results: Iterable[Target]) -> np.ndarray:
     """Draw results onto an image, in place.
 
     Lines and text grow with the image, so that they stay legible from 480p to 4K.
@@ -52,9 +52,9 @@ def draw_results(image: np.ndarray, results: Iterable[TrackResult]) -> np.ndarra
     return image
 
 
-def _draw_shape(image: np.ndarray, result: TrackResult, line: int) -> None:
+def _draw_shape(image: np.ndarray, result: Target, line: int) -> None:
     color = color_of(result.id)
-    lost = result.state == TrackState.LOST
+    lost = result.state == TargetState.LOST
     box = result.box.clip(image.shape[1], image.shape[0])
     outline = result.polygon_xy
     if len(outline) >= 3:
@@ -109,7 +109,7 @@ def _dashes(points: np.ndarray, dash_px: int) -> list[np.ndarray]:
     return strokes
 
 
-def _draw_label(image: np.ndarray, result: TrackResult, line: int) -> None:
+def _draw_label(image: np.ndarray, result: Target, line: int) -> None:
     """Id, state and score on a plate of the target's colour, above the box where there is room."""
     height, width = image.shape[:2]
     color = color_of(result.id)

@@ -16,8 +16,8 @@ from ..io.bags import BagReader, ResultBag, stamp_ns_of
 from ..io.jsonl import json_line
 from ..io.video import DEFAULT_FPS, VideoWriter
 from ..rendering.draw import draw_results
-from ..session.requests import InitAnswer
-from ..session.session import SessionResult
+from ..session.requests import InitResult
+from ..session.session import Targets
 from .replay import Event
 
 # The video's rate is one over the median of so many intervals between stamps.
@@ -47,7 +47,7 @@ class ReplayOutputs:
         video: Path | None = None,
     ) -> None:
         self._on_notice = on_notice
-        self._last: tuple[int, SessionResult] | None = None
+        self._last: tuple[int, Targets] | None = None
         self._bag: ResultBag | None = None
         self._lines: _Lines | None = None
         self._video: _Drawing | None = None
@@ -72,7 +72,7 @@ class ReplayOutputs:
             BagError, OutputError, VideoError: it cannot be written.
         """
         for event in events:
-            if isinstance(event, SessionResult):
+            if isinstance(event, Targets):
                 if self._bag is not None:
                     self._bag.result(time_ns, event)
                 if event.update and self._last is not None:
@@ -80,7 +80,7 @@ class ReplayOutputs:
                 else:
                     self._write_last()
                 self._last = index, event
-            elif isinstance(event, InitAnswer):
+            elif isinstance(event, InitResult):
                 if self._bag is not None:
                     self._bag.answer(time_ns, event)
                 if not event.success:
@@ -107,7 +107,7 @@ class ReplayOutputs:
         if self._last is not None:
             index, result = self._last
             if self._lines is not None:
-                self._lines.write(json_line(index, result.image.stamp_ns, result.results))
+                self._lines.write(json_line(index, result.image.stamp_ns, result.targets))
             if self._video is not None:
                 self._video.write(result)
 
@@ -144,8 +144,8 @@ class _Drawing:
         self._writer = writer
         self._size_wh: tuple[int, int] | None = None
 
-    def write(self, result: SessionResult) -> None:
-        picture = draw_results(result.image.frame.to_bgr(), result.results)
+    def write(self, result: Targets) -> None:
+        picture = draw_results(result.image.frame.to_bgr(), result.targets)
         height, width = picture.shape[:2]
         self._size_wh = self._size_wh or (width, height)
         if self._size_wh != (width, height):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ..errors import FrameError, ReplayError
 from ..geometry.box import Box
 from ..io.bags import INIT_TARGET, BagMessage, image_of, request_of
-from ..session.requests import InitAnswer, InitRequest
-from ..session.session import Session, SessionResult
+from ..session.requests import InitRequest, InitResult
+from ..session.session import Session, Targets
 from ..session.settings import SessionSettings
 from ..session.target_list import TrackerLike
 
@@ -46,7 +46,7 @@ class Notice:
     text: str
 
 
-Event = SessionResult | InitAnswer | Notice
+Event = Targets | InitResult | Notice
 
 
 class Replay:
@@ -142,7 +142,7 @@ class Replay:
         self._events.clear()
         return done
 
-    def _answer_box(self, answer: InitAnswer) -> None:
+    def _answer_box(self, answer: InitResult) -> None:
         if not answer.success:
             raise ReplayError(f"--box: {answer.message}")
         self._events.append(answer)

@@ -29,7 +29,7 @@ class InitRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class InitAnswer:
+class InitResult:
     """What became of an :class:`InitRequest`.
 
     Attributes:
@@ -46,10 +46,10 @@ class InitAnswer:
     image: StampedImage | None = None
 
 
-Answer = Callable[[InitAnswer], None]
+InitCallback = Callable[[InitResult], None]
 
 #: An answer and whom to give it to, outside of the lock.
-Outcome = tuple[Answer, InitAnswer]
+Outcome = tuple[InitCallback, InitResult]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class _Held:
     """A request that waits for its image until ``deadline`` (seconds of the session's clock)."""
 
     request: InitRequest
-    answer: Answer
+    answer: InitCallback
     deadline: float
 
 
@@ -113,7 +113,7 @@ class Admission:
         self.ids: set[int] = set()
         self._held: list[_Held] = []
 
-    def ask(self, request: InitRequest, answer: Answer) -> list[Outcome]:
+    def ask(self, request: InitRequest, answer: InitCallback) -> list[Outcome]:
         """Decide now, or hold the request until its image comes or ``hold_s`` are over."""
         outcome = self._decide(request)
         if outcome is not None:
@@ -153,7 +153,7 @@ class Admission:
             return None
         return max(0.0, min(one.deadline for one in self._held) - self._clock())
 
-    def _decide(self, request: InitRequest) -> InitAnswer | None:
+    def _decide(self, request: InitRequest) -> InitResult | None:
         """The answer; None: the request must wait for its image."""
         if request.id < 0:
             return self._refuse(request, f"target id {request.id} must be 0 (a new one) or more")
@@ -193,7 +193,7 @@ class Admission:
         self.ids.add(id)
         self._start(id, entry, box)
         message = f"target {id} was followed already and is started again" if known else ""
-        return InitAnswer(True, id, message, image)
+        return InitResult(True, id, message, image)
 
     def _why_late(self, held: _Held) -> str:
         waited = f"waited {self.hold_s:g} s"
@@ -208,5 +208,5 @@ class Admission:
     @staticmethod
     def _refuse(
         request: InitRequest, message: str, image: StampedImage | None = None
-    ) -> InitAnswer:
-        return InitAnswer(False, request.id, message, image)
+    ) -> InitResult:
+        return InitResult(False, request.id, message, image)

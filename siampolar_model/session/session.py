@@ -21,30 +21,30 @@ from typing import Any
 
 from ..errors import FrameError
 from ..geometry.box import Box
-from ..results import StateChange, TrackResult
-from ..tracking.redetection import ResearchBudget
+from ..results import StateChange, Target
+from ..tracking.redetection import RedetectionBudget
 from .catch_up import CatchUp
 from .history import Entry, History, StampedImage, format_stamp
-from .requests import Admission, Answer, InitAnswer, InitRequest, Outcome, TargetIds
+from .requests import Admission, InitCallback, InitRequest, InitResult, Outcome, TargetIds
 from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import SessionSettings
-from .target_list import Roster, TrackerLike
+from .target_list import TargetList, TrackerLike
 
 
 @dataclass(frozen=True, eq=False)
-class SessionResult:
+class Targets:
     """All targets on one image, sorted by id.
 
     Attributes:
         image: the image worked on.
-        results: one per target that has caught up with the stream.
+        targets: one per target that has caught up with the stream.
         update: the image may have been reported before: a target that started on it, or before
             it, has joined since, targets were removed, or the tracker failed and all are lost.
         changes: what is different from the result before.
     """
 
     image: StampedImage
-    results: tuple[TrackResult, ...]
+    targets: tuple[Target, ...]
     update: bool = False
     changes: tuple[StateChange, ...] = ()
 
@@ -99,7 +99,7 @@ class Session:
         tracker: TrackerLike,
         settings: SessionSettings | None = None,
         *,
-        on_result: Callable[[SessionResult], None],
+        on_result: Callable[[Targets], None],
         on_failure: Callable[[Exception], None],
         on_notice: Callable[[str], None] = lambda message: None,
         clock: Callable[[], float] = time.monotonic,
@@ -136,15 +136,15 @@ class Session:
             min_box_px=float(tracker.settings.min_box_px),
         )
         self._counters = Counters()
-        self._listed: tuple[TrackResult, ...] = ()
+        self._listed: tuple[Target, ...] = ()
 
         # The worker's own.
-        self._roster = Roster(tracker)
+        self._target_list = TargetList(tracker)
         self._live: Entry | None = None
-        self._live_results: tuple[TrackResult, ...] = ()
+        self._live_results: tuple[Target, ...] = ()
         self._since_live = 0
         self._skipped_before_live = 0
-        self._budget = ResearchBudget()
+        self._budget = RedetectionBudget()
 
     # ---- what callers use, from any thread -------------------------------------------------
 
@@ -155,7 +155,7 @@ class Session:
             return tuple(sorted(self._admission.ids))
 
     @property
-    def targets(self) -> tuple[TrackResult, ...]:
+    def targets(self) -> tuple[Target, ...]:
         """What was last said of every target that still is followed, sorted by id."""
         with self._lock:
             return tuple(r for r in self._listed if r.id in self._admission.ids)
@@ -195,7 +195,7 @@ class Session:
             )
         _tell(outcomes)
 
-    def init(self, request: InitRequest, answer: Answer) -> None:
+    def init(self, request: InitRequest, answer: InitCallback) -> None:
         """Validate a request, assign its id and queue it.
 
         ``answer`` is called exactly once: before this returns, unless the request waits for its
@@ -206,7 +206,7 @@ class Session:
                 outcomes = self._admission.ask(request, answer)
             else:
                 message = f"the tracker has failed: {self._failure}"
-                outcomes = [(answer, InitAnswer(False, request.id, message))]
+                outcomes = [(answer, InitResult(False, request.id, message))]
             self._notify()
         _tell(outcomes)
 
@@ -272,7 +272,7 @@ class Session:
         with self._lock:
             self._commands.clear()
             self._failure = None
-        del self._tracker, self._roster
+        del self._tracker, self._target_list
 
     # ---- the worker ------------------------------------------------------------------------
 
@@ -326,9 +326,9 @@ class Session:
 
     def _start(self, id: int, entry: Entry, box: Box) -> None:
         try:
-            self._roster.start(id, entry.image, box)
+            self._target_list.start(id, entry.image, box)
         except ValueError as error:  # what was admitted was refused after all
-            if id not in self._roster.ids:
+            if id not in self._target_list.ids:
                 with self._lock:
                     self._admission.ids.discard(id)
             self._on_notice(f"target {id} could not be started: {error}")
@@ -338,35 +338,35 @@ class Session:
             # on it and so that the order of arrival of image and request makes no difference.
             self._catch_up.add(id, entry)
             self._catch_up.take_caught_up(self._live)
-            self._listed = self._roster.results
+            self._listed = self._target_list.results
 
     def _forget(self, ids: Iterable[int]) -> None:
         """On request; said at once, also when no image comes any more."""
         for id in ids:
-            self._roster.drop(id)
+            self._target_list.drop(id)
             with self._lock:
                 self._catch_up.discard(id)
-        left = tuple(r for r in self._live_results if r.id in self._roster.ids)
+        left = tuple(r for r in self._live_results if r.id in self._target_list.ids)
         if self._live is not None and len(left) < len(self._live_results):
             self._report(left, update=True)
 
     def _track_live(self, entry: Entry, skipped: int) -> None:
-        if self._roster.ids and not self._can_be_read(entry):
+        if self._target_list.ids and not self._can_be_read(entry):
             return
         self._warn_of_size(entry)
-        wanted = int(self._tracker.settings.research_crops)
+        wanted = int(self._tracker.settings.redetect_crops)
         self._budget.count(skipped, wanted)
         elapsed_s = self._seconds_since_live(entry)
         with self._lock:
             self._catch_up.take_caught_up(self._live)
         self._live = entry
-        results = self._roster.track(
+        results = self._target_list.track(
             entry.image,
-            [id for id in self._roster.ids if id not in self._catch_up],
+            [id for id in self._target_list.ids if id not in self._catch_up],
             elapsed_s=elapsed_s,
-            research_crops=self._budget.crops(wanted),
+            redetect_crops=self._budget.crops(wanted),
         )
-        dropped = self._roster.time_out(results, elapsed_s, self._settings.lost_timeout_s)
+        dropped = self._target_list.time_out(results, elapsed_s, self._settings.lost_timeout_s)
         with self._lock:
             # Not one that somebody asked to start again just now.
             starting = {
@@ -378,7 +378,7 @@ class Session:
     def _track_late(self, entry: Entry, ids: list[int]) -> None:
         # One crop a target: a live image may be waiting.
         if self._can_be_read(entry):
-            results = self._roster.track(entry.image, ids, research_crops=0)
+            results = self._target_list.track(entry.image, ids, redetect_crops=0)
         else:
             results = ()
         with self._lock:
@@ -407,7 +407,7 @@ class Session:
 
     def _report(
         self,
-        results: tuple[TrackResult, ...],
+        results: tuple[Target, ...],
         *,
         update: bool = False,
         dropped: Mapping[int, str] = MappingProxyType({}),
@@ -415,17 +415,17 @@ class Session:
         """Say the results of the live image."""
         assert self._live is not None
         self._live_results = results
-        changes = self._roster.changes(results, dropped)
+        changes = self._target_list.changes(results, dropped)
         with self._lock:
-            self._listed = self._roster.results
-        self._on_result(SessionResult(self._live.image, results, update, changes))
+            self._listed = self._target_list.results
+        self._on_result(Targets(self._live.image, results, update, changes))
 
     def _warn_of_size(self, entry: Entry) -> None:
         size = entry.image.size
         if self._live is None or size == self._live.image.size:
             return
         message = "image size changed from {}x{} to {}x{}".format(*self._live.image.size, *size)
-        others = self._roster.of_other_sizes(size)
+        others = self._target_list.of_other_sizes(size)
         if others:
             message += (
                 "; reported lost until images of their size return or they are started again: "
@@ -447,7 +447,7 @@ class Session:
         _tell(outcomes)
         if self._live is not None:
             try:
-                self._report(self._roster.lose_all(self._live.image), update=True)
+                self._report(self._target_list.lose_all(self._live.image), update=True)
             except Exception as second:
                 self._on_notice(f"the lost targets could not be reported: {second}")
         self._on_failure(error)

@@ -11,7 +11,7 @@ import numpy as np
 from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
-from ..results import StateChange, TrackResult, TrackState
+from ..results import StateChange, Target, TargetState
 from .history import StampedImage
 
 
@@ -22,15 +22,15 @@ class TrackerLike(Protocol):
 
     @property
     def ids(self) -> tuple[int, ...]: ...
-    def init(self, frame: Frame, box: Box, *, id: int | None = None) -> int: ...
-    def track(
+    def start(self, frame: Frame, box: Box, *, id: int | None = None) -> int: ...
+    def update(
         self,
         frame: Frame,
         ids: Collection[int] | None = None,
         *,
         elapsed_s: float = ...,
-        research_crops: int | None = ...,
-    ) -> list[TrackResult]: ...
+        redetect_crops: int | None = ...,
+    ) -> list[Target]: ...
     def remove(self, id: int) -> bool: ...
 
 
@@ -38,12 +38,12 @@ class TrackerLike(Protocol):
 class _Entry:
     """One target: what was last said of it, its image size, how long it has been lost, if so."""
 
-    result: TrackResult
+    result: Target
     image_size: tuple[int, int]
     lost_s: float | None = None
 
 
-class Roster:
+class TargetList:
     """Asks the tracker for what it can do and knows the rest: sizes, time lost, what changed.
 
     A target belongs to the image size it started on; on others it is lost.
@@ -52,14 +52,14 @@ class Roster:
     def __init__(self, tracker: TrackerLike) -> None:
         self._tracker = tracker
         self._entries: dict[int, _Entry] = {}
-        self._said: dict[int, TrackState] = {}
+        self._said: dict[int, TargetState] = {}
 
     @property
     def ids(self) -> tuple[int, ...]:
         return tuple(sorted(self._entries))
 
     @property
-    def results(self) -> tuple[TrackResult, ...]:
+    def results(self) -> tuple[Target, ...]:
         """What was last said of every target, sorted by id."""
         return tuple(self._entries[id].result for id in self.ids)
 
@@ -69,45 +69,43 @@ class Roster:
         Raises:
             ValueError: the tracker refuses; a target that there was already goes on as before.
         """
-        self._tracker.init(image.frame, box, id=id)
+        self._tracker.start(image.frame, box, id=id)
         none = np.zeros((0, 2), np.float32)
-        unseen = TrackResult(
-            id, TrackState.UNCERTAIN, 0.0, 0.0, box, box.center_xy, none[:, 0], none
-        )
+        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, box.center_xy, none[:, 0], none)
         self._entries[id] = _Entry(unseen, image.size)
 
     def drop(self, id: int) -> None:
         self._tracker.remove(id)
         self._entries.pop(id, None)
 
-    def track(self, image: StampedImage, ids: Iterable[int], **how: Any) -> tuple[TrackResult, ...]:
+    def track(self, image: StampedImage, ids: Iterable[int], **how: Any) -> tuple[Target, ...]:
         """Where these targets are, sorted by id.
 
         Args:
-            how: further arguments of :meth:`siampolar_model.tracking.tracker.Tracker.track`.
+            how: further arguments of :meth:`siampolar_model.tracking.tracker.Tracker.update`.
         """
         ids = sorted(ids)
         fitting = [id for id in ids if self._entries[id].image_size == image.size]
-        found = self._tracker.track(image.frame, fitting, **how) if fitting else []
+        found = self._tracker.update(image.frame, fitting, **how) if fitting else []
         results = {result.id: result for result in found}
         results.update({id: self._lost(id, image) for id in ids if id not in results})
         for id, result in results.items():
             self._entries[id] = replace(self._entries[id], result=result)
         return tuple(results[id] for id in ids)
 
-    def lose_all(self, image: StampedImage) -> tuple[TrackResult, ...]:
+    def lose_all(self, image: StampedImage) -> tuple[Target, ...]:
         """All targets, lost."""
         return tuple(self._lost(id, image) for id in self.ids)
 
     def time_out(
-        self, results: Iterable[TrackResult], elapsed_s: float, limit_s: float
+        self, results: Iterable[Target], elapsed_s: float, limit_s: float
     ) -> dict[int, str]:
         """Drop what has been lost for longer than ``limit_s`` (0: nothing): ids with the reason."""
         reasons = {}
         for result in results:
             entry = self._entries[result.id]
             lost_s = None
-            if result.state == TrackState.LOST:
+            if result.state == TargetState.LOST:
                 lost_s = 0.0 if entry.lost_s is None else entry.lost_s + elapsed_s
             if lost_s is not None and 0 < limit_s < lost_s:
                 self.drop(result.id)
@@ -117,7 +115,7 @@ class Roster:
         return reasons
 
     def changes(
-        self, results: Iterable[TrackResult], reasons: Mapping[int, str]
+        self, results: Iterable[Target], reasons: Mapping[int, str]
     ) -> tuple[StateChange, ...]:
         """What differs from what was said before; these results are said from now on.
 
@@ -138,7 +136,7 @@ class Roster:
         sizes = {id: self._entries[id].image_size for id in self.ids}
         return ", ".join("{} ({}x{})".format(i, *s) for i, s in sizes.items() if s != size)
 
-    def _lost(self, id: int, image: StampedImage) -> TrackResult:
+    def _lost(self, id: int, image: StampedImage) -> Target:
         last = self._entries[id].result
         outline = polar.clip_polygon(last.polygon_xy, *image.size)
-        return replace(last, state=TrackState.LOST, score=0.0, quality=0.0, polygon_xy=outline)
+        return replace(last, state=TargetState.LOST, score=0.0, quality=0.0, polygon_xy=outline)

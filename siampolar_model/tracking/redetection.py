@@ -84,7 +84,7 @@ def share(owed: Mapping[int, float], most: int) -> dict[int, int]:
     return extra
 
 
-class ResearchBudget:
+class RedetectionBudget:
     """Whole-frame crops an image may cost, so that a lost target does not slow down the others.
 
     While every image of the stream is worked off they cost nobody anything. An image that had to

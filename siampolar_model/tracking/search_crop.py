@@ -18,7 +18,7 @@ _AGREE = 0.7
 
 
 @dataclass(frozen=True)
-class Look:
+class SearchCrop:
     """One search crop for one target.
 
     Attributes:
@@ -36,14 +36,14 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """The favourite candidate of one look, in its crop's pixels; see :class:`Candidates`.
+class Candidate:
+    """The top candidate of one search crop, in its pixels; see :class:`Candidates`.
 
     Attributes:
         box: the network's, or the mean of that and the outline's if they agree.
     """
 
-    look: Look
+    search_crop: SearchCrop
     score: float
     quality: float
     box: Box
@@ -51,7 +51,7 @@ class Sight:
     rays_px: np.ndarray
 
     @classmethod
-    def of(cls, look: Look, found: Candidates, i: int, id: int) -> Sight:
+    def of(cls, search_crop: SearchCrop, found: Candidates, i: int, id: int) -> Candidate:
         """Row ``i`` of an engine's answer.
 
         Raises:
@@ -68,7 +68,7 @@ class Sight:
             )
         center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
         box = _agreed(geometry[0], polar.polygon((center_xy[0], center_xy[1]), rays_px))
-        return cls(look, score, quality, box, center_xy, rays_px)
+        return cls(search_crop, score, quality, box, center_xy, rays_px)
 
 
 def _agreed(box_xyxy: np.ndarray, polygon_xy: np.ndarray) -> Box:

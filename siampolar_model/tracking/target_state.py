@@ -9,8 +9,8 @@ import numpy as np
 
 from ..geometry import polar
 from ..geometry.box import Box
-from ..results import TrackResult, TrackState
-from .search_crop import Sight
+from ..results import Target, TargetState
+from .search_crop import Candidate
 from .settings import TrackerSettings
 
 #: How much the search window grows with every uncertain image.
@@ -25,7 +25,7 @@ _USUAL_RATE, _USUAL_RATE_UNCERTAIN = 1 / 10, 1 / 150
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class TrackedTarget:
     """What is known after the last image.
 
     Attributes:
@@ -40,10 +40,10 @@ class Target:
         sighting: where it may be as well, not yet confirmed; only while not tracked.
         good_frames: images in a row on which the sighting was seen.
         turn: looks at the whole frame so far, since it was tracked last.
-        owed: looks that ``research_period_s`` asks for and that were not taken yet.
+        owed: looks that ``redetect_period_s`` asks for and that were not taken yet.
     """
 
-    result: TrackResult
+    result: Target
     image_size: tuple[int, int]
     value_range: tuple[float, float] | None
     usual_score: float = 0.0
@@ -51,14 +51,14 @@ class Target:
     low_frames: int = 0
     doubt_frames: int = 0
     seen_frames: int = 0
-    sighting: TrackResult | None = None
+    sighting: Target | None = None
     good_frames: int = 0
     turn: int = 0
     owed: float = 0.0
 
     @property
     def lost(self) -> bool:
-        return self.result.state == TrackState.LOST
+        return self.result.state == TargetState.LOST
 
     def searching(self, settings: TrackerSettings) -> bool:
         """Whether it may be anywhere: it is lost, or uncertain for as long as that takes."""
@@ -70,27 +70,27 @@ class Target:
         return max(settings.tracking_score, settings.recover_share * self.usual_score)
 
     def after(
-        self, sights: Sequence[Sight], settings: TrackerSettings, others: Sequence[TrackResult]
-    ) -> Target:
+        self, candidates: Sequence[Candidate], settings: TrackerSettings, others: Sequence[Target]
+    ) -> TrackedTarget:
         """The target after one image.
 
         Args:
-            sights: what its looks found, at least one; unless it is lost, the first is the one
+            candidates: what its looks found, at least one; unless it is lost, the first is the one
                 that it is followed in.
             others: targets being tracked on this image; elsewhere, it cannot be what they are.
         """
         if self.lost:
-            best = max(sights, key=lambda sight: sight.score)
-            now, elsewhere = self._stay(TrackState.LOST, best), sights
+            best = max(candidates, key=lambda candidate: candidate.score)
+            now, elsewhere = self._stay(TargetState.LOST, best), candidates
         else:
-            now, elsewhere = self._follow(sights[0], settings), sights[1:]
-            if now.result.state == TrackState.TRACKING:
+            now, elsewhere = self._follow(candidates[0], settings), candidates[1:]
+            if now.result.state == TargetState.TRACKING:
                 return now
         # A place that looks right is watched for some images before it is believed.
         places = [
-            self._at(sight, TrackState.TRACKING, settings)
-            for sight in elsewhere
-            if sight.score >= sight.look.least_score
+            self._at(candidate, TargetState.TRACKING, settings)
+            for candidate in elsewhere
+            if candidate.score >= candidate.search_crop.least_score
         ]
         places = [
             place
@@ -103,32 +103,32 @@ class Target:
         good_frames = self.good_frames + 1
         if good_frames < settings.recover_frames:
             return replace(now, sighting=place, good_frames=good_frames)
-        return Target(place, self.image_size, self.value_range, self.usual_score)
+        return TrackedTarget(place, self.image_size, self.value_range, self.usual_score)
 
-    def _follow(self, sight: Sight, settings: TrackerSettings) -> Target:
+    def _follow(self, candidate: Candidate, settings: TrackerSettings) -> TrackedTarget:
         """Believe what is seen where it is expected, or not."""
-        score = sight.score
+        score = candidate.score
         low_frames = self.low_frames + 1 if score < settings.lost_score else 0
         seen_frames = self.seen_frames + 1 if score >= self.recover_score(settings) else 0
-        if self.result.state == TrackState.TRACKING:
+        if self.result.state == TargetState.TRACKING:
             # What is seen elsewhere all at once must look as much like it as after a loss.
-            seen = sight.look.window.box_to_image(sight.box)
+            seen = candidate.search_crop.window.box_to_image(candidate.box)
             jumped = self.result.box.iou(seen) < _SAME_OBJECT
             least = self.recover_score(settings) if jumped else settings.tracking_score
             believed = score >= least
         else:
             believed = seen_frames >= settings.recover_frames
         if low_frames >= settings.lost_frames:
-            state = TrackState.LOST
+            state = TargetState.LOST
         else:
-            state = TrackState.TRACKING if believed else TrackState.UNCERTAIN
+            state = TargetState.TRACKING if believed else TargetState.UNCERTAIN
         growth = 1.0 if score >= settings.tracking_score else self.growth * _GROWTH_PER_FRAME
         growth = min(growth, settings.max_search_growth)
-        if state == TrackState.TRACKING:
+        if state == TargetState.TRACKING:
             rate = _USUAL_RATE if self.usual_score else 1.0
             usual_score = self.usual_score + (score - self.usual_score) * rate
-            result = self._at(sight, state, settings)
-            return Target(result, self.image_size, self.value_range, usual_score, growth)
+            result = self._at(candidate, state, settings)
+            return TrackedTarget(result, self.image_size, self.value_range, usual_score, growth)
         doubted = replace(
             self,
             growth=growth,
@@ -138,38 +138,45 @@ class Target:
         )
         if score < settings.lost_score:
             # Following a wrong object would lose the right one: stay where it was last seen.
-            return doubted._stay(state, sight)
+            return doubted._stay(state, candidate)
         usual_score = self.usual_score + (score - self.usual_score) * _USUAL_RATE_UNCERTAIN
-        result = self._at(sight, state, settings)
+        result = self._at(candidate, state, settings)
         return replace(doubted, result=result, usual_score=usual_score)
 
-    def _stay(self, state: TrackState, sight: Sight) -> Target:
-        result = replace(self.result, state=state, score=sight.score, quality=0.0)
+    def _stay(self, state: TargetState, candidate: Candidate) -> TrackedTarget:
+        result = replace(self.result, state=state, score=candidate.score, quality=0.0)
         return replace(self, result=result)
 
-    def _at(self, sight: Sight, state: TrackState, settings: TrackerSettings) -> TrackResult:
-        """The result if a sight is believed: its place at once, its size smoothed."""
+    def _at(self, candidate: Candidate, state: TargetState, settings: TrackerSettings) -> Target:
+        """The result if a candidate is believed: its place at once, its size smoothed."""
         image_w, image_h = self.image_size
-        window, look = sight.look.window, sight.look
-        seen = window.box_to_image(sight.box)
-        rate = settings.size_smoothing * sight.score
+        window, search_crop = candidate.search_crop.window, candidate.search_crop
+        seen = window.box_to_image(candidate.box)
+        rate = settings.size_smoothing * candidate.score
         box = _keep_inside(
             seen.center_xy,
-            look.width + (seen.width - look.width) * rate,
-            look.height + (seen.height - look.height) * rate,
+            search_crop.width + (seen.width - search_crop.width) * rate,
+            search_crop.height + (seen.height - search_crop.height) * rate,
             image_w,
             image_h,
         )
-        center = window.points_to_image(sight.center_xy)
+        center = window.points_to_image(candidate.center_xy)
         center_xy = (float(center[0]), float(center[1]))
-        rays_px = np.maximum(sight.rays_px / np.float32(window.scale), polar.MIN_RAY_PX)
+        rays_px = np.maximum(candidate.rays_px / np.float32(window.scale), polar.MIN_RAY_PX)
         outline = polar.clip_polygon(polar.polygon(center_xy, rays_px), image_w, image_h)
-        return TrackResult(
-            self.result.id, state, sight.score, sight.quality, box, center_xy, rays_px, outline
+        return Target(
+            self.result.id,
+            state,
+            candidate.score,
+            candidate.quality,
+            box,
+            center_xy,
+            rays_px,
+            outline,
         )
 
 
-def _is_other(place: TrackResult, others: Sequence[TrackResult]) -> bool:
+def _is_other(place: Target, others: Sequence[Target]) -> bool:
     """Whether a place is where something else was found, with no lower score."""
     return any(
         other.box.iou(place.box) > _SAME_OBJECT and other.score >= place.score for other in others

@@ -15,12 +15,12 @@ from ..geometry.box import Box, validate_init_box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
 from ..models.spec import ModelSpec
-from ..results import TrackResult, TrackState
+from ..results import Target, TargetState
 from .redetection import Sweep, share
-from .search_crop import Look, Sight
+from .search_crop import Candidate, SearchCrop
 from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import TrackerSettings
-from .target_state import Target
+from .target_state import TrackedTarget
 
 #: Seconds between images where the caller does not say.
 _PERIOD_S = 1 / 30
@@ -41,7 +41,7 @@ class Tracker:
     def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
         self._engine = engine
         self.settings = settings or TrackerSettings()
-        self._targets: dict[int, Target] = {}
+        self._targets: dict[int, TrackedTarget] = {}
         self._next_id = 1  # ids are not given again: a result of the old target may be on its way
         size = engine.spec.search_size
         self._crops = np.empty((engine.spec.max_targets, size, size, 3), np.uint8)
@@ -91,7 +91,7 @@ class Tracker:
     def engine(self) -> Engine:
         return self._engine
 
-    def init(self, frame: Frame | np.ndarray, box: Box, *, id: int | None = None) -> int:
+    def start(self, frame: Frame | np.ndarray, box: Box, *, id: int | None = None) -> int:
         """Start following what is in a box.
 
         Args:
@@ -122,9 +122,9 @@ class Tracker:
         crop = frame.cut(window, value_range=value_range)
         inside = window.box_to_crop(box)
         self._engine.encode(new_id, crop, inside.as_xyxy())
-        result = TrackResult(
+        result = Target(
             id=new_id,
-            state=TrackState.TRACKING,
+            state=TargetState.TRACKING,
             score=1.0,
             quality=0.0,
             box=box,
@@ -133,24 +133,24 @@ class Tracker:
             polygon_xy=box.corners_xy(),
         )
         self._next_id = max(self._next_id, new_id + 1)
-        self._targets[new_id] = Target(result, (frame.width, frame.height), value_range)
+        self._targets[new_id] = TrackedTarget(result, (frame.width, frame.height), value_range)
         return new_id
 
-    def track(
+    def update(
         self,
         frame: Frame | np.ndarray,
         ids: Collection[int] | None = None,
         *,
         elapsed_s: float = _PERIOD_S,
-        research_crops: int | None = None,
-    ) -> list[TrackResult]:
+        redetect_crops: int | None = None,
+    ) -> list[Target]:
         """Find targets in the next image.
 
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array, of the size they started on.
             ids: which targets; None: all.
             elapsed_s: seconds since the last image; the search of the whole frame keeps to them.
-            research_crops: fewer whole-frame windows for this image than the settings allow.
+            redetect_crops: fewer whole-frame windows for this image than the settings allow.
 
         Returns:
             One result per target, sorted by id. A target that is lost stays where it was last
@@ -169,19 +169,19 @@ class Tracker:
                     f"image is {frame.width}x{frame.height} but target {id} was started on "
                     f"{started[0]}x{started[1]}"
                 )
-        most = self.settings.research_crops
-        looks = self._looks(
-            chosen, elapsed_s, most if research_crops is None else min(most, research_crops)
+        most = self.settings.redetect_crops
+        search_crops = self._search_crops(
+            chosen, elapsed_s, most if redetect_crops is None else min(most, redetect_crops)
         )
-        sights = self._search(frame, looks)
+        candidates = self._search(frame, search_crops)
         # Lost targets last: they cannot be what another one is found to be on this image.
         for id in sorted(chosen, key=lambda id: self._targets[id].lost):
             others = [
                 self._targets[other].result
                 for other in chosen
-                if other != id and self._targets[other].result.state == TrackState.TRACKING
+                if other != id and self._targets[other].result.state == TargetState.TRACKING
             ]
-            self._targets[id] = self._targets[id].after(sights[id], self.settings, others)
+            self._targets[id] = self._targets[id].after(candidates[id], self.settings, others)
         return [self._targets[id].result for id in chosen]
 
     def remove(self, id: int) -> bool:
@@ -194,80 +194,89 @@ class Tracker:
         for id in self.ids:
             self.remove(id)
 
-    def _looks(self, ids: list[int], elapsed_s: float, most: int) -> list[tuple[int, Look]]:
+    def _search_crops(
+        self, ids: list[int], elapsed_s: float, most: int
+    ) -> list[tuple[int, SearchCrop]]:
         """Which crops to search: one for each target, up to ``most`` more for those not tracked."""
         settings = self.settings
         sweeps = {}
-        if settings.research_crops:
+        if settings.redetect_crops:
             searching = (id for id in ids if self._targets[id].searching(settings))
             sweeps = {id: self._sweep(self._targets[id]) for id in searching}
         owed = {}
         for id, sweep in sweeps.items():
             round_of_looks = len(sweep) * _LAST_PLACE_EVERY / (_LAST_PLACE_EVERY - 1)
-            more = round_of_looks * elapsed_s / settings.research_period_s
+            more = round_of_looks * elapsed_s / settings.redetect_period_s
             # What could not be granted is forgotten: no burst once it can.
-            owed[id] = min(self._targets[id].owed + more, 1.0 + settings.research_crops)
+            owed[id] = min(self._targets[id].owed + more, 1.0 + settings.redetect_crops)
         extra = share(owed, most)
-        looks = []
+        search_crops = []
         for id in ids:
             target = self._targets[id]
             if not target.lost:
-                looks.append((id, self._look_near(target, target.result.box, target.growth)))
+                search_crops.append((id, self._crop_near(target, target.result.box, target.growth)))
             if target.sighting is not None:
-                looks.append((id, self._look_near(target, target.sighting.box, 1.0)))
+                search_crops.append((id, self._crop_near(target, target.sighting.box, 1.0)))
             elif id in sweeps:
                 count = extra[id] + target.lost
-                looks += [(id, look) for look in self._look_around(target, sweeps[id], count)]
+                search_crops += [
+                    (id, search_crop)
+                    for search_crop in self._crops_around(target, sweeps[id], count)
+                ]
                 owed_then = max(owed[id] - count, 0.0)
                 self._targets[id] = replace(target, turn=target.turn + count, owed=owed_then)
             elif target.lost:
-                looks.append((id, self._look_near(target, target.result.box, target.growth)))
-        return looks
+                search_crops.append((id, self._crop_near(target, target.result.box, target.growth)))
+        return search_crops
 
-    def _sweep(self, target: Target) -> Sweep:
+    def _sweep(self, target: TrackedTarget) -> Sweep:
         box = target.result.box
         return Sweep.over(target.image_size, box.width, box.height, self.spec.search_factor)
 
-    def _look_near(self, target: Target, box: Box, growth: float) -> Look:
+    def _crop_near(self, target: TrackedTarget, box: Box, growth: float) -> SearchCrop:
         """About a place where it should be."""
         factor = self.spec.search_factor * growth
         size = self.spec.search_size
         window = search_window(box.center_xy, box.width, box.height, factor, size)
         weight, least = self.settings.window_weight, target.recover_score(self.settings)
-        return Look(window, box.width, box.height, weight, least)
+        return SearchCrop(window, box.width, box.height, weight, least)
 
-    def _look_around(self, target: Target, sweep: Sweep, count: int) -> Iterator[Look]:
+    def _crops_around(
+        self, target: TrackedTarget, sweep: Sweep, count: int
+    ) -> Iterator[SearchCrop]:
         """The next few windows of the whole frame; of a lost target also its last place."""
         box = target.result.box
-        least = max(self.settings.research_score, target.recover_score(self.settings))
+        least = max(self.settings.redetect_score, target.recover_score(self.settings))
         for turn in range(target.turn, target.turn + count):
             rounds, place = divmod(turn, _LAST_PLACE_EVERY)
             if place == 0 and target.lost:
-                yield self._look_near(target, box, target.growth)
+                yield self._crop_near(target, box, target.growth)
             else:
                 number = rounds * (_LAST_PLACE_EVERY - 1) + max(place, 1) - 1
                 window, scale = sweep.window(number, self.spec.search_size)
-                yield Look(window, box.width * scale, box.height * scale, 0.0, least)
+                yield SearchCrop(window, box.width * scale, box.height * scale, 0.0, least)
 
-    def _search(self, frame: Frame, looks: list[tuple[int, Look]]) -> dict[int, list[Sight]]:
+    def _search(
+        self, frame: Frame, search_crops: list[tuple[int, SearchCrop]]
+    ) -> dict[int, list[Candidate]]:
         """What the network finds, in as few batches as its size allows."""
-        sights: dict[int, list[Sight]] = {}
-        for start in range(0, len(looks), len(self._crops)):
-            batch = looks[start : start + len(self._crops)]
-            for crop, (id, look) in zip(self._crops, batch, strict=False):
-                frame.cut(look.window, out=crop, value_range=self._targets[id].value_range)
-            prior = np.array([self._prior(look) for _, look in batch], np.float32)
+        candidates: dict[int, list[Candidate]] = {}
+        for start in range(0, len(search_crops), len(self._crops)):
+            batch = search_crops[start : start + len(self._crops)]
+            for crop, (id, search_crop) in zip(self._crops, batch, strict=False):
+                frame.cut(search_crop.window, out=crop, value_range=self._targets[id].value_range)
+            prior = np.array([self._prior(search_crop) for _, search_crop in batch], np.float32)
             crops = self._crops[: len(batch)]
             found = self._engine.search([id for id, _ in batch], crops, prior)
-            for i, (id, look) in enumerate(batch):
-                sights.setdefault(id, []).append(Sight.of(look, found, i, id))
-        return sights
+            for i, (id, search_crop) in enumerate(batch):
+                candidates.setdefault(id, []).append(Candidate.of(search_crop, found, i, id))
+        return candidates
 
-    def _prior(self, look: Look) -> tuple[float, ...]:
+    def _prior(self, search_crop: SearchCrop) -> tuple[float, ...]:
         """A row for the graph; the place expected is always the middle of the crop."""
-        scale, middle = look.window.scale, self.spec.search_size / 2
-        size = look.width * scale, look.height * scale
-        row = look.window_weight, self.settings.scale_penalty, *size, middle, middle
+        scale, middle = search_crop.window.scale, self.spec.search_size / 2
+        size = search_crop.width * scale, search_crop.height * scale
+        row = search_crop.window_weight, self.settings.scale_penalty, *size, middle, middle
         assert len(row) == PRIOR_COLUMNS
         return row
 

@@ -31,7 +31,7 @@ from siampolar_model.bench.clip import load_clip
 from siampolar_model.bench.measure import percentiles_ms
 from siampolar_model.errors import BenchError, BoxError, VideoError
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 
 from ..messages.conversions import message_from_bgr, stamp_to_ns
 from ..msg import InitResult, InitTarget, Targets
@@ -141,7 +141,7 @@ class Camera(Node):
         stamp_ns = stamp_to_ns(message.header.stamp)
         if stamp_ns in self._sent and stamp_ns not in self.latency_s:
             self.latency_s[stamp_ns] = (now_ns - stamp_ns) / 1e9
-            self.tracking += any(one.state == TrackState.TRACKING for one in message.targets)
+            self.tracking += any(one.state == TargetState.TRACKING for one in message.targets)
 
     def _on_answer(self, message: InitResult) -> None:
         # Before the first image an init is held, and refused once that lasts too long.

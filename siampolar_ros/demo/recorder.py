@@ -10,11 +10,11 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackResult
+from siampolar_model.results import Target
 
+from .. import msg
 from ..messages.conversions import results_from_message, stamp_to_ns
 from ..messages.serialized_image import read_stamp
-from ..msg import InitResult, Targets
 from ..nodes.first_target_node import FirstTarget
 
 
@@ -30,9 +30,9 @@ class Recording:
     """
 
     images: list[int] = field(default_factory=list)
-    results: dict[int, list[TrackResult]] = field(default_factory=dict)
+    results: dict[int, list[Target]] = field(default_factory=dict)
     latency_ms: dict[int, float] = field(default_factory=dict)
-    init: InitResult | None = None
+    init: msg.InitResult | None = None
 
 
 class Recorder(Node):
@@ -45,20 +45,20 @@ class Recorder(Node):
         # Nothing may be missed here, however slow this process gets.
         deep = QoSProfile(depth=1000)
         self.create_subscription(Image, "image", self._on_image, deep, raw=True)
-        self.create_subscription(Targets, "tracker/targets", self._on_targets, deep)
-        self.create_subscription(InitResult, "tracker/init_result", self._on_init_result, deep)
+        self.create_subscription(msg.Targets, "tracker/targets", self._on_targets, deep)
+        self.create_subscription(msg.InitResult, "tracker/init_result", self._on_init_result, deep)
 
     def _on_image(self, data: bytes) -> None:
         stamp_ns = stamp_to_ns(read_stamp(data))
         self.recording.images.append(stamp_ns)
         self.first_target.on_image(stamp_ns)
 
-    def _on_targets(self, message: Targets) -> None:
+    def _on_targets(self, message: msg.Targets) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
         self.recording.results[stamp_ns] = results_from_message(message)
         self.recording.latency_ms.setdefault(stamp_ns, (time.time_ns() - stamp_ns) / 1e6)
         if message.targets:
             self.first_target.confirm()
 
-    def _on_init_result(self, message: InitResult) -> None:
+    def _on_init_result(self, message: msg.InitResult) -> None:
         self.recording.init = message

@@ -15,7 +15,7 @@ from rich.table import Table
 from siampolar_model.io.jsonl import target_fields
 from siampolar_model.io.video import VideoReader, VideoWriter
 from siampolar_model.rendering.draw import draw_results
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 
 from .recorder import Recording
 
@@ -66,7 +66,7 @@ def frames_by_stamp(stamps_ns: list[int], rate: float) -> dict[int, int]:
 
 
 def json_line(
-    index: int, stamp_ns: int | None, latency_ms: float | None, results: list[TrackResult] | None
+    index: int, stamp_ns: int | None, latency_ms: float | None, results: list[Target] | None
 ) -> str:
     """One frame: as ``siampolar track --jsonl`` writes it, and its state and latency."""
     fields: dict[str, Any] = {"frame": index, "stamp_ns": stamp_ns, "state": state_of(results)}
@@ -75,13 +75,13 @@ def json_line(
     return json.dumps(fields) + "\n"
 
 
-def state_of(results: list[TrackResult] | None) -> str:
+def state_of(results: list[Target] | None) -> str:
     """One word for a frame: the worst state of its targets, ``none`` or ``dropped``."""
     if results is None:
         return "dropped"
     if not results:
         return "none"
-    return TrackState(max(result.state for result in results)).name.lower()
+    return TargetState(max(result.state for result in results)).name.lower()
 
 
 def write_report(
@@ -96,7 +96,7 @@ def write_report(
     A dropped frame shows the outline of the last frame before it and says so.
     """
     stamps = {index: ns for ns, index in frames_by_stamp(recording.images, rate).items()}
-    shown: list[TrackResult] = []
+    shown: list[Target] = []
     frames = processed = tracked = 0
     with (
         VideoWriter(folder / "tracked.mp4", rate) as video,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from siampolar_model.results import TrackResult, TrackState
-from siampolar_model.session.session import Counters, SessionResult
+from siampolar_model.results import Target, TargetState
+from siampolar_model.session.session import Counters, Targets
 
 from .stream_health import Level, Verdict
 
@@ -38,7 +38,7 @@ class Snapshot:
     problem: str = ""
     engine: str = ""
     counters: Counters = field(default_factory=Counters)
-    targets: Sequence[TrackResult] = ()
+    targets: Sequence[Target] = ()
 
 
 class TrackerHealth:
@@ -55,7 +55,7 @@ class TrackerHealth:
         self._began = clock()
         self._counters: deque[tuple[float, Counters]] = deque()
 
-    def result(self, result: SessionResult) -> None:
+    def result(self, result: Targets) -> None:
         """A result was published."""
         arrived_s = result.image.arrived_s
         if result.update or arrived_s is None:
@@ -98,7 +98,7 @@ def _judge(snapshot: Snapshot, received: int, processed: int, seconds: float) ->
             f"{processed} of {received} images were worked on in {seconds:.0f} s: "
             "the engine is too slow for this rate",
         )
-    lost = [str(target.id) for target in snapshot.targets if target.state == TrackState.LOST]
+    lost = [str(target.id) for target in snapshot.targets if target.state == TargetState.LOST]
     if lost:
         return Verdict(Level.WARN, f"lost: target {', '.join(lost)}")
     count = len(snapshot.targets)
@@ -108,7 +108,7 @@ def _judge(snapshot: Snapshot, received: int, processed: int, seconds: float) ->
 def _figures(snapshot: Snapshot, latencies_s: Sequence[float], results_hz: float) -> dict[str, str]:
     states = Counter(target.state for target in snapshot.targets)
     figures = {"state": snapshot.state, "engine": snapshot.engine or "none"}
-    figures |= {f"targets {state.name.lower()}": str(states[state]) for state in TrackState}
+    figures |= {f"targets {state.name.lower()}": str(states[state]) for state in TargetState}
     figures["results, Hz"] = f"{results_hz:.1f}"
     if latencies_s:
         for percent in (50, 95, 99):

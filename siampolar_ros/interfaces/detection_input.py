@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from siampolar_model.session.requests import InitAnswer, InitRequest
+from siampolar_model.session.requests import InitRequest, InitResult
 from siampolar_model.session.session import Session
 
 from ..messages import vision_messages
@@ -31,7 +31,7 @@ class DetectionInput:
         session: Session,
         starter: DetectionStarter,
         settings: Callable[[], DetectionSettings],
-        init: Callable[[InitRequest, Callable[[InitAnswer], None]], None],
+        init: Callable[[InitRequest, Callable[[InitResult], None]], None],
     ) -> None:
         self._node = node
         self._session = session
@@ -60,5 +60,5 @@ class DetectionInput:
             request = InitRequest(start.detection.box, stamp_ns, start.id)
             self._init(request, partial(self._answered, start))
 
-    def _answered(self, start: Start, answer: InitAnswer) -> None:
+    def _answered(self, start: Start, answer: InitResult) -> None:
         self._starter.answered(start, answer.id if answer.success else None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 
 from ..messages.detection import Detection
 from ..parameters.detection_settings import DetectionSettings
@@ -41,12 +41,12 @@ class DetectionStarter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._results: dict[int, TrackResult] = {}
+        self._results: dict[int, Target] = {}
         self._classes: dict[int, str] = {}
         self._asked_at: dict[int, float] = {}  # id, or 0 for a new target -> when
         self._unanswered = False  # a new target was asked for, which may wait for its image
 
-    def on_result(self, results: Sequence[TrackResult]) -> None:
+    def on_result(self, results: Sequence[Target]) -> None:
         """Take note of all targets on the newest image."""
         with self._lock:
             self._results = {result.id: result for result in results}
@@ -103,7 +103,7 @@ class DetectionStarter:
     def _claim(self, detections: list[Detection]) -> list[Detection]:
         """Leave out what is followed already; those targets learn their class from it."""
         free = []
-        tracked = [r for r in self._results.values() if r.state != TrackState.LOST]
+        tracked = [r for r in self._results.values() if r.state != TargetState.LOST]
         for detection in detections:
             ious = {r.id: r.box.iou(detection.box) for r in tracked}
             same = max(ious, key=lambda id: ious[id], default=0)
@@ -120,7 +120,7 @@ class DetectionStarter:
         pairs = [
             (result.box.iou(detection.box), detection.score, result.id, place)
             for result in self._results.values()
-            if result.state == TrackState.LOST and self._may(result.id, now)
+            if result.state == TargetState.LOST and self._may(result.id, now)
             for place, detection in enumerate(detections)
             if _same_class(self._classes.get(result.id, ""), detection.class_id)
         ]

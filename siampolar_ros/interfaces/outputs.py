@@ -15,9 +15,10 @@ from visualization_msgs.msg import MarkerArray
 from siampolar_model.errors import FrameError
 from siampolar_model.rendering.draw import draw_results
 from siampolar_model.rendering.label_image import label_image
-from siampolar_model.session.requests import InitAnswer
-from siampolar_model.session.session import SessionResult
+from siampolar_model.session.requests import InitResult
+from siampolar_model.session.session import Targets
 
+from .. import msg
 from ..messages import vision_messages
 from ..messages.camera_model import CameraError, CameraModel
 from ..messages.conversions import (
@@ -28,7 +29,6 @@ from ..messages.conversions import (
     message_from_result,
 )
 from ..messages.markers import Markers, polygon_message
-from ..msg import InitResult, Targets
 from ..parameters.settings import OutputSettings
 
 _RELIABLE = QoSProfile(depth=10)
@@ -60,8 +60,8 @@ class Outputs:
         self._camera: tuple[CameraInfo, bool, CameraModel] | None = None
         self._made = Markers()
         self._publishers: list[Any] = []
-        self._init_result = self._publish(InitResult, "~/init_result", _RELIABLE)
-        self._targets = self._publish(Targets, "~/targets", _RELIABLE)
+        self._init_result = self._publish(msg.InitResult, "~/init_result", _RELIABLE)
+        self._targets = self._publish(msg.Targets, "~/targets", _RELIABLE)
         self._mask = self._publish(Image, "~/mask", _PICTURES)
         self._overlay = self._publish(Image, "~/overlay", _PICTURES)
         self._overlay_jpeg = self._publish(CompressedImage, "~/overlay/compressed", _PICTURES)
@@ -76,9 +76,9 @@ class Outputs:
         """The calibration that polygon and markers use from now on."""
         self._camera_info = info
 
-    def result(self, result: SessionResult) -> None:
+    def result(self, result: Targets) -> None:
         """Publish everything that somebody listens to."""
-        header, results = result.image.header, result.results
+        header, results = result.image.header, result.targets
         if _heard(self._targets):
             self._targets.publish(message_from_result(result))
         if self._detections is not None and _heard(self._detections):
@@ -93,7 +93,7 @@ class Outputs:
         if _heard(self._polygon) or _heard(self._markers):
             self._publish_metres(result, settings)
 
-    def answer(self, answer: InitAnswer) -> None:
+    def answer(self, answer: InitResult) -> None:
         self._init_result.publish(message_from_answer(answer))
 
     def close(self) -> None:
@@ -107,29 +107,29 @@ class Outputs:
         self._publishers.append(self._node.create_publisher(kind, topic, qos))
         return self._publishers[-1]
 
-    def _publish_overlay(self, result: SessionResult) -> None:
+    def _publish_overlay(self, result: Targets) -> None:
         try:
             picture: np.ndarray = result.image.frame.to_bgr()
         except FrameError as error:  # compressed and damaged, and nothing is followed on it
             self._warn(f"no overlay: {error}")
             return
-        draw_results(picture, result.results)
+        draw_results(picture, result.targets)
         if _heard(self._overlay):
             self._overlay.publish(message_from_bgr(picture, result.image.header))
         if _heard(self._overlay_jpeg):
             self._overlay_jpeg.publish(jpeg_from_bgr(picture, result.image.header))
 
-    def _publish_metres(self, result: SessionResult, settings: OutputSettings) -> None:
+    def _publish_metres(self, result: Targets, settings: OutputSettings) -> None:
         camera = self._camera_of(result, settings.image_is_rectified)
         if camera is None:
             return
         where = (camera, settings.marker_depth, result.image.header)
         if _heard(self._polygon):
-            self._polygon.publish(polygon_message(result.results, *where))
+            self._polygon.publish(polygon_message(result.targets, *where))
         if _heard(self._markers):
-            self._markers.publish(self._made.make(result.results, *where))
+            self._markers.publish(self._made.make(result.targets, *where))
 
-    def _camera_of(self, result: SessionResult, rectified: bool) -> CameraModel | None:
+    def _camera_of(self, result: Targets, rectified: bool) -> CameraModel | None:
         """The camera of this image; None, which is said: there is none that fits."""
         info = self._camera_info
         if info is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from siampolar_model.results import StateChange, TrackState
+from siampolar_model.results import StateChange, TargetState
 
 
 def log_changes(log: Any, changes: Iterable[StateChange]) -> None:
@@ -15,9 +15,9 @@ def log_changes(log: Any, changes: Iterable[StateChange]) -> None:
         if change.after is None:
             if change.reason:
                 log.warning(f"{target} dropped: {change.reason}")
-        elif change.after == TrackState.LOST:
+        elif change.after == TargetState.LOST:
             log.warning(f"{target} is lost")
-        elif change.before == TrackState.LOST:
+        elif change.before == TargetState.LOST:
             log.info(f"{target} was found again")
         elif change.before is not None:
             log.debug(f"{target} is {change.after.name.lower()}")

@@ -11,11 +11,11 @@ from rclpy.task import Future
 from sensor_msgs.msg import RegionOfInterest
 from std_srvs.srv import Trigger
 
-from siampolar_model.session.requests import Answer, InitAnswer, InitRequest
+from siampolar_model.session.requests import InitCallback, InitRequest, InitResult
 from siampolar_model.session.session import Session
 
+from .. import msg
 from ..messages.conversions import message_from_track, request_from_roi, request_from_target
-from ..msg import InitTarget
 from ..srv import Init, List, Remove
 from .outputs import Outputs
 
@@ -50,7 +50,7 @@ class TargetRequests:
         """Accept inits."""
         subscribe = self._node.create_subscription
         self._subscriptions = [
-            subscribe(InitTarget, "~/init_target", self._on_init_target, _QOS),
+            subscribe(msg.InitTarget, "~/init_target", self._on_init_target, _QOS),
             subscribe(RegionOfInterest, "~/init_roi", self._on_init_roi, _QOS),
         ]
 
@@ -67,10 +67,10 @@ class TargetRequests:
         for service in services:
             self._node.destroy_service(service)
 
-    def init(self, request: InitRequest, answer: Answer = lambda answer: None) -> None:
+    def init(self, request: InitRequest, answer: InitCallback = lambda answer: None) -> None:
         """Ask for a target; what becomes of it is logged, published and given to ``answer``."""
 
-        def tell(outcome: InitAnswer) -> None:
+        def tell(outcome: InitResult) -> None:
             self._log(outcome)
             self._outputs.answer(outcome)
             answer(outcome)
@@ -78,16 +78,16 @@ class TargetRequests:
         if self._subscriptions:
             self._session.init(request, tell)
         else:
-            tell(InitAnswer(False, request.id, "the tracker is not active"))
+            tell(InitResult(False, request.id, "the tracker is not active"))
 
-    def _log(self, outcome: InitAnswer) -> None:
+    def _log(self, outcome: InitResult) -> None:
         log = self._node.get_logger()
         if outcome.success:
             log.info(outcome.message or f"target {outcome.id} started")
         else:
             log.error(f"init refused: {outcome.message}")
 
-    def _on_init_target(self, message: InitTarget) -> None:
+    def _on_init_target(self, message: msg.InitTarget) -> None:
         self.init(request_from_target(message))
 
     def _on_init_roi(self, message: RegionOfInterest) -> None:

@@ -14,12 +14,12 @@ from std_msgs.msg import Header
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.compressed import MAX_PIXELS, CompressedFrame, check_pixels
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
-from siampolar_model.session.requests import InitAnswer, InitRequest
-from siampolar_model.session.session import SessionResult
+from siampolar_model.session.requests import InitRequest, InitResult
+from siampolar_model.session.session import Targets
 
-from ..msg import InitResult, InitTarget, Target, Targets
+from .. import msg
 from .serialized_image import SerializedCompressedImage, SerializedImage
 
 #: Of the compressed overlay: lines and text without visible blocks.
@@ -89,7 +89,7 @@ def jpeg_from_bgr(image: np.ndarray, header: Header) -> CompressedImage:
     return message
 
 
-def request_from_target(message: InitTarget) -> InitRequest:
+def request_from_target(message: msg.InitTarget) -> InitRequest:
     size = (int(message.image_width), int(message.image_height))
     return InitRequest(
         box=Box.from_xywh(message.x, message.y, message.width, message.height),
@@ -105,28 +105,30 @@ def request_from_roi(message: RegionOfInterest) -> InitRequest:
     return InitRequest(box)
 
 
-def message_from_answer(answer: InitAnswer) -> InitResult:
+def message_from_answer(answer: InitResult) -> msg.InitResult:
     header = Header() if answer.image is None else answer.image.header
-    return InitResult(header=header, success=answer.success, id=answer.id, message=answer.message)
-
-
-def message_from_result(result: SessionResult) -> Targets:
-    """Targets with the header of the image, unchanged."""
-    width, height = result.image.size
-    return Targets(
-        header=result.image.header,
-        image_width=width,
-        image_height=height,
-        targets=[message_from_track(one) for one in result.results],
+    return msg.InitResult(
+        header=header, success=answer.success, id=answer.id, message=answer.message
     )
 
 
-def results_from_message(message: Targets) -> list[TrackResult]:
+def message_from_result(result: Targets) -> msg.Targets:
+    """Targets with the header of the image, unchanged."""
+    width, height = result.image.size
+    return msg.Targets(
+        header=result.image.header,
+        image_width=width,
+        image_height=height,
+        targets=[message_from_track(one) for one in result.targets],
+    )
+
+
+def results_from_message(message: msg.Targets) -> list[Target]:
     """Inverse of :func:`message_from_result`, without the rays, which are not published."""
     return [
-        TrackResult(
+        Target(
             id=int(target.id),
-            state=TrackState(target.state),
+            state=TargetState(target.state),
             score=float(target.score),
             quality=float(target.quality),
             box=Box.from_xywh(target.x, target.y, target.width, target.height),
@@ -138,11 +140,11 @@ def results_from_message(message: Targets) -> list[TrackResult]:
     ]
 
 
-def message_from_track(result: TrackResult) -> Target:
+def message_from_track(result: Target) -> msg.Target:
     """One target, as on one image."""
     outline = array("f")
     outline.frombytes(np.ascontiguousarray(result.polygon_xy, np.float32).tobytes())
-    return Target(
+    return msg.Target(
         id=result.id,
         state=int(result.state),
         score=float(result.score),

@@ -10,14 +10,14 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from siampolar_model.rendering.draw import color_of
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 
 from .camera_model import CameraModel
 
 #: In image pixels, at whatever depth: width of an outline and height of a label.
 _LINE_PX, _TEXT_PX = 3.0, 22.0
 
-_OPACITY = {TrackState.TRACKING: 1.0, TrackState.UNCERTAIN: 0.6, TrackState.LOST: 0.25}
+_OPACITY = {TargetState.TRACKING: 1.0, TargetState.UNCERTAIN: 0.6, TargetState.LOST: 0.25}
 
 
 class Markers:
@@ -27,7 +27,7 @@ class Markers:
         self._shown: set[int] = set()
 
     def make(
-        self, results: Iterable[TrackResult], camera: CameraModel, depth_m: float, header: Header
+        self, results: Iterable[Target], camera: CameraModel, depth_m: float, header: Header
     ) -> MarkerArray:
         """An outline (``ns`` outline) and a label (``ns`` label) for each target, lost ones faint.
 
@@ -52,12 +52,12 @@ class Markers:
 
 
 def polygon_message(
-    results: Iterable[TrackResult], camera: CameraModel, depth_m: float, header: Header
+    results: Iterable[Target], camera: CameraModel, depth_m: float, header: Header
 ) -> PolygonStamped:
     """Outline in metres of the first target that is not lost; empty when there is none."""
     message = PolygonStamped(header=header)
     for result in results:
-        if result.state != TrackState.LOST and len(result.polygon_xy):
+        if result.state != TargetState.LOST and len(result.polygon_xy):
             points = camera.at_depth(result.polygon_xy, depth_m)
             if np.isfinite(points).all():
                 message.polygon.points = [
@@ -68,7 +68,7 @@ def polygon_message(
 
 
 def _outline(
-    result: TrackResult, camera: CameraModel, depth_m: float, line_m: float, header: Header
+    result: Target, camera: CameraModel, depth_m: float, line_m: float, header: Header
 ) -> Marker:
     outline = result.polygon_xy
     points = camera.at_depth(np.concatenate([outline, outline[:1]]), depth_m)
@@ -84,7 +84,7 @@ def _outline(
 
 
 def _label(
-    result: TrackResult, camera: CameraModel, depth_m: float, height_m: float, header: Header
+    result: Target, camera: CameraModel, depth_m: float, height_m: float, header: Header
 ) -> Marker:
     """Above the middle of the box."""
     top = np.array([[result.box.center_xy[0], result.box.y1]])
@@ -108,6 +108,6 @@ def _marker(header: Header, ns: str, id: int, action: int) -> Marker:
     return marker
 
 
-def _color(result: TrackResult) -> ColorRGBA:
+def _color(result: Target) -> ColorRGBA:
     blue, green, red = (value / 255 for value in color_of(result.id))
     return ColorRGBA(r=red, g=green, b=blue, a=_OPACITY[result.state])

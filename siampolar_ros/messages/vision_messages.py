@@ -9,7 +9,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 
 from .detection import Detection
 
@@ -48,12 +48,12 @@ def detections_from_message(message: Any) -> list[Detection]:
 
 
 def message_from_results(
-    results: Iterable[TrackResult], header: Header, class_of: Callable[[int], str]
+    results: Iterable[Target], header: Header, class_of: Callable[[int], str]
 ) -> Any:
     """``Detection2DArray`` of all targets that are not lost; ``id`` is the target's id."""
     detections = []
     for result in results:
-        if result.state == TrackState.LOST:
+        if result.state == TargetState.LOST:
             continue
         one = Detection2D(header=header, id=str(result.id))
         x, y = result.box.center_xy

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo
 
 from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
 from siampolar_model.session.requests import TargetIds
-from siampolar_model.session.session import Session, SessionResult
+from siampolar_model.session.session import Session, Targets
 from siampolar_model.tracking.tracker import Tracker
 
 from ..health.tracker_health import Snapshot, TrackerHealth
@@ -220,10 +220,10 @@ class TrackerNode(SafeLifecycleNode):
         self._session.set_tracker_settings(settings.tracker)
         self._session.set_settings(settings.session)
 
-    def _on_result(self, result: SessionResult) -> None:
+    def _on_result(self, result: Targets) -> None:
         """In the worker's thread."""
         log_changes(self.get_logger(), result.changes)
-        self._starter.on_result(result.results)
+        self._starter.on_result(result.targets)
         if self._outputs is not None:
             self._outputs.result(result)
         self._health.result(result)

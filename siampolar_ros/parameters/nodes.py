@@ -27,15 +27,15 @@ _TRACKER_TEXTS = {
     "size_smoothing": "Share of a new size that a score of 1 lets through at once.",
     "tracking_score": "Raw score from which a target is being tracked.",
     "lost_score": "Raw score below which a target is not believed; at most `tracking_score`.",
-    "research_score": "Raw score from which the whole-frame search looks at a place again.",
+    "redetect_score": "Raw score from which the whole-frame search looks at a place again.",
     "recover_share": "Share of its usual score from which a target is believed again after it was "
     "not tracked, or where it jumped; 0: `tracking_score` is enough.",
     "recover_frames": "Images in a row, at one place, after which it is believed again.",
     "lost_frames": "Images in a row below `lost_score` that make a target lost.",
     "max_search_growth": "The search window grows up to so many times while uncertain.",
-    "research_crops": "Windows of the whole frame searched in one image for all lost targets "
+    "redetect_crops": "Windows of the whole frame searched in one image for all lost targets "
     "together, fewer while images are being skipped; 0: the whole frame is not searched.",
-    "research_period_s": "The whole frame is covered in so many seconds, if `research_crops` "
+    "redetect_period_s": "The whole frame is covered in so many seconds, if `redetect_crops` "
     "suffice.",
     "min_box_px": "Shortest side of an init box inside the image, pixels.",
     "max_targets": "Targets followed at once.",

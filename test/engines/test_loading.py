@@ -75,12 +75,12 @@ def test_a_batch_gives_what_single_targets_give() -> None:
     exact = {"precision": "fp32", "num_threads": 1}
     together = Tracker.from_pretrained(**exact)
     for box in boxes:
-        together.init(frame, box)
-    batch = together.track(frame)
+        together.start(frame, box)
+    batch = together.update(frame)
     for box, expected in zip(boxes, batch, strict=True):
         alone = Tracker.from_pretrained(**exact)
-        alone.init(frame, box)
-        (result,) = alone.track(frame)
+        alone.start(frame, box)
+        (result,) = alone.update(frame)
         assert result.score == pytest.approx(expected.score, abs=1e-4)
         assert result.box.as_xywh() == pytest.approx(expected.box.as_xywh(), abs=0.05)
         np.testing.assert_allclose(result.rays_px, expected.rays_px, rtol=1e-3, atol=1e-2)

@@ -8,16 +8,16 @@ import pytest
 from siampolar_model.geometry import polar
 from siampolar_model.geometry.box import Box
 from siampolar_model.rendering.draw import color_of, draw_results
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 
 
 def disc(
-    width: int, height: int, state: TrackState = TrackState.TRACKING, target_id: int = 1
-) -> TrackResult:
+    width: int, height: int, state: TargetState = TargetState.TRACKING, target_id: int = 1
+) -> Target:
     """A disc in the middle of the image, a quarter of its height in radius."""
     center = (width / 2, height / 2)
     rays = np.full(36, height / 4, np.float32)
-    return TrackResult(
+    return Target(
         id=target_id, state=state, score=0.8, quality=0.7,
         box=Box.from_center(*center, height / 2, height / 2), center_xy=center, rays_px=rays,
         polygon_xy=polar.clip_polygon(polar.polygon(center, rays), width, height),
@@ -59,16 +59,16 @@ def test_lines_and_text_grow_with_the_image(width: int, height: int) -> None:
 
 def test_states_look_different() -> None:
     drawn = {}
-    for state in TrackState:
+    for state in TargetState:
         drawn[state] = draw_results(grey(640, 480), [disc(640, 480, state)])
     inside = {state: image[250, 320].astype(int) for state, image in drawn.items()}
-    full = np.abs(inside[TrackState.TRACKING] - 100).sum()
-    assert 0 < np.abs(inside[TrackState.UNCERTAIN] - 100).sum() < full
-    assert (inside[TrackState.LOST] == 100).all()
+    full = np.abs(inside[TargetState.TRACKING] - 100).sum()
+    assert 0 < np.abs(inside[TargetState.UNCERTAIN] - 100).sum() < full
+    assert (inside[TargetState.LOST] == 100).all()
     # A lost target's box is dashed: half of its lower side is left as it was.
     lower = {state: (image[358:362, 205:435] != 100).any((0, 2)) for state, image in drawn.items()}
-    assert lower[TrackState.TRACKING].all()
-    assert 0.3 < lower[TrackState.LOST].mean() < 0.8
+    assert lower[TargetState.TRACKING].all()
+    assert 0.3 < lower[TargetState.LOST].mean() < 0.8
 
 
 def test_colours_are_stable_and_far_apart() -> None:
@@ -84,11 +84,11 @@ def test_colours_are_stable_and_far_apart() -> None:
     "box",
     [Box(-50, -50, 60, 40), Box(600, 440, 700, 500), Box(0, 0, 640, 480), Box(700, 9, 800, 99)],
 )
-@pytest.mark.parametrize("state", list(TrackState))
-def test_targets_at_and_beyond_the_border(box: Box, state: TrackState) -> None:
+@pytest.mark.parametrize("state", list(TargetState))
+def test_targets_at_and_beyond_the_border(box: Box, state: TargetState) -> None:
     rays = np.full(36, 40, np.float32)
     outline = polar.clip_polygon(polar.polygon(box.center_xy, rays), 640, 480)
-    result = TrackResult(7, state, 0.1, 0.2, box, box.center_xy, rays, outline)
+    result = Target(7, state, 0.1, 0.2, box, box.center_xy, rays, outline)
     image = draw_results(grey(640, 480), [result])
     assert image.shape == (480, 640, 3)
     assert (image == color_of(7)).all(2).any()  # at least the label says where it is

@@ -9,14 +9,14 @@ import numpy as np
 from siampolar_model.geometry import polar
 from siampolar_model.geometry.box import Box
 from siampolar_model.rendering.label_image import label_image, label_of
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 
 
 def square(
-    id: int, x: float, side: float = 10, state: TrackState = TrackState.TRACKING
-) -> TrackResult:
+    id: int, x: float, side: float = 10, state: TargetState = TargetState.TRACKING
+) -> Target:
     box = Box(x, 5, x + side, 5 + side)
-    return TrackResult(
+    return Target(
         id, state, 0.9, 0.8, box, box.center_xy, np.zeros(0, np.float32), box.corners_xy()
     )
 
@@ -39,8 +39,8 @@ def test_the_higher_id_lies_on_top_whatever_the_order() -> None:
 
 def test_lost_targets_and_empty_outlines_are_left_out() -> None:
     nothing = replace(square(3, 0), polygon_xy=np.zeros((0, 2), np.float32))
-    assert not label_image([square(1, 2, state=TrackState.LOST), nothing], 40, 30).any()
-    assert label_image([square(1, 2, state=TrackState.UNCERTAIN)], 40, 30).any()
+    assert not label_image([square(1, 2, state=TargetState.LOST), nothing], 40, 30).any()
+    assert label_image([square(1, 2, state=TargetState.UNCERTAIN)], 40, 30).any()
 
 
 def test_large_ids_come_round_without_becoming_background() -> None:

@@ -26,9 +26,9 @@ from siampolar_model.io import bags
 from siampolar_model.io.bags import BagReader
 from siampolar_model.io.video import VideoReader
 from siampolar_model.replay.replay import Replay, TimedBox
-from siampolar_model.results import TrackState
-from siampolar_model.session.requests import InitAnswer
-from siampolar_model.session.session import SessionResult
+from siampolar_model.results import TargetState
+from siampolar_model.session.requests import InitResult
+from siampolar_model.session.session import Targets
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
@@ -186,7 +186,7 @@ class TestWhatItFollows:
             assert message.header.frame_id == "camera"
             assert (message.image_width, message.image_height) == (320, 240)
             for written, target in zip(message.targets, line["targets"], strict=True):
-                assert written.id == target["id"] and written.state == TrackState.TRACKING
+                assert written.id == target["id"] and written.state == TargetState.TRACKING
                 outline = written.polygon_xy.reshape(-1, 2)
                 assert np.abs(outline - target["polygon"]).max() < 0.01
         with VideoReader(video) as reader:
@@ -201,13 +201,13 @@ class TestWhatItFollows:
         run = Replay(Tracker(BlobEngine()), [TimedBox(Box(246 - 30, 71, 264, 119), at_s=0.167)])
         events = [event for _, event in feed(bag, run)]
         ids = [
-            [one.id for one in event.results]
+            [one.id for one in event.targets]
             for event in events
-            if isinstance(event, SessionResult) and not event.update
+            if isinstance(event, Targets) and not event.update
         ]
         assert ids == [[]] * 6 + [[1]] * 14  # image 5 is said again, with the target
-        (again,) = [e for e in events if isinstance(e, SessionResult) and e.update]
-        assert again.image.stamp_ns == FIRST_NS + 5 * PERIOD_NS and len(again.results) == 1
+        (again,) = [e for e in events if isinstance(e, Targets) and e.update]
+        assert again.image.stamp_ns == FIRST_NS + 5 * PERIOD_NS and len(again.targets) == 1
 
     def test_recorded_inits_are_obeyed_when_they_came(self, tmp_path: Path) -> None:
         """One drawn on the first image arrives with the eleventh: the same track from there on."""
@@ -221,19 +221,19 @@ class TestWhatItFollows:
         recording.close()
         late = Replay(Tracker(BlobEngine()))
         events = feed(tmp_path / "bag", late, TOPIC, "/tracker/init_target")
-        taken, refused = [e for _, e in events if isinstance(e, InitAnswer)]
+        taken, refused = [e for _, e in events if isinstance(e, InitResult)]
         assert taken.success and taken.id == 7
         assert not refused.success and "older than the oldest image" in refused.message
         in_time = Replay(Tracker(BlobEngine()), [TimedBox(RED_BOX)])
         expected = {
-            e.image.stamp_ns: e.results[0].box
+            e.image.stamp_ns: e.targets[0].box
             for _, e in feed(tmp_path / "bag", in_time)
-            if isinstance(e, SessionResult) and e.results
+            if isinstance(e, Targets) and e.targets
         }
         got = {
-            e.image.stamp_ns: e.results[0].box
+            e.image.stamp_ns: e.targets[0].box
             for _, e in events
-            if isinstance(e, SessionResult) and e.results
+            if isinstance(e, Targets) and e.targets
         }
         assert sorted(got) == [FIRST_NS + k * PERIOD_NS for k in range(10, 20)]
         assert all(expected[stamp] == box for stamp, box in got.items())
@@ -249,7 +249,7 @@ class TestWhatItFollows:
         recording.close()
         run = Replay(Tracker(BlobEngine()), settings=SessionSettings(hold_init_s=2.0))
         events = feed(tmp_path / "bag", run, TOPIC, "/tracker/init_target")
-        taken, refused = [e for _, e in events if isinstance(e, InitAnswer)]
+        taken, refused = [e for _, e in events if isinstance(e, InitResult)]
         assert taken.success and not refused.success
         assert "lies in the future" in refused.message and "waited 2 s" in refused.message
 
@@ -449,27 +449,27 @@ def test_messages_are_those_of_the_node(tmp_path: Path) -> None:
     from rclpy.serialization import serialize_message
     from std_msgs.msg import Header
 
+    from siampolar_ros import msg
     from siampolar_ros.messages.conversions import (
         message_from_answer,
         message_from_result,
         request_from_target,
         stamp_from_ns,
     )
-    from siampolar_ros.msg import InitTarget
 
     bag = record(tmp_path / "bag", images=3)
     run = Replay(Tracker(BlobEngine()), [TimedBox(RED_BOX), TimedBox(GREEN_BOX)])
-    events = [(t, e) for t, e in feed(bag, run) if isinstance(e, (SessionResult, InitAnswer))]
+    events = [(t, e) for t, e in feed(bag, run) if isinstance(e, (Targets, InitResult))]
     with bags.ResultBag(tmp_path / "out", "mcap") as written:
         for time_ns, event in events:
-            (written.answer if isinstance(event, InitAnswer) else written.result)(time_ns, event)
+            (written.answer if isinstance(event, InitResult) else written.result)(time_ns, event)
 
     store = bags.typestore()
     for (_, event), (_, _, message) in zip(events, results_of(tmp_path / "out"), strict=True):
         ros_image = replace(
             event.image, header=Header(stamp=stamp_from_ns(event.image.stamp_ns), frame_id="camera")
         )
-        convert = message_from_answer if isinstance(event, InitAnswer) else message_from_result
+        convert = message_from_answer if isinstance(event, InitResult) else message_from_result
         data = serialize_message(convert(replace(event, image=ros_image)))
         kind = message.__msgtype__
         assert repr(store.deserialize_cdr(bytes(data), kind)) == repr(message)
@@ -479,7 +479,7 @@ def test_messages_are_those_of_the_node(tmp_path: Path) -> None:
     recording.close()
     with BagReader(tmp_path / "inits") as reader:
         (message,) = reader.messages("/tracker/init_target")
-    target = InitTarget(id=3, x=56.0, y=36.0, width=48.0, height=48.0)
+    target = msg.InitTarget(id=3, x=56.0, y=36.0, width=48.0, height=48.0)
     target.header.stamp = stamp_from_ns(FIRST_NS)
     assert bags.request_of(message) == request_from_target(target)
 

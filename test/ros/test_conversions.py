@@ -15,13 +15,13 @@ from std_msgs.msg import Header
 from siampolar_model.errors import FrameError
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
-from siampolar_model.session.requests import InitAnswer
-from siampolar_model.session.session import SessionResult
+from siampolar_model.session.requests import InitResult
+from siampolar_model.session.session import Targets
+from siampolar_ros import msg
 from siampolar_ros.messages import conversions
 from siampolar_ros.messages.serialized_image import read_stamp
-from siampolar_ros.msg import InitTarget, Target, Targets
 
 HEADER = Header(stamp=conversions.stamp_from_ns(1_700_000_000_123_456_789), frame_id="camera")
 
@@ -79,7 +79,7 @@ def test_bad_images_are_named() -> None:
 
 
 def test_requests() -> None:
-    message = InitTarget(header=HEADER, id=7, x=1.5, y=2.0, width=30.0, height=40.0)
+    message = msg.InitTarget(header=HEADER, id=7, x=1.5, y=2.0, width=30.0, height=40.0)
     request = conversions.request_from_target(message)
     assert request.box == Box(1.5, 2.0, 31.5, 42.0) and request.id == 7
     assert request.stamp_ns == 1_700_000_000_123_456_789 and request.image_size is None
@@ -92,9 +92,9 @@ def test_requests() -> None:
 
 def test_answers() -> None:
     image = StampedImage(5, Frame.from_bgr(picture()), HEADER)
-    good = conversions.message_from_answer(InitAnswer(True, 3, "", image))
+    good = conversions.message_from_answer(InitResult(True, 3, "", image))
     assert good.success and good.id == 3 and good.header == HEADER and good.message == ""
-    bad = conversions.message_from_answer(InitAnswer(False, 9, "no image has arrived"))
+    bad = conversions.message_from_answer(InitResult(False, 9, "no image has arrived"))
     assert not bad.success and bad.message == "no image has arrived"
     assert bad.header.stamp.sec == 0
 
@@ -102,17 +102,17 @@ def test_answers() -> None:
 def test_targets_say_what_the_results_say_also_after_serialising() -> None:
     outline = np.array([[1.25, 2], [30, 4], [20, 40.5]], np.float32)
     results = (
-        TrackResult(1, TrackState.TRACKING, 0.75, 0.5, Box(1, 2, 31, 42), (9, 9),
+        Target(1, TargetState.TRACKING, 0.75, 0.5, Box(1, 2, 31, 42), (9, 9),
                     np.ones(36, np.float32), outline),
-        TrackResult(4, TrackState.LOST, 0.125, 0.0, Box(-3, 0, 5, 6), (1, 3),
+        Target(4, TargetState.LOST, 0.125, 0.0, Box(-3, 0, 5, 6), (1, 3),
                     np.ones(36, np.float32), np.zeros((0, 2), np.float32)),
     )  # fmt: skip
     image = StampedImage(5, Frame.from_bgr(picture()), HEADER)
-    message = conversions.message_from_result(SessionResult(image, results))
-    message = deserialize_message(serialize_message(message), Targets)
+    message = conversions.message_from_result(Targets(image, results))
+    message = deserialize_message(serialize_message(message), msg.Targets)
     assert message.header == HEADER
     assert (message.image_width, message.image_height) == (7, 5)
-    assert [t.state for t in message.targets] == [Target.TRACKING, Target.LOST]
+    assert [t.state for t in message.targets] == [msg.Target.TRACKING, msg.Target.LOST]
     for back, result in zip(conversions.results_from_message(message), results, strict=True):
         assert (back.id, back.state, back.score) == (result.id, result.state, result.score)
         assert back.box == result.box
@@ -120,8 +120,8 @@ def test_targets_say_what_the_results_say_also_after_serialising() -> None:
 
 
 def test_states_have_the_values_of_the_message() -> None:
-    assert {s.name: int(s) for s in TrackState} == {
-        name: getattr(Target, name) for name in ("TRACKING", "UNCERTAIN", "LOST")
+    assert {s.name: int(s) for s in TargetState} == {
+        name: getattr(msg.Target, name) for name in ("TRACKING", "UNCERTAIN", "LOST")
     }
 
 

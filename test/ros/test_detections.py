@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_ros.interfaces.detection_starter import DetectionStarter, Start
 from siampolar_ros.messages.detection import Detection
 from siampolar_ros.parameters.detection_settings import DetectionSettings
@@ -18,9 +18,9 @@ def at(x: float, y: float = 0, side: float = 100) -> Box:
     return Box(x, y, x + side, y + side)
 
 
-def target(id: int, box: Box, state: TrackState = TrackState.LOST) -> TrackResult:
+def target(id: int, box: Box, state: TargetState = TargetState.LOST) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return TrackResult(id, state, 0.5, 0.5, box, box.center_xy, nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, box, box.center_xy, nothing[:, 0], nothing)
 
 
 class Clock:
@@ -63,7 +63,7 @@ def test_the_best_detection_starts_a_target_while_nothing_is_followed(
 def test_nothing_is_started_beside_a_target_even_a_lost_one(starter: DetectionStarter) -> None:
     far = [Detection(at(500), 0.9)]
     assert starter.decide(far, (1,), AUTO) == []  # started, not reported yet
-    for state in TrackState:
+    for state in TargetState:
         starter.on_result([target(1, at(0), state)])
         assert starter.decide(far, (1,), AUTO) == []
     assert starter.decide(far, (), AUTO) == [Start(far[0], 0)]  # dropped since
@@ -81,9 +81,9 @@ def test_a_lost_target_is_started_again_by_overlap(starter: DetectionStarter, cl
     assert starter.decide([near], (4,), DetectionSettings()) == [Start(near, 4)]
 
 
-@pytest.mark.parametrize("state", [TrackState.TRACKING, TrackState.UNCERTAIN])
+@pytest.mark.parametrize("state", [TargetState.TRACKING, TargetState.UNCERTAIN])
 def test_a_target_that_is_not_lost_is_left_alone(
-    starter: DetectionStarter, state: TrackState
+    starter: DetectionStarter, state: TargetState
 ) -> None:
     starter.on_result([target(1, at(0), state)])
     assert starter.decide([Detection(at(0), 0.9)], (1,), AUTO) == []
@@ -106,7 +106,7 @@ def test_one_detection_for_two_lost_targets_goes_to_the_nearer(starter: Detectio
 def test_a_detection_of_a_tracked_target_does_not_find_a_lost_one(
     starter: DetectionStarter,
 ) -> None:
-    starter.on_result([target(1, at(0), TrackState.TRACKING), target(2, at(20))])
+    starter.on_result([target(1, at(0), TargetState.TRACKING), target(2, at(20))])
     assert starter.decide([Detection(at(5), 0.9)], (1, 2), AUTO) == []
 
 
@@ -125,7 +125,7 @@ def test_class_of_the_detection_it_started_on(starter: DetectionStarter, clock: 
 
 def test_class_learned_while_tracked(starter: DetectionStarter) -> None:
     """A target drawn by hand takes the class of what a detector sees in its place."""
-    starter.on_result([target(1, at(0), TrackState.TRACKING)])
+    starter.on_result([target(1, at(0), TargetState.TRACKING)])
     starter.decide([Detection(at(10), 0.9, "dog"), Detection(at(500), 0.9, "cat")], (1,), AUTO)
     starter.decide([Detection(at(0), 0.9, "cat")], (1,), AUTO)  # the first word stays
     assert starter.class_of(1) == "dog"

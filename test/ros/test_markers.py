@@ -15,7 +15,7 @@ from visualization_msgs.msg import Marker
 
 from siampolar_model.geometry.box import Box
 from siampolar_model.rendering.draw import color_of
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_ros.messages.camera_model import CameraModel
 from siampolar_ros.messages.markers import Markers, polygon_message
 from siampolar_ros.nodes.video_publisher_node import ideal_camera_info
@@ -24,9 +24,9 @@ HEADER = Header(frame_id="optical")
 CAMERA = CameraModel.from_info(ideal_camera_info(640, 480, 90.0), rectified=False)
 
 
-def target(id: int, state: TrackState = TrackState.TRACKING) -> TrackResult:
+def target(id: int, state: TargetState = TargetState.TRACKING) -> Target:
     box = Box(320, 240, 480, 400)
-    return TrackResult(
+    return Target(
         id, state, 0.75, 0.5, box, box.center_xy, np.zeros(0, np.float32), box.corners_xy()
     )
 
@@ -53,8 +53,8 @@ def test_outline_in_metres_at_the_depth() -> None:
 def test_targets_that_are_gone_are_deleted_once_and_lost_ones_are_faint() -> None:
     markers = Markers()
     first = markers.make([target(1), target(2)], CAMERA, 1.0, HEADER).markers
-    second = markers.make([target(2, TrackState.LOST)], CAMERA, 1.0, HEADER).markers
-    third = markers.make([target(2, TrackState.LOST)], CAMERA, 1.0, HEADER).markers
+    second = markers.make([target(2, TargetState.LOST)], CAMERA, 1.0, HEADER).markers
+    third = markers.make([target(2, TargetState.LOST)], CAMERA, 1.0, HEADER).markers
     assert {(m.id, m.action) for m in first} == {(1, Marker.ADD), (2, Marker.ADD)}
     assert {(m.ns, m.id, m.action) for m in second} == {
         ("outline", 1, Marker.DELETE), ("label", 1, Marker.DELETE),
@@ -77,11 +77,11 @@ def test_large_ids_fit_a_signed_field() -> None:
 
 def test_polygon_of_the_first_target_that_is_not_lost() -> None:
     other = replace(target(2), polygon_xy=Box(0, 0, 320, 240).corners_xy())
-    message = polygon_message([target(1, TrackState.LOST), other, target(3)], CAMERA, 4.0, HEADER)
+    message = polygon_message([target(1, TargetState.LOST), other, target(3)], CAMERA, 4.0, HEADER)
     assert message.header == HEADER
     points = [(p.x, p.y, p.z) for p in message.polygon.points]
     assert np.allclose(points, [(-4, -3, 4), (0, -3, 4), (0, 0, 4), (-4, 0, 4)], atol=1e-5)
-    for nothing in ([], [target(1, TrackState.LOST)]):
+    for nothing in ([], [target(1, TargetState.LOST)]):
         assert polygon_message(nothing, CAMERA, 4.0, HEADER).polygon.points == []
 
 

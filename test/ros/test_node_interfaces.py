@@ -15,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_ros.messages import vision_messages
 from siampolar_ros.messages.conversions import stamp_from_ns
 from siampolar_ros.parameters import interfaces as interface_table
@@ -182,11 +182,11 @@ def test_detections_start_a_target_and_find_it_again(rig: Rig) -> None:
     rig.node.set_parameters([rclpy.parameter.Parameter("auto_init", value=True)])
     see(20.0, 2_000)
     rig.wait(lambda: rig.targets[-1].targets)
-    assert box_of_target() == (10.0, TrackState.TRACKING)
+    assert box_of_target() == (10.0, TargetState.TRACKING)
     tracker = rig.trackers[0]
-    tracker.state = TrackState.LOST
+    tracker.state = TargetState.LOST
     rig.image(3_000)
-    assert box_of_target() == (10.0, TrackState.LOST)
+    assert box_of_target() == (10.0, TargetState.LOST)
     end = time.monotonic() + 10
     while box_of_target()[0] != 13.0:  # asked again after a pause, so the detector goes on
         assert time.monotonic() < end

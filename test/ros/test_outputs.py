@@ -24,14 +24,14 @@ from visualization_msgs.msg import Marker, MarkerArray
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
-from siampolar_model.session.session import SessionResult
+from siampolar_model.session.session import Targets
+from siampolar_ros import msg
 from siampolar_ros.interfaces import outputs
 from siampolar_ros.interfaces.outputs import Outputs
 from siampolar_ros.messages import vision_messages
 from siampolar_ros.messages.conversions import image_from_message, stamp_from_ns
-from siampolar_ros.msg import Targets
 from siampolar_ros.nodes.video_publisher_node import ideal_camera_info
 from siampolar_ros.parameters.settings import OutputSettings
 from siampolar_ros.runtime.environment import dds_environment, local_environment
@@ -41,12 +41,12 @@ HEADER = Header(stamp=stamp_from_ns(7), frame_id="optical")
 BOX = Box(10, 12, 30, 32)
 
 
-def result(frame: Frame | None = None, state: TrackState = TrackState.TRACKING) -> SessionResult:
+def result(frame: Frame | None = None, state: TargetState = TargetState.TRACKING) -> Targets:
     pixels = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-    target = TrackResult(
+    target = Target(
         5, state, 0.9, 0.8, BOX, BOX.center_xy, np.zeros(0, np.float32), BOX.corners_xy()
     )
-    return SessionResult(StampedImage(7, frame or Frame.from_bgr(pixels), HEADER), (target,))
+    return Targets(StampedImage(7, frame or Frame.from_bgr(pixels), HEADER), (target,))
 
 
 class Rig:
@@ -77,7 +77,7 @@ class Rig:
         self.wait(lambda: self.test.count_publishers(name) > 0)
         return heard
 
-    def one(self, heard: list[Any], said: SessionResult | None = None) -> Any:
+    def one(self, heard: list[Any], said: Targets | None = None) -> Any:
         """What is heard of one result."""
         heard.clear()
         self.outputs.result(said or result())
@@ -119,7 +119,7 @@ def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "kind, topic, makers",
     [
-        (Targets, "targets", {"message_from_result"}),
+        (msg.Targets, "targets", {"message_from_result"}),
         (Image, "mask", {"label_image"}),
         (Image, "overlay", {"draw_results", "message_from_bgr"}),
         (CompressedImage, "overlay/compressed", {"draw_results", "jpeg_from_bgr"}),
@@ -159,7 +159,7 @@ def test_both_overlays_show_the_same(rig: Rig) -> None:
 
 def test_the_overlay_can_be_switched_off(rig: Rig) -> None:
     heard = rig.listen(Image, "overlay")
-    targets = rig.listen(Targets, "targets")
+    targets = rig.listen(msg.Targets, "targets")
     rig.settings = OutputSettings(overlay=False)
     rig.one(targets)
     rig.settings = OutputSettings()
@@ -169,7 +169,7 @@ def test_the_overlay_can_be_switched_off(rig: Rig) -> None:
 
 def test_a_damaged_image_has_targets_but_no_overlay(rig: Rig) -> None:
     """A compressed image is decoded for the overlay if nothing is followed on it."""
-    heard, targets = rig.listen(Image, "overlay"), rig.listen(Targets, "targets")
+    heard, targets = rig.listen(Image, "overlay"), rig.listen(msg.Targets, "targets")
     _, png = cv2.imencode(".png", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
     rig.one(targets, result(CompressedFrame(bytes(png)[:40])))
     rig.one(heard)
@@ -179,7 +179,7 @@ def test_a_damaged_image_has_targets_but_no_overlay(rig: Rig) -> None:
 
 def test_polygon_and_markers_are_silent_until_there_is_camera_info(rig: Rig) -> None:
     polygons, arrays = rig.listen(PolygonStamped, "polygon"), rig.listen(MarkerArray, "markers")
-    targets = rig.listen(Targets, "targets")
+    targets = rig.listen(msg.Targets, "targets")
     rig.one(targets)
     for unusable in (CameraInfo(width=64, height=48), ideal_camera_info(640, 480, 60.0)):
         rig.outputs.set_camera_info(unusable)  # without calibration, of another size
@@ -210,4 +210,4 @@ def test_detections_of_what_is_not_lost(rig: Rig) -> None:
     (one,) = rig.one(heard).detections
     assert (one.id, one.results[0].hypothesis.class_id) == ("5", "dog")
     assert (one.bbox.center.position.x, one.bbox.size_x) == (20.0, 20.0)
-    assert rig.one(heard, result(state=TrackState.LOST)).detections == []
+    assert rig.one(heard, result(state=TargetState.LOST)).detections == []

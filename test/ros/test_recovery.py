@@ -41,7 +41,7 @@ def test_a_failure_that_only_a_new_process_can_mend_ends_this_one_at_once(
     def dead(*_: object, **__: object) -> NoReturn:
         raise ProcessUnusable("dead")
 
-    monkeypatch.setattr(FakeTracker, "track", dead)
+    monkeypatch.setattr(FakeTracker, "update", dead)
     with pytest.raises(GivenUp, match=r"all targets are lost: dead; the process ends"):
         fail(rig, EngineError("no device"))
     assert rig.state == UNCONFIGURED and len(rig.trackers) == 1

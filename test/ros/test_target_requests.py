@@ -12,7 +12,7 @@ pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make 
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_ros.messages.conversions import stamp_from_ns
 from siampolar_ros.msg import InitResult, InitTarget, Target
 from siampolar_ros.srv import Init, List, Remove
@@ -136,6 +136,6 @@ def test_the_list_says_lost_for_lost(rig: Rig) -> None:
     rig.activate()
     rig.image(1_000)
     init(rig)
-    rig.trackers[0].state = TrackState.LOST
+    rig.trackers[0].state = TargetState.LOST
     rig.image(2_000)
     assert listed(rig) == [(1, Target.LOST)]

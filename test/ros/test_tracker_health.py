@@ -9,9 +9,9 @@ import pytest
 
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
-from siampolar_model.session.session import Counters, SessionResult
+from siampolar_model.session.session import Counters, Targets
 from siampolar_ros.health.stream_health import Level
 from siampolar_ros.health.tracker_health import Snapshot, TrackerHealth
 
@@ -35,13 +35,13 @@ def health(clock: Clock) -> TrackerHealth:
     return TrackerHealth(clock)
 
 
-def target(id: int, state: TrackState) -> TrackResult:
+def target(id: int, state: TargetState) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return TrackResult(id, state, 0.5, 0.5, Box(0, 0, 9, 9), (4, 4), nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, Box(0, 0, 9, 9), (4, 4), nothing[:, 0], nothing)
 
 
-def result(arrived_s: float | None, update: bool = False) -> SessionResult:
-    return SessionResult(StampedImage(0, FRAME, arrived_s=arrived_s), (), update)
+def result(arrived_s: float | None, update: bool = False) -> Targets:
+    return Targets(StampedImage(0, FRAME, arrived_s=arrived_s), (), update)
 
 
 def judge(health: TrackerHealth, snapshot: Snapshot) -> tuple[Level, str]:
@@ -58,10 +58,10 @@ def test_states_of_the_node(health: TrackerHealth) -> None:
 
 
 def test_targets_by_state(health: TrackerHealth) -> None:
-    kept = (target(1, TrackState.TRACKING), target(2, TrackState.UNCERTAIN))
+    kept = (target(1, TargetState.TRACKING), target(2, TargetState.UNCERTAIN))
     snapshot = Snapshot("active", engine="it runs on a fake", targets=kept)
     assert judge(health, snapshot) == (Level.OK, "2 targets")
-    snapshot = replace(snapshot, targets=(*kept, target(7, TrackState.LOST)))
+    snapshot = replace(snapshot, targets=(*kept, target(7, TargetState.LOST)))
     verdict, figures = health.judge(snapshot)
     assert (verdict.level, verdict.reason) == (Level.WARN, "lost: target 7")
     assert figures["targets tracking"] == figures["targets lost"] == "1"

@@ -20,7 +20,7 @@ from rosgraph_msgs.msg import Clock
 
 from siampolar_model.errors import EngineError
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_ros.interfaces.detection_starter import Start
 from siampolar_ros.messages.detection import Detection
 from siampolar_ros.msg import InitTarget, Target
@@ -200,7 +200,7 @@ def test_without_auto_recover_a_failed_node_stays_unconfigured(rig: Rig) -> None
 
 def test_states_are_logged_once(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
     rig.start_target()
-    for state in (TrackState.LOST, TrackState.TRACKING):
+    for state in (TargetState.LOST, TargetState.TRACKING):
         rig.trackers[0].state = state
         for stamp_ns in range(3):
             rig.image((state * 100 + stamp_ns) * 10**6)
@@ -214,7 +214,7 @@ def test_a_dropped_target_is_said_with_the_reason(
 ) -> None:
     rig.start_target()
     rig.node.set_parameters([Parameter("lost_timeout_s", value=0.5)])
-    rig.trackers[0].state = TrackState.LOST
+    rig.trackers[0].state = TargetState.LOST
     rig.image(10**9)
     assert [t.state for t in rig.image(10**9 + 1).targets] == [Target.LOST]
     assert rig.image(2 * 10**9).targets == []

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
 from siampolar_ros.messages.detection import Detection
 from siampolar_ros.messages.vision_messages import detections_from_message, message_from_results
 
@@ -68,12 +68,12 @@ def test_boxes_without_a_size_or_with_bad_numbers_are_left_out() -> None:
 def test_results_come_back_as_they_were_also_after_serialising() -> None:
     nothing = np.zeros((0, 2), np.float32)
 
-    def target(id: int, state: TrackState) -> TrackResult:
+    def target(id: int, state: TargetState) -> Target:
         box = Box(10, 20, 40, 80)
-        return TrackResult(id, state, 0.75, 0.5, box, (25, 50), nothing[:, 0], nothing)
+        return Target(id, state, 0.75, 0.5, box, (25, 50), nothing[:, 0], nothing)
 
     header = Header(frame_id="camera")
-    results = [target(1, TrackState.TRACKING), target(2, TrackState.LOST)]
+    results = [target(1, TargetState.TRACKING), target(2, TargetState.LOST)]
     message = message_from_results(results, header, {1: "dog", 2: "cat"}.__getitem__)
     message = deserialize_message(serialize_message(message), Detection2DArray)
     assert message.header == header and [d.id for d in message.detections] == ["1"]

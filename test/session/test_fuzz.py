@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from siampolar_model.geometry.box import Box
 from siampolar_model.session.history import StampedImage
-from siampolar_model.session.requests import InitAnswer, InitRequest
+from siampolar_model.session.requests import InitRequest, InitResult
 from siampolar_model.session.session import Session
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.tracking.tracker import Tracker
@@ -67,7 +67,7 @@ def test_inits(script: list[tuple[list[Any], InitRequest]]) -> None:
     now = 0.0
     failures: list[Exception] = []
     notices: list[str] = []
-    answers: list[InitAnswer] = []
+    answers: list[InitResult] = []
     session = Session(
         Tracker(BlobEngine()),
         SessionSettings(history_s=2.0, history_mb=1.0),

@@ -17,10 +17,10 @@ from siampolar_model.errors import StampError
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import StateChange, TrackResult, TrackState
+from siampolar_model.results import StateChange, Target, TargetState
 from siampolar_model.session.history import History, StampedImage, format_stamp
-from siampolar_model.session.requests import InitAnswer, InitRequest, TargetIds
-from siampolar_model.session.session import Counters, Session, SessionResult
+from siampolar_model.session.requests import InitRequest, InitResult, TargetIds
+from siampolar_model.session.session import Counters, Session, Targets
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.tracking.tracker import Tracker
 
@@ -42,7 +42,7 @@ def index_of(frame: Frame) -> int:
 class FakeSettings:
     max_targets: int = 4
     min_box_px: float = 8.0
-    research_crops: int = 4
+    redetect_crops: int = 4
 
 
 @dataclass
@@ -54,7 +54,7 @@ class FakeTracker:
     calls: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
     fail_on: int | None = None
     refuse: bool = False
-    states: dict[int, TrackState] = field(default_factory=dict)
+    states: dict[int, TargetState] = field(default_factory=dict)
     hows: list[dict[str, float]] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
@@ -63,7 +63,7 @@ class FakeTracker:
     def ids(self) -> tuple[int, ...]:
         return tuple(sorted(self.targets))
 
-    def init(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
+    def start(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
         assert id is not None
         if self.refuse:
             raise ValueError("refused after all")
@@ -71,9 +71,9 @@ class FakeTracker:
         self.targets[id] = box
         return id
 
-    def track(
+    def update(
         self, frame: Frame, ids: Collection[int] | None = None, **how: float
-    ) -> list[TrackResult]:
+    ) -> list[Target]:
         self.hows.append(how)
         self.threads.add(threading.get_ident())
         if self.gate is not None:
@@ -85,9 +85,9 @@ class FakeTracker:
         none = np.zeros(0, np.float32)
         outline = np.array([[1, 1], [60, 1], [60, 40]], np.float32)
         return [
-            TrackResult(
+            Target(
                 i,
-                self.states.get(i, TrackState.TRACKING),
+                self.states.get(i, TargetState.TRACKING),
                 *(0.9, 0.8, self.targets[i], (20.0, 20.0), none, outline),
             )
             for i in chosen
@@ -111,10 +111,10 @@ class Rig:
         **fake: object,
     ) -> None:
         self.tracker = FakeTracker(**fake)  # type: ignore[arg-type]
-        self.results: list[SessionResult] = []
+        self.results: list[Targets] = []
         self.failures: list[Exception] = []
         self.notices: list[str] = []
-        self.answers: list[InitAnswer] = []
+        self.answers: list[InitResult] = []
         self.now = 0.0
         self.session = Session(
             self.tracker,
@@ -132,7 +132,7 @@ class Rig:
             self.session.add_image(image(index))
             self.session.drain()
 
-    def init(self, index: int | None = None, box: Box = BOX, **fields: object) -> InitAnswer | None:
+    def init(self, index: int | None = None, box: Box = BOX, **fields: object) -> InitResult | None:
         """Ask for a target on the ``index``-th image (None: the newest)."""
         stamp_ns = 0 if index is None else image(index).stamp_ns
         count = len(self.answers)
@@ -145,7 +145,7 @@ def test_every_image_is_reported_with_its_header_even_without_targets() -> None:
     rig = Rig()
     rig.add(0, 1)
     assert [r.image.header for r in rig.results] == ["header 0", "header 1"]
-    assert all(r.results == () for r in rig.results)
+    assert all(r.targets == () for r in rig.results)
     assert rig.tracker.calls == []
 
 
@@ -180,9 +180,9 @@ def test_the_init_image_is_tracked_once_whichever_came_first(processed_first: bo
     rig.session.drain()
     rig.add(1, 2)
     assert rig.tracker.tracked(1) == [0, 1, 2]
-    assert [r.id for r in rig.results[-1].results] == [1]
+    assert [r.id for r in rig.results[-1].targets] == [1]
     first = [r for r in rig.results if r.image.header == "header 0"]
-    assert [r.id for r in first[-1].results] == [1]
+    assert [r.id for r in first[-1].targets] == [1]
     assert first[-1].update == processed_first
 
 
@@ -206,7 +206,7 @@ def test_late_init_catches_up_without_blocking_the_stream() -> None:
     assert rig.tracker.tracked(1) == list(range(20))
     assert rig.tracker.tracked(2) == list(range(2, 20))
     # While catching up a target is not reported, afterwards it is.
-    assert [r.id for r in rig.results[-1].results] == [1, 2]
+    assert [r.id for r in rig.results[-1].targets] == [1, 2]
     assert order[0] == "2:(2,)"
 
 
@@ -217,7 +217,7 @@ def test_catch_up_goes_on_when_the_stream_pauses_and_reports_the_last_image_agai
     rig.session.drain()
     assert rig.tracker.tracked(1) == [1, 2, 3, 4, 5]
     last = rig.results[-1]
-    assert last.update and last.image.header == "header 5" and [r.id for r in last.results] == [1]
+    assert last.update and last.image.header == "header 5" and [r.id for r in last.targets] == [1]
     assert rig.session.counters.processed == 6
 
 
@@ -315,7 +315,7 @@ def test_bad_boxes_are_refused_and_harm_nobody(
     rig.init(box=box)
     rig.add(1)
     assert not rig.answers[-1].success and words in rig.answers[-1].message
-    assert [r.id for r in rig.results[-1].results] == ([] if before_first_image else [1])
+    assert [r.id for r in rig.results[-1].targets] == ([] if before_first_image else [1])
 
 
 def test_box_drawn_on_another_size_is_refused() -> None:
@@ -379,10 +379,10 @@ def test_remove_and_reset() -> None:
     rig.add(1)
     assert rig.session.remove(1) and not rig.session.remove(1) and not rig.session.remove(7)
     rig.add(2)
-    assert [r.id for r in rig.results[-1].results] == [2]
+    assert [r.id for r in rig.results[-1].targets] == [2]
     rig.session.reset()
     rig.add(3)
-    assert rig.results[-1].results == () and rig.tracker.ids == ()
+    assert rig.results[-1].targets == () and rig.tracker.ids == ()
 
 
 def test_removal_is_said_at_once_also_when_no_image_comes_any_more() -> None:
@@ -395,11 +395,11 @@ def test_removal_is_said_at_once_also_when_no_image_comes_any_more() -> None:
     rig.session.drain()
     (result,) = rig.results[said:]
     assert result.update and result.image.header == "header 1"
-    assert [r.id for r in result.results] == [2]
-    assert result.changes == (StateChange(1, TrackState.TRACKING, None),)
+    assert [r.id for r in result.targets] == [2]
+    assert result.changes == (StateChange(1, TargetState.TRACKING, None),)
     assert rig.session.reset() == 1 and rig.session.reset() == 0
     rig.session.drain()
-    assert rig.results[-1].results == () and len(rig.results) == said + 2
+    assert rig.results[-1].targets == () and len(rig.results) == said + 2
 
 
 def test_changes_are_said_once_with_the_image_they_happen_on() -> None:
@@ -407,15 +407,15 @@ def test_changes_are_said_once_with_the_image_they_happen_on() -> None:
     rig.add(0)
     rig.init()
     rig.add(1, 2)
-    rig.tracker.states[1] = TrackState.LOST
+    rig.tracker.states[1] = TargetState.LOST
     rig.add(3, 4)
-    rig.tracker.states[1] = TrackState.TRACKING
+    rig.tracker.states[1] = TargetState.TRACKING
     rig.add(5, 6)
     said = [(r.image.header, c) for r in rig.results for c in r.changes]
     assert said == [
-        ("header 0", StateChange(1, None, TrackState.TRACKING)),
-        ("header 3", StateChange(1, TrackState.TRACKING, TrackState.LOST)),
-        ("header 5", StateChange(1, TrackState.LOST, TrackState.TRACKING)),
+        ("header 0", StateChange(1, None, TargetState.TRACKING)),
+        ("header 3", StateChange(1, TargetState.TRACKING, TargetState.LOST)),
+        ("header 5", StateChange(1, TargetState.LOST, TargetState.TRACKING)),
     ]
 
 
@@ -427,9 +427,9 @@ def test_a_target_that_is_started_again_late_is_neither_gone_nor_new() -> None:
     rig.session.init(InitRequest(BOX, image(1).stamp_ns, 1), rig.answers.append)
     rig.add(5)
     assert [c for r in rig.results for c in r.changes] == [
-        StateChange(1, None, TrackState.TRACKING)
+        StateChange(1, None, TargetState.TRACKING)
     ]
-    assert [r.id for r in rig.results[-1].results] == [1]
+    assert [r.id for r in rig.results[-1].targets] == [1]
 
 
 def test_a_target_lost_for_too_long_is_dropped() -> None:
@@ -437,13 +437,13 @@ def test_a_target_lost_for_too_long_is_dropped() -> None:
     rig.add(0)
     rig.init(), rig.init()
     rig.session.drain()
-    rig.tracker.states[1] = TrackState.LOST
+    rig.tracker.states[1] = TargetState.LOST
     rig.add(*range(1, 7))  # 0.1 s apart
     assert rig.session.ids == (1, 2)
     rig.add(7)
     assert rig.session.ids == (2,) == rig.tracker.ids
-    assert [r.id for r in rig.results[-1].results] == [2]
-    assert rig.results[-1].changes == (StateChange(1, TrackState.LOST, None, "lost for 0.55 s"),)
+    assert [r.id for r in rig.results[-1].targets] == [2]
+    assert rig.results[-1].changes == (StateChange(1, TargetState.LOST, None, "lost for 0.55 s"),)
     rig.add(8)
     assert rig.results[-1].changes == ()
 
@@ -453,11 +453,11 @@ def test_time_lost_counts_from_the_last_sight_and_zero_keeps_a_target() -> None:
     rig.add(0)
     rig.init()
     for index in range(1, 30):  # never more than three lost images in a row
-        rig.tracker.states[1] = TrackState.TRACKING if index % 4 == 0 else TrackState.LOST
+        rig.tracker.states[1] = TargetState.TRACKING if index % 4 == 0 else TargetState.LOST
         rig.add(index)
     assert rig.session.ids == (1,)
     rig.session.set_settings(SessionSettings(lost_timeout_s=0.0))
-    rig.tracker.states[1] = TrackState.LOST
+    rig.tracker.states[1] = TargetState.LOST
     rig.add(*range(30, 100))
     assert rig.session.ids == (1,)
 
@@ -466,7 +466,7 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     rig = Rig(SessionSettings(lost_timeout_s=0.05))
     rig.add(0)
     rig.init()
-    rig.tracker.states[1] = TrackState.LOST
+    rig.tracker.states[1] = TargetState.LOST
     rig.add(1)
     rig.session.add_image(image(2))
     work = rig.session._next_work()  # the worker has begun with the image ...
@@ -474,11 +474,11 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     answer = rig.init(id=1)  # ... when the request comes
     assert answer is not None and answer.success
     work()
-    rig.tracker.states[1] = TrackState.TRACKING
+    rig.tracker.states[1] = TargetState.TRACKING
     rig.session.drain()
     assert rig.session.ids == (1,) == rig.tracker.ids
     rig.add(3)
-    assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING]
+    assert [r.state for r in rig.results[-1].targets] == [TargetState.TRACKING]
 
 
 def test_targets_lists_what_was_last_said() -> None:
@@ -486,11 +486,11 @@ def test_targets_lists_what_was_last_said() -> None:
     assert rig.session.targets == ()
     rig.add(0)
     rig.init(), rig.init()
-    rig.tracker.states[2] = TrackState.LOST
+    rig.tracker.states[2] = TargetState.LOST
     rig.add(1)
     assert [(r.id, r.state) for r in rig.session.targets] == [
-        (1, TrackState.TRACKING),
-        (2, TrackState.LOST),
+        (1, TargetState.TRACKING),
+        (2, TargetState.LOST),
     ]
     rig.session.remove(1)
     assert [r.id for r in rig.session.targets] == [2]  # before the worker has done it
@@ -515,11 +515,11 @@ def test_skipped_images_leave_fewer_crops_for_searching() -> None:
     rig.add(0)
     rig.init()
     rig.add(1)
-    assert rig.tracker.hows[-1]["research_crops"] == 4
+    assert rig.tracker.hows[-1]["redetect_crops"] == 4
     rig.session.add_image(image(2))
     rig.session.add_image(image(3))
     rig.session.drain()
-    assert rig.tracker.hows[-1]["research_crops"] == 2
+    assert rig.tracker.hows[-1]["redetect_crops"] == 2
 
 
 def test_another_image_size_reports_lost_and_comes_back() -> None:
@@ -529,8 +529,8 @@ def test_another_image_size_reports_lost_and_comes_back() -> None:
     rig.add(1)
     rig.session.add_image(image(2, size=(32, 24)))
     rig.session.drain()
-    lost = rig.results[-1].results[0]
-    assert (lost.id, lost.state, lost.score) == (1, TrackState.LOST, 0.0)
+    lost = rig.results[-1].targets[0]
+    assert (lost.id, lost.state, lost.score) == (1, TargetState.LOST, 0.0)
     assert lost.polygon_xy.max(0)[0] <= 32 and lost.polygon_xy.max(0)[1] <= 24
     assert len(rig.notices) == 1
     assert "from 64x48 to 32x24" in rig.notices[0] and "target 1 (64x48)" in rig.notices[0]
@@ -538,9 +538,9 @@ def test_another_image_size_reports_lost_and_comes_back() -> None:
     assert rig.init(box=Box.from_xywh(2, 2, 12, 12)).success  # type: ignore[union-attr]
     rig.session.add_image(image(3, size=(32, 24)))
     rig.session.drain()
-    assert [r.state for r in rig.results[-1].results] == [TrackState.LOST, TrackState.TRACKING]
+    assert [r.state for r in rig.results[-1].targets] == [TargetState.LOST, TargetState.TRACKING]
     rig.add(4)
-    assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING, TrackState.LOST]
+    assert [r.state for r in rig.results[-1].targets] == [TargetState.TRACKING, TargetState.LOST]
     assert rig.tracker.tracked(1) == [0, 1, 4]
 
 
@@ -590,7 +590,7 @@ def test_a_clock_that_jumps_an_hour_back_and_on_again_loses_nothing() -> None:
     for index in (1, 2, 2 - hour, 3 - hour, 4, 5, 5 + hour, 6 + hour):
         rig.session.add_image(replace(image(index % 250), stamp_ns=image(index).stamp_ns))
         rig.session.drain()
-        assert [r.state for r in rig.results[-1].results] == [TrackState.TRACKING]
+        assert [r.state for r in rig.results[-1].targets] == [TargetState.TRACKING]
         assert rig.init(index, id=1).success  # type: ignore[union-attr]
     assert len(rig.notices) == 1 and "went back" in rig.notices[0]
     refused = rig.init(5)  # an hour old now
@@ -663,7 +663,7 @@ def test_an_engine_failure_is_reported_and_ends_the_session() -> None:
     assert [str(error) for error in rig.failures] == ["engine broke"]
     assert rig.session.failure is rig.failures[0]
     last = rig.results[-1]
-    assert last.image.header == "header 2" and last.results[0].state == TrackState.LOST
+    assert last.image.header == "header 2" and last.targets[0].state == TargetState.LOST
     said = len(rig.results)
     rig.add(3)
     assert len(rig.results) == said
@@ -781,7 +781,7 @@ def test_stop_keeps_targets_and_refuses_what_waits() -> None:
         wait_until(lambda: rig.results and rig.results[-1].image.header == "header 2")
     finally:
         rig.session.stop()
-    assert [r.id for r in rig.results[-1].results] == [1]
+    assert [r.id for r in rig.results[-1].targets] == [1]
 
 
 def test_a_closed_session_lets_go_of_its_tracker_at_once() -> None:
@@ -803,7 +803,7 @@ def test_a_closed_session_lets_go_of_its_tracker_at_once() -> None:
 
 
 def test_a_held_request_is_refused_by_the_thread_in_time() -> None:
-    answers: list[InitAnswer] = []
+    answers: list[InitResult] = []
     session = Session(
         FakeTracker(),
         SessionSettings(hold_init_s=0.05),
@@ -856,10 +856,10 @@ def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int)
     images = [square(index) for index in range(8)]
     box = Box.from_xywh(100, 80, 64, 64)
     alone = Tracker.from_pretrained()
-    alone.init(images[0].frame, box, id=1)
-    expected = [alone.track(image.frame)[0] for image in images]
+    alone.start(images[0].frame, box, id=1)
+    expected = [alone.update(image.frame)[0] for image in images]
 
-    results: list[SessionResult] = []
+    results: list[Targets] = []
     failures: list[Exception] = []
     session = Session(
         Tracker.from_pretrained(), on_result=results.append, on_failure=failures.append
@@ -871,7 +871,7 @@ def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int)
             session.init(InitRequest(box, stamp_ns=images[0].stamp_ns), lambda answer: None)
             session.drain()
     assert failures == []
-    said = {result.image.header: result.results for result in results}
+    said = {result.image.header: result.targets for result in results}
     for index in range(asked_after, len(images)):
         (got,) = said[index]
         want = expected[index]

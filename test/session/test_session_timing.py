@@ -13,10 +13,10 @@ from siampolar_model.engines.loading import load_engine
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
 from siampolar_model.models.spec import ModelSpec
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_model.session.history import StampedImage
-from siampolar_model.session.requests import InitAnswer, InitRequest
-from siampolar_model.session.session import Session, SessionResult
+from siampolar_model.session.requests import InitRequest, InitResult
+from siampolar_model.session.session import Session, Targets
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
@@ -55,9 +55,9 @@ class Rig:
 
     def __init__(self, engine: Engine, crop_s: float, settings: TrackerSettings | None = None):
         self.engine = SlowEngine(engine, crop_s)
-        self.results: list[SessionResult] = []
+        self.results: list[Targets] = []
         self.said_s: list[float] = []
-        self.answers: list[InitAnswer] = []
+        self.answers: list[InitResult] = []
         self.session = Session(
             Tracker(self.engine, settings),
             on_result=self._on_result,
@@ -65,7 +65,7 @@ class Rig:
             clock=lambda: self.engine.now_s,
         )
 
-    def _on_result(self, result: SessionResult) -> None:
+    def _on_result(self, result: Targets) -> None:
         self.results.append(result)
         self.said_s.append(self.engine.now_s)
 
@@ -109,9 +109,9 @@ def test_a_lost_target_costs_the_others_at_most_a_fifth_of_their_rate(
         PERIOD_S,
     )
     during = len(rig.results) - before
-    states = {result.id: result.state for result in rig.results[-1].results}
-    assert states.pop(1) == TrackState.LOST
-    assert set(states.values()) == {TrackState.TRACKING} and len(states) == targets - 1
+    states = {result.id: result.state for result in rig.results[-1].targets}
+    assert states.pop(1) == TargetState.LOST
+    assert set(states.values()) == {TargetState.TRACKING} and len(states) == targets - 1
     assert during >= 0.8 * before, f"{before / seconds:g} Hz before, {during / seconds:g} Hz during"
 
 
@@ -132,7 +132,7 @@ def test_the_whole_frame_is_searched_while_there_is_time() -> None:
     rig.session.drain()
     engine.hidden = {1}
     play(rig.session, rig.engine, grey_images(60, first=1), PERIOD_S)
-    assert searched[-1] == 1 + TrackerSettings().research_crops
+    assert searched[-1] == 1 + TrackerSettings().redetect_crops
 
 
 @pytest.mark.parametrize("crop_ms", [2, 10, 25, 45, 100])
@@ -160,7 +160,7 @@ def test_no_live_image_waits_longer_than_one_slice_of_catching_up(
         arrived_s = start_s + (result.image.header - 60) * PERIOD_S
         # The image before, the slice, the encoding of the new template, and itself.
         assert said_s - arrived_s <= live_s + slice_s + crop_s + live_s + 1e-9
-    caught_up = [r for r in rig.results[begun:] if late in {one.id for one in r.results}]
+    caught_up = [r for r in rig.results[begun:] if late in {one.id for one in r.targets}]
     assert caught_up, "never caught up"
     assert caught_up[0].image.header <= 60 + 3 * RATE_HZ
 
@@ -211,8 +211,8 @@ def test_a_box_half_a_second_old_ends_on_the_same_track(name: str) -> None:
         play(rig.session, rig.engine, images[: asked_after + 1], PERIOD_S)
         rig.init(box, images[0].stamp_ns)
         play(rig.session, rig.engine, images[asked_after + 1 : 46], PERIOD_S)
-        (last,) = rig.results[-1].results
-        assert rig.results[-1].image.header == 45 and last.state == TrackState.TRACKING
+        (last,) = rig.results[-1].targets
+        assert rig.results[-1].image.header == 45 and last.state == TargetState.TRACKING
         boxes[asked_after] = last.box
     assert boxes[0].iou(boxes[15]) >= 0.9
     true_box = Box.from_xywh(40 + 3 * 45, 80, 64, 64)

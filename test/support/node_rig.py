@@ -20,9 +20,9 @@ from std_msgs.msg import Header
 
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import TrackResult, TrackState
+from siampolar_model.results import Target, TargetState
+from siampolar_ros import msg
 from siampolar_ros.messages.conversions import message_from_bgr, stamp_from_ns
-from siampolar_ros.msg import InitTarget, Targets
 from siampolar_ros.nodes.tracker_node import TrackerNode
 from siampolar_ros.parameters.nodes import Settings
 from siampolar_ros.runtime.environment import dds_environment, local_environment
@@ -43,27 +43,27 @@ class FakeTracker:
         self.settings = settings.tracker
         self.broken = False
         self.faults = 0  # so many more images fail
-        self.state = TrackState.TRACKING
+        self.state = TargetState.TRACKING
         self._boxes: dict[int, Box] = {}
 
     @property
     def ids(self) -> tuple[int, ...]:
         return tuple(sorted(self._boxes))
 
-    def init(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
+    def start(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
         assert id is not None
         self._boxes[id] = box
         return id
 
-    def track(
+    def update(
         self, frame: Frame, ids: Collection[int] | None = None, **how: float
-    ) -> list[TrackResult]:
+    ) -> list[Target]:
         self.faults -= 1
         if self.broken or self.faults >= 0:
             raise RuntimeError("the device was unplugged\nand more")
         none = np.zeros((0, 2), np.float32)
         return [
-            TrackResult(i, self.state, 0.9, 0.8, self._boxes[i], (0, 0), none[:, 0], none)
+            Target(i, self.state, 0.9, 0.8, self._boxes[i], (0, 0), none[:, 0], none)
             for i in sorted(ids or ())
         ]
 
@@ -81,10 +81,10 @@ class Rig:
         node = {"recovery_delays_s": (0.05, 0.1), **node}
         self.node = TrackerNode(load=self._load, namespace=namespace, **node)
         self.test = Node("test", namespace=namespace)
-        self.targets: list[Targets] = []
-        self.test.create_subscription(Targets, "tracker/targets", self.targets.append, 10)
+        self.targets: list[msg.Targets] = []
+        self.test.create_subscription(msg.Targets, "tracker/targets", self.targets.append, 10)
         self.images = self.test.create_publisher(Image, "image", 10)
-        self.inits = self.test.create_publisher(InitTarget, "tracker/init_target", 10)
+        self.inits = self.test.create_publisher(msg.InitTarget, "tracker/init_target", 10)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         self.executor.add_node(self.test)
@@ -121,10 +121,10 @@ class Rig:
         """Activate, publish an image and have one target on it."""
         self.activate()
         self.image(1_000)
-        self.inits.publish(InitTarget(x=5.0, y=5.0, width=20.0, height=20.0))
+        self.inits.publish(msg.InitTarget(x=5.0, y=5.0, width=20.0, height=20.0))
         self.wait(lambda: self.targets and self.targets[-1].targets)
 
-    def image(self, stamp_ns: int) -> Targets:
+    def image(self, stamp_ns: int) -> msg.Targets:
         """Publish an image and wait for what is said of it."""
         count = len(self.targets)
         header = Header(stamp=stamp_from_ns(stamp_ns), frame_id="camera")

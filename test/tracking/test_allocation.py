@@ -44,12 +44,12 @@ def peak_bytes(tracker: Tracker, encoding: str, width: int, height: int) -> int:
 
     tracker.reset()
     for x in (150, 250):
-        tracker.init(frame(), Box.from_xywh(x, 120, 60, 80))
-    tracker.track(frame())
+        tracker.start(frame(), Box.from_xywh(x, 120, 60, 80))
+    tracker.update(frame())
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        tracker.track(frame())
+        tracker.update(frame())
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siampolar_model.geometry.box import Box
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_model.tracking.tracker import Tracker
 
 WIDTH, HEIGHT, FRAMES, SIDE = 640, 360, 80, 72
@@ -67,14 +67,14 @@ def test_ids_stay_with_their_objects(name: str) -> None:
     tracker = Tracker.from_pretrained()
     boxes = [Box.from_xywh(*place, SIDE, SIDE) for place in places(0)]
     for id, box in enumerate(boxes, 1):
-        tracker.init(draw(0, PAIRS[name]), box, id=id)
+        tracker.start(draw(0, PAIRS[name]), box, id=id)
     for index in range(1, FRAMES):
-        results = tracker.track(draw(index, PAIRS[name]))
+        results = tracker.update(draw(index, PAIRS[name]))
         own = [Box.from_xywh(*place, SIDE, SIDE) for place in places(index)]
         if own[0].iou(own[1]) > 0:
             continue  # in front of each other, both may be taken for either
         for result, mine, other in zip(results, own, reversed(own), strict=True):
-            if result.state == TrackState.TRACKING:
+            if result.state == TargetState.TRACKING:
                 assert result.box.iou(mine) >= result.box.iou(other), (index, result.id)
     for result, mine in zip(results, own, strict=True):
-        assert result.state == TrackState.TRACKING and result.box.iou(mine) > 0.5, result
+        assert result.state == TargetState.TRACKING and result.box.iou(mine) > 0.5, result

@@ -1,4 +1,4 @@
-"""The search of the whole frame: where it looks, how often, and what it may cost."""
+"""The search of the whole frame: where it search_crops, how often, and what it may cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siampolar_model.geometry.crops import context_side
-from siampolar_model.tracking.redetection import SCALES, ResearchBudget, Sweep, share
+from siampolar_model.tracking.redetection import SCALES, RedetectionBudget, Sweep, share
 
 FACTOR = 1.7
 
@@ -69,20 +69,20 @@ def test_who_waits_longest_comes_first_and_nobody_exceeds_the_limit() -> None:
 
 
 def test_nothing_is_taken_away_while_every_image_is_worked_off() -> None:
-    budget = ResearchBudget()
+    budget = RedetectionBudget()
     for _ in range(100):
         budget.count(0, 4)
         assert budget.crops(4) == 4
 
 
 def test_skipped_images_take_crops_away_and_give_them_back_slowly() -> None:
-    budget = ResearchBudget()
+    budget = RedetectionBudget()
     got = []
     for skipped in (1, 0, 1, 1, 1):
         budget.count(skipped, 4)
         got.append(budget.crops(4))
     assert got == [2, 2, 1, 0, 0]
-    patience = ResearchBudget.PATIENCE
+    patience = RedetectionBudget.PATIENCE
     for _ in range(patience - 1):
         budget.count(0, 4)
     assert budget.crops(4) == 0

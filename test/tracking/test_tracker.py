@@ -13,7 +13,7 @@ from siampolar_model.errors import BoxError, FrameError, TargetLimitError
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
 from siampolar_model.models.spec import ModelSpec
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import SETTING_RANGES, TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
@@ -66,9 +66,9 @@ def engine() -> ScriptedEngine:
 
 def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
-    id = tracker.init(FRAME, BOX)
-    (result,) = tracker.track(FRAME)
-    assert result.id == id and result.state == TrackState.TRACKING
+    id = tracker.start(FRAME, BOX)
+    (result,) = tracker.update(FRAME)
+    assert result.id == id and result.state == TargetState.TRACKING
     assert result.box.as_xywh() == pytest.approx(BOX.as_xywh(), abs=1e-3)
     scale = engine.priors[0][0, 2] / BOX.width
     np.testing.assert_allclose(result.rays_px, 20 / scale, rtol=1e-5)
@@ -77,9 +77,9 @@ def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
 
 def test_a_move_in_the_crop_is_a_move_in_the_image(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
     engine.shift_px = (10.0, -4.0)
-    (result,) = tracker.track(FRAME)
+    (result,) = tracker.update(FRAME)
     scale = engine.priors[0][0, 2] / BOX.width
     moved = np.subtract(result.box.center_xy, BOX.center_xy)
     np.testing.assert_allclose(moved, np.array([10, -4]) / scale, atol=1e-3)
@@ -88,101 +88,101 @@ def test_a_move_in_the_crop_is_a_move_in_the_image(engine: ScriptedEngine) -> No
 def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
     settings = TrackerSettings(lost_frames=3, recover_frames=2)
     tracker = Tracker(engine, settings)
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
 
-    def state(score: float) -> TrackState:
+    def state(score: float) -> TargetState:
         engine.score = score
-        return tracker.track(FRAME)[0].state
+        return tracker.update(FRAME)[0].state
 
     between = (settings.lost_score + settings.tracking_score) / 2
-    assert state(0.9) == TrackState.TRACKING
-    assert state(between) == TrackState.UNCERTAIN
-    assert state(0.05) == state(0.05) == TrackState.UNCERTAIN
-    assert state(0.9) == TrackState.UNCERTAIN  # one good image is not enough
-    assert state(0.9) == TrackState.TRACKING  # but it broke the row of bad ones
-    assert [state(0.05) for _ in range(3)][-1] == TrackState.LOST
-    where = tracker.track(FRAME)[0].box
+    assert state(0.9) == TargetState.TRACKING
+    assert state(between) == TargetState.UNCERTAIN
+    assert state(0.05) == state(0.05) == TargetState.UNCERTAIN
+    assert state(0.9) == TargetState.UNCERTAIN  # one good image is not enough
+    assert state(0.9) == TargetState.TRACKING  # but it broke the row of bad ones
+    assert [state(0.05) for _ in range(3)][-1] == TargetState.LOST
+    where = tracker.update(FRAME)[0].box
     engine.shift_px = (40.0, 0.0)
-    assert state(between) == TrackState.LOST
-    assert tracker.track(FRAME)[0].box == where  # not drawn away by something alike
+    assert state(between) == TargetState.LOST
+    assert tracker.update(FRAME)[0].box == where  # not drawn away by something alike
     engine.shift_px = (0.0, 0.0)
-    assert state(0.9) == TrackState.LOST  # one good image is not enough
-    assert state(0.9) == TrackState.TRACKING
+    assert state(0.9) == TargetState.LOST  # one good image is not enough
+    assert state(0.9) == TargetState.TRACKING
 
 
 def test_something_alike_that_scores_less_than_usual_is_not_believed(
     engine: ScriptedEngine,
 ) -> None:
     tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
 
-    def states(score: float, images: int) -> list[TrackState]:
+    def states(score: float, images: int) -> list[TargetState]:
         engine.score = score
-        return [tracker.track(FRAME)[0].state for _ in range(images)]
+        return [tracker.update(FRAME)[0].state for _ in range(images)]
 
     states(0.9, 10)
-    assert states(0.6, 3) == [TrackState.TRACKING] * 3  # it may change while it is watched
+    assert states(0.6, 3) == [TargetState.TRACKING] * 3  # it may change while it is watched
     states(0.9, 20)
     states(0.3, 1)
-    assert states(0.6, 30) == [TrackState.UNCERTAIN] * 30
-    assert states(0.8, 2)[-1] == TrackState.TRACKING
+    assert states(0.6, 30) == [TargetState.UNCERTAIN] * 30
+    assert states(0.8, 2)[-1] == TargetState.TRACKING
     states(0.3, 1)
-    assert states(0.6, 200)[-1] == TrackState.TRACKING  # so it looks now
+    assert states(0.6, 200)[-1] == TargetState.TRACKING  # so it looks now
     tracker.settings = TrackerSettings(tracking_score=0.4, recover_share=0.0)
     states(0.9, 20), states(0.3, 1)
-    assert states(0.6, 2)[-1] == TrackState.TRACKING
+    assert states(0.6, 2)[-1] == TargetState.TRACKING
 
 
 def test_a_tracked_target_that_jumps_must_look_as_usual(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
 
-    def state(score: float, shift: float) -> TrackState:
+    def state(score: float, shift: float) -> TargetState:
         engine.score, engine.shift_px = score, (shift, 0.0)
-        return tracker.track(FRAME)[0].state
+        return tracker.update(FRAME)[0].state
 
-    assert [state(0.9, 0.0) for _ in range(10)] == [TrackState.TRACKING] * 10
-    assert state(0.85, 70.0) == TrackState.TRACKING
-    assert state(0.6, 0.0) == TrackState.TRACKING
-    assert state(0.6, 70.0) == TrackState.UNCERTAIN
+    assert [state(0.9, 0.0) for _ in range(10)] == [TargetState.TRACKING] * 10
+    assert state(0.85, 70.0) == TargetState.TRACKING
+    assert state(0.6, 0.0) == TargetState.TRACKING
+    assert state(0.6, 70.0) == TargetState.UNCERTAIN
 
 
 def test_a_target_that_is_not_believed_stays_and_its_search_grows(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
     engine.score, engine.shift_px = 0.05, (60.0, 60.0)
     for _ in range(tracker.settings.lost_frames - 1):
-        (result,) = tracker.track(FRAME)
-    assert result.box == BOX and result.state == TrackState.UNCERTAIN
+        (result,) = tracker.update(FRAME)
+    assert result.box == BOX and result.state == TargetState.UNCERTAIN
     grown = engine.priors[0][0, 2] / engine.priors[-1][0, 2]
     assert grown == pytest.approx(tracker.settings.max_search_growth, rel=1e-3)
     engine.score, engine.shift_px = 0.9, (0.0, 0.0)
-    tracker.track(FRAME)
-    tracker.track(FRAME)
+    tracker.update(FRAME)
+    tracker.update(FRAME)
     assert engine.priors[-1][0, 2] == pytest.approx(engine.priors[0][0, 2], rel=1e-2)
 
 
 def test_targets_share_batches_and_ids_stay(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
-    ids = [tracker.init(FRAME, Box.from_xywh(20 + 60 * i, 100, 50, 50)) for i in range(6)]
-    assert ids == [1, 2, 3, 4, 5, 6] == [r.id for r in tracker.track(FRAME)]
+    ids = [tracker.start(FRAME, Box.from_xywh(20 + 60 * i, 100, 50, 50)) for i in range(6)]
+    assert ids == [1, 2, 3, 4, 5, 6] == [r.id for r in tracker.update(FRAME)]
     assert engine.batches == [[1, 2, 3, 4], [5, 6]]
     assert tracker.remove(3) and not tracker.remove(3)
     assert 3 not in engine.slots
-    assert [r.id for r in tracker.track(FRAME, [6, 1])] == [1, 6]
-    assert [r.id for r in tracker.track(FRAME, [2, 2])] == [2]
-    assert tracker.init(FRAME, BOX, id=2) == 2
-    assert tracker.remove(6) and tracker.init(FRAME, BOX) == 7  # 6 is not given again
+    assert [r.id for r in tracker.update(FRAME, [6, 1])] == [1, 6]
+    assert [r.id for r in tracker.update(FRAME, [2, 2])] == [2]
+    assert tracker.start(FRAME, BOX, id=2) == 2
+    assert tracker.remove(6) and tracker.start(FRAME, BOX) == 7  # 6 is not given again
     tracker.reset()
-    assert tracker.ids == () and not engine.slots and tracker.track(FRAME) == []
+    assert tracker.ids == () and not engine.slots and tracker.update(FRAME) == []
 
 
 def test_the_target_leaving_the_image_keeps_a_sane_box(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
     engine.shift_px = (100.0, 0.0)
     for _ in range(50):
-        (result,) = tracker.track(FRAME)
+        (result,) = tracker.update(FRAME)
     assert result.box.center_xy[0] == 640
     assert 0 < result.box.width <= 640
     if len(result.polygon_xy):
@@ -198,26 +198,26 @@ def test_warming_up_leaves_nothing_behind(engine: ScriptedEngine) -> None:
 def test_refusals(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine, TrackerSettings(max_targets=1))
     with pytest.raises(BoxError):
-        tracker.init(FRAME, Box(0, 0, 0, 0))
-    tracker.init(FRAME, BOX)
+        tracker.start(FRAME, Box(0, 0, 0, 0))
+    tracker.start(FRAME, BOX)
     with pytest.raises(TargetLimitError, match="at most 1"):
-        tracker.init(FRAME, BOX)
+        tracker.start(FRAME, BOX)
     with pytest.raises(FrameError, match="320x240 but target 1 was started on 640x480"):
-        tracker.track(np.zeros((240, 320, 3), np.uint8))
+        tracker.update(np.zeros((240, 320, 3), np.uint8))
     with pytest.raises(FrameError):
-        tracker.track(np.zeros((480, 640), np.float32))  # type: ignore[arg-type]
-    assert tracker.track(FRAME)[0].state == TrackState.TRACKING
+        tracker.update(np.zeros((480, 640), np.float32))  # type: ignore[arg-type]
+    assert tracker.update(FRAME)[0].state == TargetState.TRACKING
     with pytest.raises(ValueError, match="id 0"):
-        tracker.init(FRAME, BOX, id=0)
+        tracker.start(FRAME, BOX, id=0)
 
 
 @pytest.mark.parametrize("what", ["score", "shift_px"])
 def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, what: str) -> None:
     tracker = Tracker(engine)
-    tracker.init(FRAME, BOX)
+    tracker.start(FRAME, BOX)
     setattr(engine, what, {"score": np.nan, "shift_px": (np.inf, 0.0)}[what])
     with pytest.raises(FloatingPointError, match="target 1"):
-        tracker.track(FRAME)
+        tracker.update(FRAME)
 
 
 @pytest.mark.parametrize("name", SETTING_RANGES)
@@ -270,13 +270,13 @@ def blobs(*placed: tuple[tuple[float, float], float, tuple[int, int, int]]) -> n
 def lose(tracker: Tracker, image: np.ndarray) -> None:
     """Show an image without the target until every target but those in it is lost."""
     for _ in range(tracker.settings.lost_frames):
-        tracker.track(image)
+        tracker.update(image)
 
 
 def images_until_tracked(tracker: Tracker, image: np.ndarray, id: int = 1, limit: int = 90) -> int:
     for count in range(1, limit + 1):
-        found = {result.id: result for result in tracker.track(image)}
-        if found[id].state == TrackState.TRACKING:
+        found = {result.id: result for result in tracker.update(image)}
+        if found[id].state == TargetState.TRACKING:
             return count
     raise AssertionError(f"not found in {limit} images")
 
@@ -284,79 +284,79 @@ def images_until_tracked(tracker: Tracker, image: np.ndarray, id: int = 1, limit
 @pytest.mark.parametrize("side", [40, 60, 88])
 def test_a_lost_target_is_found_anywhere_in_the_frame(side: int) -> None:
     tracker = Tracker(CountingEngine())
-    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     back = blobs(((560, 280), side, GREEN))
     # A round of all windows takes a second at 30 Hz, then it is confirmed.
     assert images_until_tracked(tracker, back) <= 30 + tracker.settings.recover_frames
     for _ in range(20):
-        (result,) = tracker.track(back)
+        (result,) = tracker.update(back)
     assert result.box.iou(Box.from_center(560, 280, side, side)) > 0.8
 
 
 def test_the_search_costs_what_the_settings_allow() -> None:
     engine = CountingEngine()
-    settings = TrackerSettings(research_crops=3)
+    settings = TrackerSettings(redetect_crops=3)
     tracker = Tracker(engine, settings)
     scene = blobs(((80, 80), 60, GREEN), ((400, 200), 60, RED))
-    tracker.init(scene, Box.from_center(80, 80, 60, 60))
-    tracker.init(scene, Box.from_center(400, 200, 60, 60))
+    tracker.start(scene, Box.from_center(80, 80, 60, 60))
+    tracker.start(scene, Box.from_center(400, 200, 60, 60))
     without = blobs(((400, 200), 60, RED))
     lose(tracker, without)
     engine.batches.clear()
     for _ in range(60):
-        assert tracker.track(without)[1].state == TrackState.TRACKING
+        assert tracker.update(without)[1].state == TargetState.TRACKING
     # One batch an image: the other target's crop, the lost one's own, and three more at most.
     assert len(engine.batches) == 60
     assert all(batch.count(2) == 1 and 1 <= batch.count(1) <= 4 for batch in engine.batches)
     assert max(batch.count(1) for batch in engine.batches) == 4
     engine.batches.clear()
-    tracker.track(without, research_crops=1)
-    tracker.track(without, research_crops=0)
+    tracker.update(without, redetect_crops=1)
+    tracker.update(without, redetect_crops=0)
     assert [batch.count(1) for batch in engine.batches] == [2, 1]
 
 
 def test_a_search_that_gets_no_crops_of_its_own_still_sees_the_whole_frame() -> None:
     tracker = Tracker(CountingEngine())
-    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     back = blobs(((560, 280), 60, GREEN))
-    states = [tracker.track(back, research_crops=0)[0].state for _ in range(250)]
-    assert states[-1] == TrackState.TRACKING
+    states = [tracker.update(back, redetect_crops=0)[0].state for _ in range(250)]
+    assert states[-1] == TargetState.TRACKING
 
 
 def test_the_search_can_be_switched_off() -> None:
     engine = CountingEngine()
-    tracker = Tracker(engine, TrackerSettings(research_crops=0))
-    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker = Tracker(engine, TrackerSettings(redetect_crops=0))
+    tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     for _ in range(60):
-        (result,) = tracker.track(blobs(((560, 280), 60, GREEN)))
-    assert result.state == TrackState.LOST
+        (result,) = tracker.update(blobs(((560, 280), 60, GREEN)))
+    assert result.state == TargetState.LOST
     assert all(batch == [1] for batch in engine.batches)
     assert images_until_tracked(tracker, blobs(((90, 85), 60, GREEN))) == 2  # where it was
 
 
 def test_a_place_seen_once_is_not_believed() -> None:
     tracker = Tracker(CountingEngine(), TrackerSettings(recover_frames=3))
-    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
-    where = tracker.track(blobs())[0].box
+    where = tracker.update(blobs())[0].box
     for _ in range(40):
-        (flash,) = tracker.track(blobs(((100, 100), 60, GREEN)))
-        (gone,) = tracker.track(blobs())
-        assert flash.state == gone.state == TrackState.LOST
+        (flash,) = tracker.update(blobs(((100, 100), 60, GREEN)))
+        (gone,) = tracker.update(blobs())
+        assert flash.state == gone.state == TargetState.LOST
         assert flash.box == gone.box == where
 
 
 def test_a_lost_target_is_not_found_on_another_one() -> None:
     tracker = Tracker(CountingEngine())
     scene = blobs(((80, 80), 60, GREEN), ((400, 200), 60, GREEN))
-    tracker.init(scene, Box.from_center(80, 80, 60, 60))
-    tracker.init(scene, Box.from_center(400, 200, 60, 60))
+    tracker.start(scene, Box.from_center(80, 80, 60, 60))
+    tracker.start(scene, Box.from_center(400, 200, 60, 60))
     for _ in range(90):
-        first, second = tracker.track(blobs(((400, 200), 60, GREEN)))
-    assert first.state == TrackState.LOST and second.state == TrackState.TRACKING
+        first, second = tracker.update(blobs(((400, 200), 60, GREEN)))
+    assert first.state == TargetState.LOST and second.state == TargetState.TRACKING
     tracker.remove(2)
     assert images_until_tracked(tracker, blobs(((400, 200), 60, GREEN))) <= 32
 
@@ -378,34 +378,34 @@ class HalfBlindEngine(CountingEngine):
 def test_a_target_in_doubt_is_looked_for_elsewhere_too() -> None:
     """It follows something alike in its old place, until it is seen itself in another one."""
     tracker = Tracker(HalfBlindEngine(), TrackerSettings(tracking_score=0.5, recover_share=0.8))
-    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
-    tracker.track(blobs(((80, 80), 60, GREEN)))
-    tracker.track(blobs())
+    tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker.update(blobs(((80, 80), 60, GREEN)))
+    tracker.update(blobs())
     for step in range(60):
-        (result,) = tracker.track(blobs(((90 + step, 80), 60, RED)))
-        assert result.state == TrackState.UNCERTAIN
+        (result,) = tracker.update(blobs(((90 + step, 80), 60, RED)))
+        assert result.state == TargetState.UNCERTAIN
     assert result.box.center_xy == pytest.approx((149, 80), abs=2)
     both = blobs(((150, 80), 60, RED), ((560, 280), 60, GREEN))
     assert images_until_tracked(tracker, both) <= 32
-    (result,) = tracker.track(both)
+    (result,) = tracker.update(both)
     assert result.box.iou(Box.from_center(560, 280, 60, 60)) > 0.8
 
 
 def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
     engine = CountingEngine()
-    tracker = Tracker(engine, TrackerSettings(research_crops=2))
-    tracker.init(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
+    tracker = Tracker(engine, TrackerSettings(redetect_crops=2))
+    tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     engine.batches.clear()
     for elapsed_s in (5.0, 1 / 30, 5.0):
-        tracker.track(blobs(), elapsed_s=elapsed_s)
+        tracker.update(blobs(), elapsed_s=elapsed_s)
     assert [len(batch) for batch in engine.batches] == [3, 3, 3]
     # A target that fills the frame has few windows: one look an image is enough for them.
-    tracker.init(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
+    tracker.start(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
     lose(tracker, blobs())
     engine.batches.clear()
     for _ in range(30):
-        tracker.track(blobs(), elapsed_s=1 / 30)
+        tracker.update(blobs(), elapsed_s=1 / 30)
     assert sum(map(len, engine.batches)) <= 45
 
 
@@ -423,7 +423,7 @@ def test_an_encoding_that_changes_between_images_disturbs_nothing() -> None:
         )
 
     for start in rows:
-        tracker.init(frame(start), Box.from_center(80, 80, 60, 60), id=1)
+        tracker.start(frame(start), Box.from_center(80, 80, 60, 60), id=1)
         for then in rows:
-            (result,) = tracker.track(frame(then))
+            (result,) = tracker.update(frame(then))
             assert result.box.iou(Box.from_center(80, 80, 60, 60)) > 0.5, (start, then)

@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("timm", reason="needs the extra train")
 
 from siampolar_model.evaluation.metrics import mask_box
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
+from siampolar_training.cli import redetection as redetection_command
 from siampolar_training.cli.redetection import settings_of
-from siampolar_training.clips import redetection as finding_again
 from siampolar_training.clips.redetection import (
     BEFORE,
     FAR_PX,
@@ -85,15 +85,15 @@ class Oracle:
     def reset(self) -> None:
         self._t = 0
 
-    def init(self, frame: np.ndarray, box: object) -> None:
+    def start(self, frame: np.ndarray, box: object) -> None:
         self._box = box
 
-    def track(self, frame: np.ndarray, *, elapsed_s: float) -> list[object]:
+    def update(self, frame: np.ndarray, *, elapsed_s: float) -> list[object]:
         self._t += 1
         since = self._t - BEFORE
         tracking = since < self._false or since - HIDDEN >= self._found_after
         self._box = mask_box(self._clip.frame(self._t)[1]) or self._box
-        state = TrackState.TRACKING if tracking else TrackState.LOST
+        state = TargetState.TRACKING if tracking else TargetState.LOST
         return [SimpleNamespace(state=state, box=self._box)]
 
 
@@ -118,14 +118,14 @@ def test_the_command_prints_both_figures(
     reader: Photos, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def load(name: str, *, engine: str, settings: TrackerSettings) -> Tracker:
-        assert (name, engine, settings.research_crops) == ("folder", "auto", 8)
+        assert (name, engine, settings.redetect_crops) == ("folder", "auto", 8)
         return Tracker(BlobEngine(), settings)
 
-    monkeypatch.setattr(finding_again.Tracker, "from_pretrained", load)
+    monkeypatch.setattr(redetection_command.Tracker, "from_pretrained", load)
     arguments = ["--model", "folder", "--photos", str(reader.root), "--clips", "1"]
-    arguments += ["--set", "research_crops=8"]
-    monkeypatch.setattr("sys.argv", ["finding_again", *arguments])
-    finding_again.main()
+    arguments += ["--set", "redetect_crops=8"]
+    monkeypatch.setattr("sys.argv", ["redetection", *arguments])
+    redetection_command.main()
     without, with_another = capsys.readouterr().out.splitlines()
     assert without.startswith("without another of like colours in sight: found again within 1.5 s")
     assert with_another.startswith("with another of like colours in sight: found again")

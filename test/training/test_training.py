@@ -1,4 +1,4 @@
-"""Targets, losses and clips: worked by hand, pure, and plausible."""
+"""Labels, losses and clips: worked by hand, pure, and plausible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from siampolar_training.cli import score_clips as validate
 from siampolar_training.cli.errors_to_cli import run_command
 from siampolar_training.cli.score_clips import settings_of
 from siampolar_training.clips.moving import FRAMES, Clip, clip_photographs, render_clip, score_clips
-from siampolar_training.data.labels import MAX_POSITIVES, make_targets, no_target
+from siampolar_training.data.labels import MAX_POSITIVES, make_labels, no_target
 from siampolar_training.data.readers.base import LabelledImage
 from siampolar_training.data.readers.photos import Photos
 from siampolar_training.errors import DataError
@@ -43,7 +43,7 @@ class TestTargets:
     def test_a_square_by_hand(self) -> None:
         mask = np.zeros((255, 255), np.uint8)
         mask[100:164, 92:156] = 1  # centroid (124, 132): exactly a cell of stride 8
-        targets = make_targets(mask, HeadConfig(rays=36), 8)
+        targets = make_labels(mask, HeadConfig(rays=36), 8)
         middle = list(targets.cells).index(16 * 32 + 15)
         assert targets.weight[middle] > 0.95
         np.testing.assert_allclose(targets.ltrb_px[middle], 32)
@@ -61,7 +61,7 @@ class TestTargets:
         for seed in range(20):
             mask = np.zeros((255, 255), np.uint8)
             cv2.ellipse(mask, (127, 127), (10 + 3 * seed, 20), 9.0 * seed, 0, 300, 1, -1)
-            targets = make_targets(mask, HeadConfig(), 8)
+            targets = make_labels(mask, HeadConfig(), 8)
             assert targets.weight.max() <= 1 and len(targets.cells) == MAX_POSITIVES
             assert (targets.rays_px >= 1).all()
 
@@ -69,9 +69,9 @@ class TestTargets:
         mask = np.zeros((255, 255), np.uint8)
         mask[100:164, 92:156] = 1
         mask[124:140, 190:200] = 1  # beyond a gap to the right
-        ours = make_targets(mask, HeadConfig(rays=36), 8)
+        ours = make_labels(mask, HeadConfig(rays=36), 8)
         paper = HeadConfig(rays=36, ray_rule="farthest_point", quality="ratio")
-        papers = make_targets(mask, paper, 8)
+        papers = make_labels(mask, paper, 8)
         np.testing.assert_array_equal(ours.cells, papers.cells)
         np.testing.assert_array_equal(ours.weight, papers.weight)
         np.testing.assert_array_equal(ours.quality, ours.weight)
@@ -87,7 +87,7 @@ class TestTargets:
         y, x = corner
         mask = np.zeros((255, 255), np.uint8)
         mask[y : y + 64, x : x + 64] = 1
-        targets = make_targets(mask, HeadConfig(rays=36), 32)
+        targets = make_labels(mask, HeadConfig(rays=36), 32)
         nearest = (y + 32) // 32 * 8 + (x + 32) // 32
         assert nearest in targets.cells[targets.weight > 0]
 
@@ -95,7 +95,7 @@ class TestTargets:
         """Two specks in opposite corners: nothing of them is about their centroid."""
         mask = np.zeros((255, 255), np.uint8)
         mask[:4, :4] = mask[-4:, -4:] = 1
-        targets = make_targets(mask, HeadConfig(rays=36), 8)
+        targets = make_labels(mask, HeadConfig(rays=36), 8)
         nothing = no_target(36)
         assert not targets.weight.any()
         for key, value in vars(targets).items():
@@ -172,7 +172,7 @@ class TestLosses:
     def square() -> object:
         mask = np.zeros((255, 255), np.uint8)
         mask[100:164, 92:156] = 1
-        return make_targets(mask, HeadConfig(rays=36), 8)
+        return make_labels(mask, HeadConfig(rays=36), 8)
 
 
 def test_clips_need_an_object(photos: list[LabelledImage], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from siampolar_model.evaluation.evaluate import score_frame
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.images.frame import Frame
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_model.tracking.tracker import Tracker
 
 from ..data.augment import motion
@@ -245,11 +245,11 @@ def score_clip(tracker: Tracker, clip: Clip) -> np.ndarray:
     first = mask_box(clip.masks[0])
     if first is None:
         return np.empty((0, 5))
-    tracker.init(Frame.from_bgr(clip.frames[0]), first)
+    tracker.start(Frame.from_bgr(clip.frames[0]), first)
     for frame, mask in zip(clip.frames[1:], clip.masks[1:], strict=True):
-        (result,) = tracker.track(Frame.from_bgr(frame))
-        lost = result.state == TrackState.LOST
-        tracking = result.state == TrackState.TRACKING
+        (result,) = tracker.update(Frame.from_bgr(frame))
+        lost = result.state == TargetState.LOST
+        tracking = result.state == TargetState.TRACKING
         score = score_frame(mask, result.box, result.polygon_xy, lost=lost)
         box_iou = np.nan if score.box_iou is None else score.box_iou
         true_box = mask_box(mask)

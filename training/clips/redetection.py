@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from siampolar_model.evaluation.metrics import mask_box
-from siampolar_model.results import TrackState
+from siampolar_model.results import TargetState
 from siampolar_model.tracking.tracker import Tracker
 
 from ..data.instances import Instance, Pool
@@ -190,12 +190,12 @@ def judge(tracker: Tracker, clip: HidingClip) -> Outcome:
     box = mask_box(mask)
     if box is None:
         raise ValueError("the object of a clip is not seen on its first frame")
-    tracker.init(frame, box)
+    tracker.start(frame, box)
     right, false = 0, 0
     for t in range(1, len(clip)):
         frame, mask = clip.frame(t)
-        (result,) = tracker.track(frame, elapsed_s=1 / RATE_HZ)
-        tracking = result.state == TrackState.TRACKING
+        (result,) = tracker.update(frame, elapsed_s=1 / RATE_HZ)
+        tracking = result.state == TargetState.TRACKING
         true_box = mask_box(mask)
         good = tracking and true_box is not None and result.box.iou(true_box) >= FOUND_IOU
         since = t - BEFORE - HIDDEN

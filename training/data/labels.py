@@ -21,8 +21,8 @@ STEP_PX = 1.5
 
 
 @dataclass(frozen=True, eq=False)
-class Targets:
-    """Targets of one sample; positives are padded to MAX_POSITIVES with weight 0.
+class Labels:
+    """Labels of one sample; positives are padded to MAX_POSITIVES with weight 0.
 
     Attributes:
         cells: int64 (P,), flat index of each positive cell.
@@ -39,9 +39,9 @@ class Targets:
     ltrb_px: np.ndarray
 
 
-def no_target(n_rays: int) -> Targets:
-    """Targets of a negative pair: no cell is positive."""
-    return Targets(
+def no_target(n_rays: int) -> Labels:
+    """Labels of a negative pair: no cell is positive."""
+    return Labels(
         np.zeros(MAX_POSITIVES, np.int64),
         np.zeros(MAX_POSITIVES, np.float32),
         np.zeros(MAX_POSITIVES, np.float32),
@@ -50,8 +50,8 @@ def no_target(n_rays: int) -> Targets:
     )
 
 
-def make_targets(mask: np.ndarray, head: HeadConfig, stride: int) -> Targets:
-    """Targets of a positive pair.
+def make_labels(mask: np.ndarray, head: HeadConfig, stride: int) -> Labels:
+    """Labels of a positive pair.
 
     Args:
         mask: uint8 (S, S), 1 where the target is visible in the search crop.

@@ -15,7 +15,7 @@ from siampolar_model.images.resample import cut_array
 from siampolar_model.network.config import NetworkConfig
 
 from .augment.border import outside, paint
-from .labels import make_targets, no_target
+from .labels import make_labels, no_target
 from .photometry import PhotometrySettings, jitter_pair
 
 
@@ -45,10 +45,10 @@ def make_sample(
 
     Returns:
         ``template``, ``box_xyxy``, ``template_mask``, ``search``, ``mask`` and the arrays of
-        :class:`siampolar_training.data.labels.Targets`.
+        :class:`siampolar_training.data.labels.Labels`.
     """
     head = network.head
-    targets = make_targets(mask, head, network.stride) if mask.any() else no_target(head.rays)
+    targets = make_labels(mask, head, network.stride) if mask.any() else no_target(head.rays)
     return {
         "template": template,
         "box_xyxy": box_xyxy,

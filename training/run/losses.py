@@ -86,7 +86,7 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
 
     Args:
         batch: ``cells``, ``weight`` and ``quality`` (N, P), ``rays_px`` (N, P, R), ``ltrb_px``
-            (N, P, 4), see :class:`siampolar_training.data.labels.Targets`, ``mask`` (N, S, S) and
+            (N, P, 4), see :class:`siampolar_training.data.labels.Labels`, ``mask`` (N, S, S) and
             ``template_mask`` (N, T, T).
     """
     weight = batch["weight"].flatten()
