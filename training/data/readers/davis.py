@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from siampolar_model.evaluation.davis import listed_sequences
-from siampolar_model.io.video import image_files
+from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
 from .videos import Video, VideoReader, match_by_stem, need_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from siampolar_model.io.video import image_files
+from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
 from .base import LabelledImage, Reader

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from siampolar_model.io.video import image_files
+from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
 from .videos import Video, VideoReader, match_by_stem, need_folder

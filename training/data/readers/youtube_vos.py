@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from siampolar_model.io.video import image_files
+from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
 from .videos import Video, VideoReader, match_by_stem, need_folder
