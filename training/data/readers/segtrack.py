@@ -11,6 +11,7 @@ import numpy as np
 from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
+from .decode import read_image
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
 LAYOUT = (
@@ -47,9 +48,7 @@ class SegTrack(VideoReader):
     def read_masks(self, paths: Sequence[Path]) -> np.ndarray:
         labels: np.ndarray | None = None
         for value, path in enumerate(paths, 1):
-            grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if grey is None:
-                raise DataError(f"{path}: not a readable image")
+            grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
             if labels is None:
                 labels = np.zeros_like(grey)
             if grey.shape != labels.shape:
