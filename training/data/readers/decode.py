@@ -8,11 +8,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from siampolar_model.errors import FrameError
+from siampolar_model.errors import FrameError, VideoError
 from siampolar_model.images.picture import read_bgr
+from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
 from .base import LabelledImage
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a folder in order, see :func:`siampolar_model.io.image_folder.image_folder`.
+
+    Raises:
+        DataError: a file that is missing or is not a picture.
+    """
+    try:
+        return image_files(folder)
+    except VideoError as error:
+        raise DataError(str(error)) from None
 
 
 def read_image(path: Path) -> np.ndarray:

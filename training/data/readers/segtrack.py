@@ -8,10 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from siampolar_model.io.image_folder import image_files
-
 from ...errors import DataError
-from .decode import read_image
+from .decode import picture_files, read_image
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
 LAYOUT = (
@@ -61,8 +59,8 @@ class SegTrack(VideoReader):
 def _video_v1(folder: Path, root: Path) -> Video:
     """File names of images and masks differ, so they match by order, numbers by their value."""
     truth = next((folder / name for name in _TRUTH if (folder / name).is_dir()), folder / _TRUTH[0])
-    images = image_files(folder)
-    masks = image_files(need_folder(truth, root, LAYOUT))
+    images = picture_files(folder)
+    masks = picture_files(need_folder(truth, root, LAYOUT))
     if not images or len(images) != len(masks):
         raise DataError(
             f"{folder}: {len(images)} images and {len(masks)} masks; expected {LAYOUT} in {root}"
@@ -71,10 +69,10 @@ def _video_v1(folder: Path, root: Path) -> Video:
 
 
 def _video_v2(images: Path, truth: Path, root: Path) -> Video:
-    files = image_files(images)
+    files = picture_files(images)
     if not files:
         raise DataError(f"{images}: no images; expected {LAYOUT} in {root}")
     numbered = [path for path in need_folder(truth, root, LAYOUT).iterdir() if path.is_dir()]
     objects = sorted(numbered, key=lambda path: (len(path.name), path.name)) or [truth]
-    columns = [match_by_stem(files, image_files(folder), folder) for folder in objects]
+    columns = [match_by_stem(files, picture_files(folder), folder) for folder in objects]
     return Video(images.name, tuple(files), tuple(zip(*columns, strict=True)))
