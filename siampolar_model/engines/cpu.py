@@ -38,7 +38,7 @@ def has_int8_dot_product() -> bool:
 def quota_threads(root: Path = Path("/")) -> int | None:
     """How many threads a container's CPU quota keeps busy; None if it does not limit them.
 
-    Runtimes start one thread per core that they see. With a quota below that (``docker run --cpus``)
+    Runtimes start one thread per core that they see. With a lower quota (``docker run --cpus``)
     all of them are stopped for the rest of a period as soon as it is used up, in the middle of an
     image. Read from cgroup v2: ``cpu.max`` of this process's group and of all groups above it.
 
