@@ -45,7 +45,7 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
         return torch.rand(shape, generator=generator)
 
     t, s = config.template_size, config.search_size
-    columns = PARTS + 1 + config.template_mask
+    columns = PARTS + 1 + config.template_mask + 2 * config.ridge
     middle = torch.tensor([0.3, 0.15, s / 4, s / 4, s / 2, s / 2])
     return {
         "crop": (noise(n, t, t, 3) * 255).to(torch.uint8),

@@ -9,13 +9,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from .backbones import Backbone
-from .config import NetworkConfig
+from .config import FUSED, NetworkConfig
 from .correlation import CORRELATION_MODULES, PARTS, describe, describe_masked, pool_box
 from .head import HeadMaps, PolarHead
 from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
 from .presence import Presence
+from .ridge import discriminants
 from .template_mask import TemplateMask, coverage, target_share
+
+
+#: How many of the template's strides, the finest first, draw its mask: 4, 8 and 16.
+_DRAWN = 3
 
 
 class SiamPolar(nn.Module):
@@ -56,14 +61,19 @@ class SiamPolar(nn.Module):
             if stride in config.levels
         )
         self.template_mask = (
-            TemplateMask(self.template_backbone.channels, self.template_strides)
+            TemplateMask(self.template_backbone.channels[:_DRAWN], self.template_strides[:_DRAWN])
             if config.template_mask
             else None
         )
         correlation = CORRELATION_MODULES[config.correlation]
         self.correlations = nn.ModuleList(
-            correlation(config.width, background=config.template_mask) for _ in config.levels
+            correlation(config.width, background=config.template_mask, ridge=config.ridge)
+            for _ in config.levels
         )
+        for correlate, stride in zip(self.correlations, config.levels, strict=True):
+            if stride > 16 and config.correlation in FUSED:
+                # A level that is added to trained weights must not drown what they give.
+                nn.init.constant_(correlate.fuse[1].weight, 0.1)
         # Of an FPN's smoothed levels the head reads the finest.
         self.smooth = (
             nn.Conv2d(config.width, config.width, 3, padding=1) if config.neck == "fpn" else None
@@ -90,7 +100,7 @@ class SiamPolar(nn.Module):
 
         Returns:
             (N, levels, C, D): the parts of the target, their mean and, where it is told apart, the
-            background, per level.
+            background and the direction that tells them apart, per level.
         """
         return self.template_and_mask(image, box_xyxy)[0]
 
@@ -106,19 +116,21 @@ class SiamPolar(nn.Module):
         if self.template_mask is None:
             described = [describe(pool_box(level, box_xyxy, stride)) for level, stride in levels]
             return torch.stack(described, 1), None
-        logit = self.template_mask(list(features.values()), box_xyxy)
+        logit = self.template_mask(list(features.values())[:_DRAWN], box_xyxy)
         finest = self.template_strides[0]
         h, w = int(logit.shape[2]), int(logit.shape[3])
         mask = target_share(logit) * coverage(box_xyxy.to(logit.dtype), finest, h, w)
-        described = [
-            describe_masked(
-                level,
-                F.avg_pool2d(mask, stride // finest, ceil_mode=True, count_include_pad=False),
-                box_xyxy,
-                stride,
-            )
-            for level, stride in levels
+        masks = [
+            F.avg_pool2d(mask, stride // finest, ceil_mode=True, count_include_pad=False)
+            for _, stride in levels
         ]
+        described = [
+            describe_masked(level, share, box_xyxy, stride)
+            for (level, stride), share in zip(levels, masks, strict=True)
+        ]
+        if self.config.ridge:
+            told = discriminants([level for level, _ in levels], masks)
+            described = [torch.cat(both, 2) for both in zip(described, told, strict=True)]
         return torch.stack(described, 1), logit
 
     def search(self, image: torch.Tensor, template: torch.Tensor) -> HeadMaps:

@@ -30,6 +30,7 @@ from .readers.davis import YEARS, Davis, refuse_val, sequence_of
 from .readers.photos import Photos
 from .readers.preloaded import preload
 from .readers.segtrack import SegTrack
+from .readers.videos import VideoReader
 from .readers.youtube_vos import YouTubeVos
 from .sample import PairSource
 from .synthetic_pairs import SyntheticPairs, SyntheticSettings
@@ -54,6 +55,8 @@ class SourceConfig:
         annotations: of ``coco``: the JSON file.
         year: of ``davis``: 2016 or 2017.
         sequences: of ``davis``: only these; none of DAVIS val is ever accepted.
+        hold_out: of a set of videos: by name, every so many sequences one is held out whole, to be
+            tracked in validation; 0: none.
     """
 
     kind: str
@@ -63,6 +66,7 @@ class SourceConfig:
     annotations: str = ""
     year: int = 2017
     sequences: Sequence[str] = ()
+    hold_out: int = 0
 
     def __post_init__(self) -> None:
         for name in ("kind", "root", "pairs", "annotations"):
@@ -85,6 +89,12 @@ class SourceConfig:
             raise DataError(f"sequences is {self.sequences!r}; it must be a list of names")
         if self.sequences and self.kind != "davis":
             raise DataError(f"sequences of {self.kind} is given; it belongs to davis alone")
+        checked(self, {"hold_out": (0, 1000)})
+        if self.hold_out == 1 or (self.hold_out and self.kind not in VIDEOS):
+            raise DataError(
+                f"hold_out of {self.kind} is {self.hold_out}; it must be 0 (none), or 2 or more of "
+                f"{VIDEOS}"
+            )
         if self.kind == "davis":
             refuse_val(self.sequences, Path(self.root))
 
@@ -117,8 +127,11 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
         DataError: it is missing, damaged, holds sequences of DAVIS val, or has no such side.
     """
     root = Path(source.root)
-    if validation and source.kind not in STILLS:
-        raise DataError(f"{root}: {source.kind} has no validation side; only {STILLS} have one")
+    if validation and source.kind not in STILLS and not source.hold_out:
+        raise DataError(
+            f"{root}: {source.kind} has no validation side; only {STILLS} have one, and videos "
+            "with hold_out"
+        )
     reader: Reader
     if source.kind == "photos":
         return Photos(root, validation=validation)
@@ -128,6 +141,13 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
         whole = root.resolve()
         refuse_val((sequence_of(whole / reader.name(i)) for i in range(len(reader))), root)
         return reader
+    videos = _open_videos(source, root)
+    if source.hold_out:
+        videos.keep_side(source.hold_out, validation=validation)
+    return videos
+
+
+def _open_videos(source: SourceConfig, root: Path) -> VideoReader:
     if source.kind == "youtube_vos":
         return YouTubeVos(root)
     if source.kind == "segtrack":
@@ -150,7 +170,10 @@ def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed
     sources: list[tuple[PairSource, float]] = []
     for source in data.sources:
         # One set may be named twice, for both kinds of pairs.
-        place = (source.kind, source.root, source.annotations, source.year, *source.sequences)
+        place = (
+            source.kind, source.root, source.annotations, source.year, source.hold_out,
+            *source.sequences,
+        )  # fmt: skip
         if place not in readers:
             readers[place], used_bytes = preload(open_reader(source), free_bytes)
             free_bytes -= used_bytes
@@ -177,6 +200,17 @@ def open_validation(data: DataConfig) -> Reader:
         f"sources has no photographs ({', '.join(STILLS)}) to hold out for validation; "
         "data.clips 0 goes without"
     )
+
+
+def open_validation_videos(data: DataConfig) -> list[Reader]:
+    """The held-out sequences of every set of videos that holds some out.
+
+    Raises:
+        DataError: a set that cannot be used.
+    """
+    # A set may be named twice, for both kinds of pairs.
+    places = {source.root: source for source in data.sources if source.hold_out}
+    return [open_reader(source, validation=True) for source in places.values()]
 
 
 _GROUPS = {"synthetic": SyntheticSettings, "video": VideoSettings, "photometry": PhotometrySettings}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -17,10 +18,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from siampolar_model.network.config import load_config
 from siampolar_model.settings import check_ranges
 
-from ..clips.moving import Clip, clip_photographs, render_clip
-from ..data.config import SourceConfig, data_config, open_training, open_validation
+from ..clips.moving import Clip, clip_photographs, film_clip, render_clip
+from ..data.config import (
+    SourceConfig,
+    data_config,
+    open_training,
+    open_validation,
+    open_validation_videos,
+)
 from ..data.mixture import Mixture
-from ..data.readers.base import LabelledImage
+from ..data.readers.base import LabelledImage, Reader
 from ..errors import TrainingError, refuse_changed
 
 #: Allowed range of every number, both ends included.
@@ -30,11 +37,12 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "workers": (0, 256),
     "clips": (0, 1000),
+    "video_frames": (2, 10**6),
 }
 
 
 class PairsDataModule(LightningDataModule):
-    """Pairs for training, held-out photographs set in motion for validation.
+    """Pairs for training, held-out photographs set in motion and held-out videos for validation.
 
     Sample i is a pure function of (seed, i), and step s of W processes takes the samples from
     ``s * batch`` on, in W equal parts: so a run gives the same weights on one process and on
@@ -48,6 +56,7 @@ class PairsDataModule(LightningDataModule):
         seed: of the pairs; ``seed_everything`` gives it.
         workers: processes that make pairs; null: one per core.
         clips: validation clips of held-out photographs, 30 frames each; 0: no validation.
+        video_frames: of each sequence that a source holds out, so many are tracked as well.
         synthetic: how synthetic pairs are made, see SyntheticSettings.
         video: how pairs of two frames are made, see VideoSettings.
         photometry: changes of light and sharpness, see PhotometrySettings.
@@ -63,6 +72,7 @@ class PairsDataModule(LightningDataModule):
         seed: int = 1,
         workers: int | None = None,
         clips: int = 40,
+        video_frames: int = 60,
         synthetic: dict[str, Any] | None = None,
         video: dict[str, Any] | None = None,
         photometry: dict[str, Any] | None = None,
@@ -70,7 +80,7 @@ class PairsDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.pairs, self.batch, self.seed, self.clips = pairs, batch, seed, clips
-        self.workers = workers
+        self.workers, self.video_frames = workers, video_frames
         try:
             check_ranges(self, {k: v for k, v in _RANGES.items() if getattr(self, k) is not None})
         except ValueError as error:
@@ -85,6 +95,7 @@ class PairsDataModule(LightningDataModule):
         self._network = load_config(network)
         self._training: Mixture | None = None
         self._validation: list[LabelledImage] | None = None
+        self._videos: list[Reader] = []
 
     def setup(self, stage: str) -> None:
         """Open the data sets.
@@ -108,6 +119,7 @@ class PairsDataModule(LightningDataModule):
         cv2.setNumThreads(1)
         if self.clips and self._validation is None:
             self._validation = clip_photographs(open_validation(self._data))
+            self._videos = open_validation_videos(self._data)
         if stage == "fit" and self._training is None:
             data = replace(self._data, cache_mb=self._data.cache_mb // self._processes_here())
             self._training = open_training(data, self._network, length=self.pairs, seed=self.seed)
@@ -132,9 +144,15 @@ class PairsDataModule(LightningDataModule):
         if self._validation is None:
             return []
         assert self.trainer is not None
-        seeds = range(self.clips)[self.trainer.global_rank :: self.trainer.world_size]
+        photos, frames = self._validation, self.video_frames
+        clips = [partial(render_clip, photos, seed) for seed in range(self.clips)]
+        clips += [
+            partial(film_clip, reader, sequence, frames)
+            for reader in self._videos
+            for sequence in range(len(reader))
+        ]
         return DataLoader(
-            _Clips(self._validation, seeds),
+            _Clips(clips[self.trainer.global_rank :: self.trainer.world_size]),
             batch_size=None,
             **loader_settings(min(self._workers(), 4)),
         )
@@ -160,7 +178,7 @@ class PairsDataModule(LightningDataModule):
         """What decides which pairs a step sees, and on what it is scored; plain values."""
         data = asdict(self._data)
         del data["cache_mb"]
-        mine = {key: getattr(self, key) for key in ("pairs", "batch", "seed", "clips")}
+        mine = {key: getattr(self, key) for key in ("pairs", "batch", "seed", "clips", "video_frames")}
         state: dict[str, Any] = json.loads(json.dumps({**mine, **data}))
         return state
 
@@ -185,7 +203,7 @@ class PairsDataModule(LightningDataModule):
 
 
 #: What, besides the sources, decides the pairs of a step, and what checkpoints are scored on.
-_DECISIVE = ("batch", "seed", "clips", "synthetic", "video", "photometry")
+_DECISIVE = ("batch", "seed", "clips", "video_frames", "synthetic", "video", "photometry")
 
 
 def _unplaced(source: dict[str, Any]) -> dict[str, Any]:
@@ -213,14 +231,14 @@ def _give_way(worker: int) -> None:
 
 
 class _Clips(Dataset[Clip]):
-    def __init__(self, photos: list[LabelledImage], seeds: range) -> None:
-        self._photos, self._seeds = photos, seeds
+    def __init__(self, made_by: Sequence[Callable[[], Clip]]) -> None:
+        self._made_by = made_by
 
     def __len__(self) -> int:
-        return len(self._seeds)
+        return len(self._made_by)
 
     def __getitem__(self, index: int) -> Clip:
-        return render_clip(self._photos, self._seeds[index])
+        return self._made_by[index]()
 
 
 class StepSampler(Sampler[list[int]]):

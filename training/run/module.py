@@ -138,7 +138,8 @@ class TrainingModule(LightningModule):
         self._freeze()
         self.model.train()  # as SiamPolar means it: Lightning keeps the modes it finds
         self._commit = commit()
-        self._clips: list[np.ndarray] = []
+        #: Of the validation so far: whether a clip was filmed, and its frames' scores.
+        self._clips: list[tuple[bool, np.ndarray]] = []
         #: Of the last validation, after which step.
         self._scores: tuple[int, dict[str, float]] = (0, {})
 
@@ -229,7 +230,7 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: Clip, batch_idx: int) -> None:
         """Track one clip in full precision, with the averaged weights."""
         with torch.autocast(self.device.type, enabled=False):
-            self._clips.append(score_clip(self._tracker, batch))
+            self._clips.append((batch.real, score_clip(self._tracker, batch)))
 
     def on_validation_epoch_end(self) -> None:
         clips = self._clips
@@ -237,9 +238,15 @@ class TrainingModule(LightningModule):
             parts: list[Any] = [None] * n_processes()
             dist.all_gather_object(parts, clips)
             clips = [one for part in parts for one in part]
-        scores = {f"clips_{key}": value for key, value in asdict(mean_scores(clips)).items()}
+        scores: dict[str, float] = {}
+        for kind, real in (("clips", False), ("video", True)):
+            of_kind = [rows for filmed, rows in clips if filmed == real]
+            if of_kind:
+                means = asdict(mean_scores(of_kind))
+                scores |= {f"{kind}_{key}": value for key, value in means.items()}
         self._scores = (self.trainer.global_step, scores)
-        for key, value in scores.items():
+        best_by = scores.get("video_j", scores.get("clips_j", 0.0))
+        for key, value in {**scores, SCORE: best_by}.items():
             self.log(key, value, logger=False, prog_bar=key == SCORE, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
