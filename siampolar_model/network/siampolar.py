@@ -18,7 +18,6 @@ from .presence import Presence
 from .ridge import discriminants
 from .template_mask import TemplateMask, coverage, target_share
 
-
 #: How many of the template's strides, the finest first, draw its mask: 4, 8 and 16.
 _DRAWN = 3
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,7 +48,16 @@ from siampolar_training.run.initial_weights import load_fitting
 from siampolar_training.run.lightning_cli import TrainingCLI
 from siampolar_training.run.module import TrainingModule
 from siampolar_training.run.schedule import learning_rate_factor
-from support.lightning_runs import NETWORK, arguments, assert_same, environment, log_rows, write_run
+from support import drawn_sets
+from support.lightning_runs import (
+    EVERYTHING,
+    NETWORK,
+    arguments,
+    assert_same,
+    environment,
+    log_rows,
+    write_run,
+)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +200,35 @@ class TestRun:
         assert 0 <= float(cli.trainer.callback_metrics["clips_j"]) <= 1
 
 
+class TestHeldOutVideos:
+    """Real video is what weights are chosen on, where there is any."""
+
+    @pytest.fixture
+    def videos(self, work: Path) -> str:
+        """Sources: photographs, and two videos of which one is held out."""
+        root = drawn_sets.write_davis(work / "davis", {"train": ["bear", "bus", "car", "dog-x"]})
+        photos = {"kind": "photos", "root": str(work / "photos")}
+        davis = {"kind": "davis", "root": str(root), "hold_out": 2}
+        return yaml.safe_dump([photos, davis], default_flow_style=True, width=1000).strip()
+
+    def test_the_best_is_chosen_on_them(self, work: Path, tmp_path: Path, videos: str) -> None:
+        train(work, tmp_path, **{"data.sources": videos, "data.video_frames": 2})
+        rows = [row for row in log_rows(tmp_path) if row["video_j"]]
+        assert [int(row["step"]) for row in rows] == [4, 8, 10]
+        assert all(row["clips_j"] for row in rows)
+        best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
+        scores = {int(row["step"]): float(row["video_j"]) for row in rows}
+        assert scores[best["global_step"]] == max(scores.values())
+        assert best[ABOUT]["scores"]["video_j"] == pytest.approx(max(scores.values()), abs=1e-4)
+
+    def test_no_photographs_are_needed(self, work: Path, tmp_path: Path, videos: str) -> None:
+        alone = yaml.safe_dump(yaml.safe_load(videos)[1:], default_flow_style=True, width=1000)
+        changes = {"data.sources": alone.strip(), "data.clips": 0, "data.pairs": 8}
+        train(work, tmp_path, **changes)
+        assert [row for row in log_rows(tmp_path) if row["video_j"]]
+        assert (tmp_path / "checkpoints" / "best.ckpt").is_file()
+
+
 class TestResume:
     @pytest.mark.parametrize("dies_at", [9, 16, 18])
     def test_a_run_that_dies_ends_as_a_whole_one(
@@ -317,6 +356,23 @@ class TestInitialWeights:
             theirs = source.state_dict()[key]
             expected = theirs if theirs.shape == value.shape else before[key]
             assert torch.equal(value, expected), key
+
+    def test_one_map_more_changes_nothing_at_first(self, work: Path, tmp_path: Path) -> None:
+        (tmp_path / "plain.yaml").write_text(NETWORK + EVERYTHING)
+        plain = load_config(tmp_path / "plain.yaml")
+        source = SiamPolar(plain).eval()
+        save_network(tmp_path / "weights.safetensors", source)
+        torch.manual_seed(5)
+        wider = SiamPolar(replace(plain, ridge=True)).eval()
+        taken, of = load_fitting(wider, tmp_path / "weights.safetensors")
+        assert taken == of
+        t, s = plain.template_size, plain.search_size
+        box = torch.tensor([[20.0, 20.0, 40.0, 45.0]])
+        given = torch.randn(1, 3, t, t), box, torch.randn(1, 3, s, s)
+        with torch.no_grad():
+            before, after = source(*given), wider(*given)
+        torch.testing.assert_close(after.class_logit, before.class_logit)
+        torch.testing.assert_close(after.mask_logit, before.mask_logit)
 
     def test_a_checkpoint_gives_its_averaged_weights(
         self, work: Path, whole: tuple[Path, dict[str, Any]]

@@ -51,15 +51,15 @@ def main() -> None:
         if value < low:
             raise TrainingError(f"{option} {value}: at least {low} is needed")
     trials = [TrackerSettings(), *(one for text in arguments.set for one in settings_of(text))]
+    videos = None
+    if arguments.videos is not None:
+        source = SourceConfig("davis", arguments.videos, year=2016, hold_out=arguments.hold_out)
+        videos = open_reader(source, validation=True)
     tracker = Tracker.from_pretrained(arguments.model, engine=arguments.engine)
     photos = clip_photographs(Photos(arguments.photos, validation=True))
     kinds = {"clips": [render_clip(photos, seed) for seed in range(arguments.clips)]}
-    if arguments.videos is not None:
-        reader = open_reader(
-            SourceConfig("davis", arguments.videos, year=2016, hold_out=arguments.hold_out),
-            validation=True,
-        )
-        kinds["videos"] = [film_clip(reader, i, arguments.frames) for i in range(len(reader))]
+    if videos is not None:
+        kinds["videos"] = [film_clip(videos, i, arguments.frames) for i in range(len(videos))]
     for settings in trials:
         tracker.settings = settings
         for kind, clips in kinds.items():

@@ -1,4 +1,4 @@
-"""Training pairs and validation clips for Lightning."""
+"""Training pairs, validation clips and held-out videos for Lightning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from ..data.config import (
     open_validation_videos,
 )
 from ..data.mixture import Mixture
-from ..data.readers.base import LabelledImage, Reader
 from ..errors import TrainingError, refuse_changed
 
 #: Allowed range of every number, both ends included.
@@ -55,8 +54,8 @@ class PairsDataModule(LightningDataModule):
         batch: pairs of one step, of all processes together.
         seed: of the pairs; ``seed_everything`` gives it.
         workers: processes that make pairs; null: one per core.
-        clips: validation clips of held-out photographs, 30 frames each; 0: no validation.
-        video_frames: of each sequence that a source holds out, so many are tracked as well.
+        clips: validation clips of held-out photographs, 30 frames each; 0: none.
+        video_frames: how many frames are tracked of each sequence that a source holds out.
         synthetic: how synthetic pairs are made, see SyntheticSettings.
         video: how pairs of two frames are made, see VideoSettings.
         photometry: changes of light and sharpness, see PhotometrySettings.
@@ -94,8 +93,9 @@ class PairsDataModule(LightningDataModule):
         self._data = data_config({"sources": sources, "cache_mb": cache_mb, **given}, "data")
         self._network = load_config(network)
         self._training: Mixture | None = None
-        self._validation: list[LabelledImage] | None = None
-        self._videos: list[Reader] = []
+        self._clips: list[Callable[[], Clip]] | None = None
+        #: Whether there is anything to score weights on.
+        self.validates = clips > 0 or any(source.hold_out for source in self._data.sources)
 
     def setup(self, stage: str) -> None:
         """Open the data sets.
@@ -110,19 +110,28 @@ class PairsDataModule(LightningDataModule):
                 f"data: batch is {self.batch}; it must be a multiple of {n_processes}, the "
                 "number of processes"
             )
-        if 0 < self.clips < n_processes:
-            raise TrainingError(
-                f"data: clips is {self.clips}; it must be 0, or 1 at least for each of "
-                f"{n_processes} processes"
-            )
         # Forked workers would wait for ever for OpenCV threads of this process.
         cv2.setNumThreads(1)
-        if self.clips and self._validation is None:
-            self._validation = clip_photographs(open_validation(self._data))
-            self._videos = open_validation_videos(self._data)
+        if self._clips is None:
+            self._clips = self._open_clips()
+            if 0 < len(self._clips) < n_processes:
+                raise TrainingError(
+                    f"data: clips is {self.clips}; with {len(self._clips) - self.clips} held-out "
+                    f"videos these must be 0, or 1 at least for each of {n_processes} processes"
+                )
         if stage == "fit" and self._training is None:
             data = replace(self._data, cache_mb=self._data.cache_mb // self._processes_here())
             self._training = open_training(data, self._network, length=self.pairs, seed=self.seed)
+
+    def _open_clips(self) -> list[Callable[[], Clip]]:
+        """What renders or reads each clip."""
+        clips: list[Callable[[], Clip]] = []
+        if self.clips:
+            photos = clip_photographs(open_validation(self._data))
+            clips += [partial(render_clip, photos, seed) for seed in range(self.clips)]
+        for reader in open_validation_videos(self._data):
+            clips += [partial(film_clip, reader, i, self.video_frames) for i in range(len(reader))]
+        return clips
 
     def train_dataloader(self) -> ResumableLoader:
         assert self._training is not None and self.trainer is not None
@@ -141,18 +150,11 @@ class PairsDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Clip] | list[Any]:
-        if self._validation is None:
+        if not self._clips:
             return []
         assert self.trainer is not None
-        photos, frames = self._validation, self.video_frames
-        clips = [partial(render_clip, photos, seed) for seed in range(self.clips)]
-        clips += [
-            partial(film_clip, reader, sequence, frames)
-            for reader in self._videos
-            for sequence in range(len(reader))
-        ]
         return DataLoader(
-            _Clips(clips[self.trainer.global_rank :: self.trainer.world_size]),
+            _Clips(self._clips[self.trainer.global_rank :: self.trainer.world_size]),
             batch_size=None,
             **loader_settings(min(self._workers(), 4)),
         )
@@ -178,7 +180,8 @@ class PairsDataModule(LightningDataModule):
         """What decides which pairs a step sees, and on what it is scored; plain values."""
         data = asdict(self._data)
         del data["cache_mb"]
-        mine = {key: getattr(self, key) for key in ("pairs", "batch", "seed", "clips", "video_frames")}
+        keys = ("pairs", "batch", "seed", "clips", "video_frames")
+        mine = {key: getattr(self, key) for key in keys}
         state: dict[str, Any] = json.loads(json.dumps({**mine, **data}))
         return state
 
