@@ -158,7 +158,7 @@ class ConstantCorrelation(nn.Module):
         return self.scale * search
 
 
-class _FusedCorrelation(nn.Module):
+class FusedCorrelation(nn.Module):
     """Search features, the same gated by the template's mean, and a correlation, mixed by a 1x1.
 
     Args:
@@ -179,6 +179,10 @@ class _FusedCorrelation(nn.Module):
             nn.ReLU(inplace=True),
         )
 
+    def start_faintly(self) -> None:
+        """Give little at first: a level that is added to trained ones must not drown them."""
+        nn.init.constant_(self.fuse[1].weight, 0.1)  # type: ignore[arg-type]
+
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
@@ -194,7 +198,7 @@ class _FusedCorrelation(nn.Module):
         return out
 
 
-class DepthwiseCorrelation(_FusedCorrelation):
+class DepthwiseCorrelation(FusedCorrelation):
     """Each channel correlated with its own K x K kernel (SiamRPN++, Li et al. 2019)."""
 
     def __init__(self, width: int, *, background: bool = False, ridge: bool = False) -> None:
@@ -209,7 +213,7 @@ class DepthwiseCorrelation(_FusedCorrelation):
         return out
 
 
-class PixelwiseCorrelation(_FusedCorrelation):
+class PixelwiseCorrelation(FusedCorrelation):
     """Every place compared with every part of the template (LightTrack, Yan et al. 2021).
 
     One matrix product; about 25 times less memory traffic than the depth-wise sum.

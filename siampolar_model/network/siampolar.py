@@ -9,8 +9,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from .backbones import Backbone
-from .config import FUSED, NetworkConfig
-from .correlation import CORRELATION_MODULES, PARTS, describe, describe_masked, pool_box
+from .config import NetworkConfig
+from .correlation import (
+    CORRELATION_MODULES,
+    PARTS,
+    FusedCorrelation,
+    describe,
+    describe_masked,
+    pool_box,
+)
 from .head import HeadMaps, PolarHead
 from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
@@ -70,9 +77,8 @@ class SiamPolar(nn.Module):
             for _ in config.levels
         )
         for correlate, stride in zip(self.correlations, config.levels, strict=True):
-            if stride > 16 and config.correlation in FUSED:
-                # A level that is added to trained weights must not drown what they give.
-                nn.init.constant_(correlate.fuse[1].weight, 0.1)
+            if stride > 16 and isinstance(correlate, FusedCorrelation):
+                correlate.start_faintly()
         # Of an FPN's smoothed levels the head reads the finest.
         self.smooth = (
             nn.Conv2d(config.width, config.width, 3, padding=1) if config.neck == "fpn" else None
