@@ -81,8 +81,10 @@ class _TimedEngine(Engine):
         self.name, self.spec, self.precision = engine.name, engine.spec, engine.precision
         self._engine, self._clock = engine, clock
 
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        self._engine.encode(slot, crop, box_xyxy)
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
+        self._engine.encode(slot, crop, box_xyxy, mask)
 
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
         start = time.perf_counter()

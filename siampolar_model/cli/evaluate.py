@@ -10,6 +10,7 @@ from rich import box as boxes
 from rich.console import Console
 from rich.table import Table
 
+from ..errors import CommandError
 from .console import check_distinct, check_writable, progress_bar, require_matplotlib, write_json
 from .options import DEFAULT_MODEL, Engine, Model, Precision, Threads
 
@@ -32,6 +33,9 @@ def evaluate(
     sequence: Annotated[
         list[str] | None, typer.Option(help="Only this sequence; may be repeated.")
     ] = None,
+    from_mask: Annotated[
+        bool, typer.Option("--from-mask", help="Start from the first mask, not from its box alone.")
+    ] = False,
 ) -> None:
     """Score a model on a data set by the DAVIS-2016 protocol."""
     from ..bench.machine import machine, versions
@@ -60,6 +64,11 @@ def evaluate(
         model, engine=engine, precision=precision, num_threads=threads
     )
     typer.echo(tracker.engine.choice, err=True)
+    if from_mask and not tracker.spec.takes_mask:
+        raise CommandError(
+            f"--from-mask: {tracker.spec.name} starts from a box alone; a network with given_mask "
+            "starts from a mask, too"
+        )
     warm_up(tracker, sequences[0])
     scores = []
     with progress_bar() as progress:
@@ -69,7 +78,11 @@ def evaluate(
             overlay = None if overlays is None else overlays / f"{one.name}.mp4"
             scores.append(
                 evaluate_sequence(
-                    tracker, one, overlay=overlay, on_frame=lambda: progress.advance(task)
+                    tracker,
+                    one,
+                    from_mask=from_mask,
+                    overlay=overlay,
+                    on_frame=lambda: progress.advance(task),
                 )
             )
             if plot is not None:
@@ -82,7 +95,7 @@ def evaluate(
         "precision": tracker.engine.precision,
         "versions": versions(),
         "machine": machine(),
-        **summarize(scores),
+        **summarize(scores, from_mask=from_mask),
     }
     write_json(json_file, result)
     _print_scores(result)

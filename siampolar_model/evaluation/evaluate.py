@@ -105,6 +105,7 @@ def evaluate_sequence(
     tracker: Tracker,
     sequence: LabelledSequence,
     *,
+    from_mask: bool = False,
     overlay: Path | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> SequenceScores:
@@ -112,6 +113,7 @@ def evaluate_sequence(
 
     Args:
         tracker: without targets; it has none afterwards.
+        from_mask: start with the first mask itself, too, of a model that takes one.
         overlay: MP4 file to write: results in colour, the true outline in white.
         on_frame: called after every frame.
 
@@ -127,7 +129,7 @@ def evaluate_sequence(
             image, mask = read_pair(image_path, mask_path)
             frame = Frame.from_bgr(image)
             if index == 0:
-                box = _init_from(tracker, frame, mask_path, mask)
+                box = _init_from(tracker, frame, mask_path, mask, from_mask)
                 results, is_lost, outline = [], False, box.corners_xy()
             else:
                 start = time.perf_counter()
@@ -166,7 +168,7 @@ def warm_up(tracker: Tracker, sequence: LabelledSequence) -> None:
     tracker.reset()
 
 
-def summarize(scores: Sequence[SequenceScores]) -> dict[str, Any]:
+def summarize(scores: Sequence[SequenceScores], *, from_mask: bool = False) -> dict[str, Any]:
     """The figures of a whole data set as JSON: every measure is the mean over the sequences.
 
     ``fps`` is one over the median of the seconds in ``Tracker.update`` (crop, network and
@@ -188,10 +190,11 @@ def summarize(scores: Sequence[SequenceScores]) -> dict[str, Any]:
     total["frames"] = sum(len(one.j) for one in scores)
     total["lost_frames"] = sum(sum(one.lost) for one in scores)
     total["sequences"] = parts
+    start = "first mask" if from_mask else "box of the first mask"
     total["protocol"] = (
-        "DAVIS-2016, box of the first mask; per sequence without its first and last frame, then "
-        "the mean over sequences; empty mask while lost; box IoU over frames after the first "
-        "whose mask is not empty; fps = 1 / median seconds in Tracker.update, warm"
+        f"DAVIS-2016, {start}; per sequence without its first and last frame, then the mean over "
+        "the sequences; empty mask while lost; box IoU over frames after the first whose mask is "
+        "not empty; fps = 1 / median seconds in Tracker.update, warm"
     )
     return total
 
@@ -201,13 +204,15 @@ def _mean_of_known(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _init_from(tracker: Tracker, frame: Frame, mask_path: Path, mask: np.ndarray) -> Box:
-    """Start on the box of a sequence's first mask, which is returned."""
+def _init_from(
+    tracker: Tracker, frame: Frame, mask_path: Path, mask: np.ndarray, from_mask: bool = False
+) -> Box:
+    """Start on the box of a sequence's first mask, which is returned, or on that mask as well."""
     box = mask_box(mask)
     if box is None:
         raise DatasetError(f"{mask_path}: the first mask of a sequence is empty")
     try:
-        tracker.start(frame, box)
+        tracker.start(frame, box, mask=mask if from_mask else None)
     except BoxError as error:
         raise DatasetError(f"{mask_path}: {error}") from None
     return box

@@ -24,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..errors import ExportError
 from ..models.folder import FILES, FP16_FILE, INT8_FILE, TENSORRT_INT8_FILE, sha256
+from ..models.spec import MASK_CELL_PX
 from ..network.checkpoint import save_network
 from ..network.config import NetworkConfig
 from ..network.correlation import PARTS
@@ -46,6 +47,7 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
 
     t, s = config.template_size, config.search_size
     columns = PARTS + 1 + config.template_mask + 2 * config.ridge
+    cells = -(-t // MASK_CELL_PX)
     middle = torch.tensor([0.3, 0.15, s / 4, s / 4, s / 2, s / 2])
     return {
         "crop": (noise(n, t, t, 3) * 255).to(torch.uint8),
@@ -53,6 +55,7 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
         "crops": (noise(n, s, s, 3) * 255).to(torch.uint8),
         "features": noise(n, len(config.levels), config.width, columns) - 0.5,
         "prior": middle.repeat(n, 1) * (0.8 + 0.4 * noise(n, 6)),
+        "mask": noise(n, cells, cells) * 2 - 1,
     }
 
 
@@ -92,8 +95,9 @@ def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]
     spec = asdict(spec_of(model))
     metadata = {"siampolar": json.dumps({"spec": spec, "network": asdict(config), **about})}
     inputs = example_inputs(config, 2)
+    template_inputs = ("crop", "box_xyxy", *(("mask",) if config.given_mask else ()))
     graphs: tuple[tuple[str, type[nn.Module], tuple[str, ...], tuple[str, ...]], ...] = (
-        ("template.onnx", TemplateGraph, ("crop", "box_xyxy"), ("features",)),
+        ("template.onnx", TemplateGraph, template_inputs, ("features",)),
         ("search.onnx", SearchGraph, ("crops", "features", "prior"), OUTPUTS),
     )
     for file, graph, names, outputs in graphs:

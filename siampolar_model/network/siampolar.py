@@ -23,7 +23,7 @@ from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
 from .presence import Presence
 from .ridge import discriminants
-from .template_mask import TemplateMask, coverage, target_share
+from .template_mask import TemplateMask, coverage, target_share, with_given
 
 #: How many of the template's strides, the finest first, draw its mask: 4, 8 and 16.
 _DRAWN = 3
@@ -96,21 +96,25 @@ class SiamPolar(nn.Module):
         )
         self.presence = Presence(config.width) if config.presence else None
 
-    def template(self, image: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
+    def template(
+        self, image: torch.Tensor, box_xyxy: torch.Tensor, given: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Features of a target.
 
         Args:
             image: normalised RGB (N, 3, T, T).
             box_xyxy: (N, 4), the target's box in crop pixels.
+            given: (N, t, t), share of the target in each cell of the template's finest stride,
+                below 0 where it is not known; None: nowhere.
 
         Returns:
             (N, levels, C, D): the parts of the target, their mean and, where it is told apart, the
             background and the direction that tells them apart, per level.
         """
-        return self.template_and_mask(image, box_xyxy)[0]
+        return self.template_and_mask(image, box_xyxy, given)[0]
 
     def template_and_mask(
-        self, image: torch.Tensor, box_xyxy: torch.Tensor
+        self, image: torch.Tensor, box_xyxy: torch.Tensor, given: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The same, and what of the crop was taken for the target: logits (N, 1, t, t), or None."""
         features = dict(zip(self.template_strides, self.template_backbone(image), strict=True))
@@ -124,7 +128,10 @@ class SiamPolar(nn.Module):
         logit = self.template_mask(list(features.values())[:_DRAWN], box_xyxy)
         finest = self.template_strides[0]
         h, w = int(logit.shape[2]), int(logit.shape[3])
-        mask = target_share(logit) * coverage(box_xyxy.to(logit.dtype), finest, h, w)
+        share = target_share(logit)
+        if given is not None:
+            share = with_given(share, given)
+        mask = share * coverage(box_xyxy.to(logit.dtype), finest, h, w)
         masks = [
             F.avg_pool2d(mask, stride // finest, ceil_mode=True, count_include_pad=False)
             for _, stride in levels
@@ -167,9 +174,13 @@ class SiamPolar(nn.Module):
         return maps
 
     def forward(
-        self, template_image: torch.Tensor, box_xyxy: torch.Tensor, search_image: torch.Tensor
+        self,
+        template_image: torch.Tensor,
+        box_xyxy: torch.Tensor,
+        search_image: torch.Tensor,
+        given: torch.Tensor | None = None,
     ) -> HeadMaps:
-        template, logit = self.template_and_mask(template_image, box_xyxy)
+        template, logit = self.template_and_mask(template_image, box_xyxy, given)
         return replace(self.search(search_image, template), template_mask_logit=logit)
 
     def train(self, mode: bool = True) -> SiamPolar:

@@ -12,8 +12,9 @@ from ..engines.base import PRIOR_COLUMNS, Engine
 from ..engines.loading import load_engine
 from ..errors import FrameError, TargetLimitError
 from ..geometry.box import Box, validate_init_box
-from ..geometry.crops import search_window, template_window
+from ..geometry.crops import CropWindow, search_window, template_window
 from ..images.frame import Frame
+from ..images.resample import cut_array
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .redetection import Sweep, share
@@ -91,19 +92,30 @@ class Tracker:
     def engine(self) -> Engine:
         return self._engine
 
-    def start(self, frame: Frame | np.ndarray, box: Box, *, id: int | None = None) -> int:
+    def start(
+        self,
+        frame: Frame | np.ndarray,
+        box: Box,
+        *,
+        id: int | None = None,
+        mask: np.ndarray | None = None,
+    ) -> int:
         """Start following what is in a box.
 
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array.
             box: in image pixels; clipped to the image.
             id: the target to start again, or the id to give to a new one; None takes the next.
+            mask: uint8 (H, W) of the image's size, not 0 on the target, for a model whose
+                ``spec.takes_mask`` is true; None: the network draws it in the box.
 
         Returns:
             The target's id.
 
         Raises:
             BoxError: see :func:`siampolar_model.geometry.box.validate_init_box`.
+            EngineError: a mask for a model that takes none.
+            FrameError: a mask of another size than the image.
             TargetLimitError: no room for another target.
         """
         frame = _as_frame(frame)
@@ -121,7 +133,8 @@ class Tracker:
         value_range = frame.value_range()
         crop = frame.cut(window, value_range=value_range)
         inside = window.box_to_crop(box)
-        self._engine.encode(new_id, crop, inside.as_xyxy())
+        given = () if mask is None else (_cut_mask(mask, window, frame),)
+        self._engine.encode(new_id, crop, inside.as_xyxy(), *given)
         result = Target(
             id=new_id,
             state=TargetState.TRACKING,
@@ -279,6 +292,17 @@ class Tracker:
         row = search_crop.window_weight, self.settings.scale_penalty, *size, middle, middle
         assert len(row) == PRIOR_COLUMNS
         return row
+
+
+def _cut_mask(mask: np.ndarray, window: CropWindow, frame: Frame) -> np.ndarray:
+    if mask.shape != (frame.height, frame.width) or mask.dtype != np.uint8:
+        size = "x".join(map(str, mask.shape[::-1]))
+        raise FrameError(
+            f"a mask of {size} {mask.dtype} values; the image takes {frame.width}x{frame.height} "
+            "of uint8"
+        )
+    inside = np.where(mask > 0, np.uint8(255), np.uint8(0))
+    return (cut_array(inside, window, border=(0.0,)) >= 128).astype(np.uint8)
 
 
 def _as_frame(frame: Frame | np.ndarray) -> Frame:

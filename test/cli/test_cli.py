@@ -173,6 +173,7 @@ class TestErrors:
                 "engine 'abacus' is unknown",
             ),
             (["eval", "--data", "{tmp}/none"], "expected JPEGImages/480p/SEQUENCE"),
+            (["eval", "--data", "{data}", "--from-mask"], "lite0 starts from a box alone"),
             (["eval", "--data", "{data}", "--sequence", "cat"], "480p/cat: no such folder"),
             (["eval", "--data", "{data}", "--json", "{tmp}/no/o.json"], "its folder must exist"),
             (["eval", "--data", "{data}", "--overlays", "{text}"], "File exists"),

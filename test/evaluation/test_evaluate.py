@@ -177,6 +177,24 @@ class TestEvaluate:
         assert scores.lost[1:] == (True,) * 7
         assert scores.j[1:] == (0,) * 7 and scores.box_iou[1:] == (0,) * 7
 
+    def test_from_a_mask_the_engine_is_given_it(self, dataset: Path) -> None:
+        given: list[int] = []
+
+        class Masked(BlobEngine):
+            def encode(self, slot, crop, box_xyxy, mask=None):  # type: ignore[no-untyped-def]
+                given.append(-1 if mask is None else int(mask.sum()))
+                super().encode(slot, crop, box_xyxy)
+
+        tracker = Tracker(Masked())
+        for from_mask in (False, True):
+            scores = evaluate_sequence(tracker, find_sequences(dataset)[0], from_mask=from_mask)
+            protocol = summarize([scores], from_mask=from_mask)["protocol"]
+            assert protocol.startswith("DAVIS-2016, first mask;") == from_mask
+        absent, disc = given
+        # The sides of the box, 51 px, are half of the crop's.
+        share = (draw_pair(0, 25)[1] > 0).sum() / 51**2
+        assert absent == -1 and disc == pytest.approx(share * (127 / 2) ** 2, rel=0.01)
+
     def test_summary_is_the_mean_over_sequences(self, dataset: Path, tracker: Tracker) -> None:
         sequences = find_sequences(dataset)
         warm_up(tracker, sequences[0])

@@ -33,6 +33,7 @@ from siampolar_model.cli import main as cli
 from siampolar_model.engines.loading import load_engine
 from siampolar_model.errors import CommandError
 from siampolar_model.export.onnx_export import export as export_model
+from siampolar_model.models.spec import ModelSpec, mask_cells
 from siampolar_model.network.checkpoint import save_network
 from siampolar_model.network.config import load_config
 from siampolar_model.network.siampolar import SiamPolar
@@ -46,7 +47,7 @@ from siampolar_training.run.checkpoints import ABOUT, BestCheckpoint, read_check
 from siampolar_training.run.data_module import PairsDataModule, StepSampler, loader_settings
 from siampolar_training.run.initial_weights import load_fitting
 from siampolar_training.run.lightning_cli import TrainingCLI
-from siampolar_training.run.module import TrainingModule
+from siampolar_training.run.module import TrainingModule, given_cells
 from siampolar_training.run.schedule import learning_rate_factor
 from support import drawn_sets
 from support.lightning_runs import (
@@ -393,6 +394,30 @@ class TestInitialWeights:
         save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
         with pytest.raises(TrainingError, match=r"none of its 1 tensors fits this network"):
             load_fitting(model, tmp_path / "other.safetensors")
+
+
+class TestGivenMasks:
+    def test_the_first_samples_of_a_batch_get_theirs(self) -> None:
+        mask = np.zeros((4, 63, 63), np.uint8)
+        mask[:, 10:33, 7:20] = 1
+        cells = given_cells(torch.from_numpy(mask), 0.5)
+        spec = ModelSpec("tiny", 63, 127, 1.7, 36, 1, 16, takes_mask=True)
+        torch.testing.assert_close(cells[1], torch.from_numpy(mask_cells(spec, mask[1])))
+        assert (cells[2:] == -1).all()
+
+    def test_a_network_is_trained_with_them(self, work: Path, tmp_path: Path) -> None:
+        (tmp_path / "masked.yaml").write_text(NETWORK + EVERYTHING + "given_mask: true\n")
+        changes = {"model.network": tmp_path / "masked.yaml", "data.pairs": 4, "data.clips": 0}
+        given, absent = (
+            train(work, tmp_path / str(share), **changes, **{"model.given_masks": share})
+            for share in (1.0, 0.0)
+        )
+        key = "state_dict"
+        assert any(not torch.equal(v, absent[key][k]) for k, v in given[key].items())
+
+    def test_they_need_a_network_that_takes_them(self, work: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match=r"given_masks is 0.5; tiny takes no mask \(its"):
+            train(work, tmp_path, **{"model.given_masks": 0.5})
 
 
 @pytest.mark.parametrize(
