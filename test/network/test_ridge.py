@@ -168,6 +168,15 @@ def test_a_network_with_it_exports_and_is_compared(tmp_path: Path) -> None:
     assert shape == [3, 8, PARTS + 4]
 
 
+def test_a_level_more_leaves_trained_weights_what_they_are() -> None:
+    """The template's mask is drawn from the same strides; the new level gives little at first."""
+    wide, plain = SiamPolar(CONFIG), SiamPolar(replace(CONFIG, levels=(8, 16)))
+    shapes = {key: value.shape for key, value in wide.state_dict().items()}
+    assert all(shapes[key] == value.shape for key, value in plain.state_dict().items())
+    scales = [correlation.fuse[1].weight.max().item() for correlation in wide.correlations]
+    assert scales == pytest.approx([1, 1, 0.1])
+
+
 def test_its_template_differs_by_two_columns_alone() -> None:
     model = SiamPolar(CONFIG).eval()
     plain = SiamPolar(replace(CONFIG, ridge=False)).eval()
