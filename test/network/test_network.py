@@ -168,7 +168,8 @@ def test_an_fpn_smooths_the_sum_of_its_levels() -> None:
     missing, unexpected = fpn.load_state_dict(plain.state_dict(), strict=False)
     assert (set(missing), unexpected) == ({"smooth.weight", "smooth.bias"}, [])
     image = torch.randn(1, 3, config.search_size, config.search_size)
-    template = torch.randn(1, len(config.levels), config.width, KERNEL**2 + 2)
+    columns = KERNEL**2 + 2 + 2 * config.ridge
+    template = torch.randn(1, len(config.levels), config.width, columns)
     with torch.no_grad():
         before = plain.search(image, template).class_logit
         assert not torch.allclose(before, fpn.search(image, template).class_logit)
