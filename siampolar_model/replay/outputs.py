@@ -11,7 +11,7 @@ from types import TracebackType
 
 import cv2
 
-from ..errors import OutputError
+from ..errors import ReplayError
 from ..io.bags import BagReader, ResultBag, stamp_ns_of
 from ..io.jsonl import json_line
 from ..io.video import DEFAULT_FPS, VideoWriter
@@ -69,7 +69,7 @@ class ReplayOutputs:
             time_ns: when the message was recorded.
 
         Raises:
-            BagError, OutputError, VideoError: it cannot be written.
+            BagError, ReplayError, VideoError: it cannot be written.
         """
         for event in events:
             if isinstance(event, Targets):
@@ -134,7 +134,7 @@ class _Lines:
         try:
             yield
         except OSError as error:  # which knows no name when the disk is full
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from None
+            raise ReplayError(f"{self._path}: cannot be written ({error.strerror})") from None
 
 
 class _Drawing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from ..settings import check_ranges
 
 #: Allowed range of every tracker setting, both ends included.
@@ -70,7 +71,7 @@ class TrackerSettings:
     def __post_init__(self) -> None:
         check_ranges(self, SETTING_RANGES)
         if self.lost_score > self.tracking_score:
-            raise ValueError(
+            raise ConfigError(
                 f"lost_score is {self.lost_score}; it must not exceed tracking_score, "
                 f"{self.tracking_score}"
             )
