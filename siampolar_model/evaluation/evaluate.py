@@ -23,7 +23,7 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..io.video import VideoWriter
-from ..rendering.draw import draw_results
+from ..rendering.draw import draw
 from ..results import TargetState
 from ..tracking.tracker import Tracker
 from .davis import LabelledSequence, read_pair
@@ -141,7 +141,7 @@ def evaluate_sequence(
             box_iou.append(score.box_iou)
             lost.append(is_lost)
             if writer is not None:
-                writer.write(_with_truth(draw_results(image, results), mask))
+                writer.write(_with_truth(draw(image, results), mask))
             on_frame()
     finally:
         tracker.reset()

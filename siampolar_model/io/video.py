@@ -192,6 +192,25 @@ class VideoReader:
             ) from None
 
 
+def read_video(
+    source: str | Path, *, first: int = 0, last: int | None = None
+) -> Iterator[VideoFrame]:
+    """The frames of a video, one after another; the file is closed at the end.
+
+    Args:
+        source: video file, or folder of images in the order of their names.
+        first, last: indices of the first and last frame wanted, both included.
+
+    Yields:
+        Frames with ``image`` (uint8 (H, W, 3), BGR), ``index`` and ``stamp_ns``.
+
+    Raises:
+        VideoError: see :class:`VideoReader`; raised when the first frame is asked for.
+    """
+    with VideoReader(source, first=first, last=last) as reader:
+        yield from reader
+
+
 class VideoWriter:
     """Writes BGR images of one size as H.264 (yuv420p) into an MP4 file; use it in ``with``.
 

@@ -12,10 +12,11 @@ from types import TracebackType
 import cv2
 
 from ..errors import ReplayError
-from ..io.bags import BagReader, ResultBag, stamp_ns_of
+from ..io.bags import BagReader, ResultBag
 from ..io.jsonl import json_line
+from ..io.messages import stamp_to_ns
 from ..io.video import DEFAULT_FPS, VideoWriter
-from ..rendering.draw import draw_results
+from ..rendering.draw import draw
 from ..session.requests import InitResult
 from ..session.session import Targets
 from .replay import Event
@@ -145,7 +146,7 @@ class _Drawing:
         self._size_wh: tuple[int, int] | None = None
 
     def write(self, result: Targets) -> None:
-        picture = draw_results(result.image.frame.to_bgr(), result.targets)
+        picture = draw(result.image.frame.to_bgr(), result.targets)
         height, width = picture.shape[:2]
         self._size_wh = self._size_wh or (width, height)
         if self._size_wh != (width, height):
@@ -156,7 +157,7 @@ class _Drawing:
 def _rate(reader: BagReader, topic: str) -> float:
     """Images a second at the beginning of a topic."""
     first = itertools.islice(reader.messages(topic), _INTERVALS + 1)
-    stamps = [stamp_ns_of(message.content.header) for message in first]
+    stamps = [stamp_to_ns(message.content.header.stamp) for message in first]
     intervals = [b - a for a, b in itertools.pairwise(stamps) if b > a]
     if not intervals:
         return DEFAULT_FPS

@@ -83,7 +83,7 @@ def test_a_batch_gives_what_single_targets_give() -> None:
         (result,) = alone.update(frame)
         assert result.score == pytest.approx(expected.score, abs=1e-4)
         assert result.box.as_xywh() == pytest.approx(expected.box.as_xywh(), abs=0.05)
-        np.testing.assert_allclose(result.rays_px, expected.rays_px, rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(result.polygon_xy, expected.polygon_xy, atol=0.05)
 
 
 class TestChoice:
