@@ -12,7 +12,8 @@ import pytest
 from siampolar_model.errors import BoxError, VideoError
 from siampolar_model.geometry.box import Box
 from siampolar_model.io.jsonl import json_line
-from siampolar_model.io.video import VideoWriter, read_video
+from siampolar_model.io.source import read_video
+from siampolar_model.io.video import VideoWriter
 from siampolar_model.results import Target, TargetState
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
@@ -102,4 +103,13 @@ class TestReadVideo:
 
     def test_no_such_file_is_one_clear_error(self) -> None:
         with pytest.raises(VideoError, match=r"nothing\.mp4: no such video"):
-            next(iter(read_video("nothing.mp4")))
+            next(read_video("nothing.mp4"))
+
+    @pytest.mark.parametrize("source", [0, "rtsp://nowhere/stream", "-"])
+    def test_live_sources_have_no_range_of_frames(self, source: str | int) -> None:
+        with pytest.raises(VideoError, match="first and last choose frames of a file or folder"):
+            next(read_video(source, last=9))
+
+    def test_number_of_a_camera_that_is_not_there(self) -> None:
+        with pytest.raises(VideoError, match="99"):
+            next(read_video(99))
