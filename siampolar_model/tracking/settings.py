@@ -51,6 +51,16 @@ class TrackerSettings:
             suffice, else as fast as they allow.
         min_box_px: shortest side of an init box, in image pixels.
         max_targets: targets followed at once.
+
+    Example:
+        >>> from siampolar_model import TrackerSettings
+        >>> TrackerSettings(lost_frames=20).lost_frames
+        20
+        >>> try:
+        ...     TrackerSettings(lost_frames=0)
+        ... except ValueError as error:
+        ...     print(error)
+        lost_frames is 0; it must be a whole number from 1 to 1000
     """
 
     window_weight: float = 0.3
