@@ -103,7 +103,7 @@ class Box:
 
 
 def validate_init_box(box: Box, image_width: int, image_height: int, min_box_px: float) -> Box:
-    """Clip an init box to the image, or say why no target can start from it.
+    """Clip an init box to the image, or refuse it.
 
     A box is accepted while at least half of its area lies inside the image and both sides
     of what is inside measure at least ``min_box_px`` pixels.

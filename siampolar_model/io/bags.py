@@ -1,7 +1,7 @@
 """Reads images and init requests from a rosbag2, and writes results as one, without ROS.
 
-rosbags knows both storages (sqlite3, MCAP) and their compression, and the messages of ROS itself;
-ours are read from msg/*.msg. The definitions of types in a bag are not used, because
+rosbags reads both storages (sqlite3, MCAP), their compression and the messages of ROS itself; ours
+are read from msg/*.msg. The definitions of types in a bag are not used, because
 rosbags would run them as code.
 """
 
@@ -88,7 +88,7 @@ class BagReader:
             path: folder with metadata.yaml, or a single .mcap or .db3 file.
 
         Raises:
-            BagError: nothing there, or nothing readable in it.
+            BagError: it does not exist or cannot be read.
         """
         self.path = path
         self._store = typestore()
@@ -97,7 +97,7 @@ class BagReader:
         try:
             self._reader: Any = Reader(path)
             self._reader.open()
-        except Exception as error:  # the parser raises whatever a damaged file leads it to
+        except Exception as error:  # the parser raises anything on a damaged file
             raise self._unreadable(error) from None
         self._types = {
             connection.topic: connection.msgtype for connection in self._reader.connections
@@ -122,13 +122,7 @@ class BagReader:
         Raises:
             BagError: no such topic, one of another type, or several to choose from.
         """
-        images = sorted(t for t, kind in self._types.items() if kind in (IMAGE, COMPRESSED))
-        found = ", ".join(images) or "none"
-        if name is None:
-            if len(images) == 1:
-                return images[0]
-            raise BagError(f"{self.path}: give --topic; image topics in it: {found}")
-        return self._topic(name, images, "an image topic", found)
+        return self._topic(name, "image topics", (IMAGE, COMPRESSED))
 
     def init_topic(self, name: str) -> str:
         """The topic of this name.
@@ -136,8 +130,7 @@ class BagReader:
         Raises:
             BagError: no such topic, or one of another type.
         """
-        inits = sorted(t for t, kind in self._types.items() if kind == INIT_TARGET)
-        return self._topic(name, inits, f"a topic of {INIT_TARGET}", ", ".join(inits) or "none")
+        return self._topic(name, f"topics of {INIT_TARGET}", (INIT_TARGET,))
 
     def count(self, topic: str) -> int:
         """How many messages a topic holds, by the bag's own count."""
@@ -161,15 +154,20 @@ class BagReader:
         except Exception as error:  # the same
             raise self._unreadable(error, f" after {count} messages") from None
 
-    def _topic(self, name: str, allowed: list[str], what: str, found: str) -> str:
-        if name in allowed:
+    def _topic(self, name: str | None, what: str, types: tuple[str, ...]) -> str:
+        """The topic of this name, or the only one of these types."""
+        found = sorted(topic for topic, type in self._types.items() if type in types)
+        if name is not None and name in found:
             return name
-        if name in self._types:
-            raise BagError(
-                f"{self.path}: topic {name} is of {self._types[name]}, not {what}; such are: "
-                f"{found}"
-            )
-        raise BagError(f"{self.path}: no topic {name}; {what} is: {found}")
+        if name is None and len(found) == 1:
+            return found[0]
+        if name is None:
+            problem = "give --topic"
+        elif name in self._types:
+            problem = f"topic {name} is of {self._types[name]}"
+        else:
+            problem = f"no topic {name}"
+        raise BagError(f"{self.path}: {problem}; {what} in this bag: {', '.join(found) or 'none'}")
 
     def _unreadable(self, error: Exception, where: str = "") -> BagError:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -223,7 +221,7 @@ class ResultBag:
         """Append the targets on one image, under its header.
 
         Raises:
-            BagError: it cannot be written, as for lack of space.
+            BagError: it cannot be written, for example because the disk is full.
         """
         self._write(TARGETS_TOPIC, time_ns, self._messages.targets(result))
 
@@ -231,7 +229,7 @@ class ResultBag:
         """Append the answer to an init request.
 
         Raises:
-            BagError: it cannot be written, as for lack of space.
+            BagError: it cannot be written, for example because the disk is full.
         """
         self._write(INIT_RESULT_TOPIC, time_ns, self._messages.init_result(answer))
 

@@ -344,8 +344,8 @@ class TestBadInput:
             (["--box", "1,2,30,40", "--at", "nan"], "--at nan must be a number of seconds"),
             (["--box", "1,2,30,40", "--at", "99"], "--at 99: there is no image so long after"),
             (["--box", "1,2,30,40", "--at", "1", "--at", "2"], "--at is given 2 times and --box 1"),
-            (["--box", "1,2,30,40", "--topic", "/none"], "no topic /none; an image topic is"),
-            (["--inits", TOPIC], f"topic {TOPIC} is of sensor_msgs/msg/Image, not a topic of"),
+            (["--box", "1,2,30,40", "--topic", "/none"], "/none; image topics in this bag: /"),
+            (["--inits", TOPIC], f"topic {TOPIC} is of sensor_msgs/msg/Image; topics of"),
             (["--box", "1,2,30,40", "--set", "lost_frames"], "must be NAME=VALUE"),
             (["--box", "1,2,30,40", "--set", "lost_frames=x"], "lost_frames is 'x'; it must be"),
             (["--box", "1,2,30,40", "--set", "nonsense=1"], "nonsense: no such parameter"),
@@ -370,7 +370,7 @@ class TestBadInput:
         recording.close()
         out = tmp_path / "o.jsonl"
         assert run(tmp_path / "two", "--box", "56,36,48,48", "--jsonl", out) == 2
-        assert "give --topic; image topics in it: /left, /right" in capsys.readouterr().err
+        assert "give --topic; image topics in this bag: /left, /right" in capsys.readouterr().err
 
     def test_outputs_that_cannot_be(self, bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
         box = ("--box", "56,36,48,48")
