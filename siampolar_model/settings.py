@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .errors import ConfigError
+
 
 def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
     """Refuse fields outside their range, both ends included.
@@ -12,7 +14,7 @@ def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> No
     A field whose range is given in whole numbers of type int must be one.
 
     Raises:
-        ValueError: naming the field, its value and what is allowed.
+        ConfigError: naming the field, its value and what is allowed.
     """
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
@@ -21,4 +23,4 @@ def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> No
         number = isinstance(value, kinds) and not isinstance(value, bool)
         if not (number and low <= value <= high):
             kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{name} is {value!r}; it must be {kind} from {low:g} to {high:g}")
+            raise ConfigError(f"{name} is {value!r}; it must be {kind} from {low:g} to {high:g}")

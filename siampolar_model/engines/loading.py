@@ -39,6 +39,13 @@ def load_engine(name_or_path: str | Path, engine: str = "auto", **options: Any) 
     Raises:
         EngineError: unknown or unusable engine or option, unknown model, missing or altered file.
         ProcessUnusable: the GPU failed for good in this process; "auto" takes no other engine then.
+
+    Example:
+        >>> from siampolar_model import Tracker, load_engine
+        >>> engine = load_engine("siampolar_lite0", "onnxruntime", precision="fp32", num_threads=1)
+        >>> engine.choice
+        'siampolar_lite0 runs on onnxruntime in fp32'
+        >>> tracker = Tracker(engine)
     """
     if engine != "auto" and engine not in ENGINES:
         raise EngineError(f"engine {engine!r} is unknown; allowed: auto, {', '.join(ENGINES)}")

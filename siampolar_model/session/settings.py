@@ -26,6 +26,11 @@ class SessionSettings:
         catch_up_frames: history images worked off for late inits before a waiting live image.
         hold_init_s: seconds an init waits for its image before it is refused.
         lost_timeout_s: seconds after which a lost target is dropped; 0: never.
+
+    Example:
+        >>> from siampolar_model import SessionSettings
+        >>> SessionSettings(history_s=2.0, lost_timeout_s=0).history_s
+        2.0
     """
 
     history_s: float = 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from ..settings import check_ranges
 
 #: Allowed range of every tracker setting, both ends included.
@@ -50,6 +51,16 @@ class TrackerSettings:
             suffice, else as fast as they allow.
         min_box_px: shortest side of an init box, in image pixels.
         max_targets: targets followed at once.
+
+    Example:
+        >>> from siampolar_model import TrackerSettings
+        >>> TrackerSettings(lost_frames=20).lost_frames
+        20
+        >>> try:
+        ...     TrackerSettings(lost_frames=0)
+        ... except ValueError as error:
+        ...     print(error)
+        lost_frames is 0; it must be a whole number from 1 to 1000
     """
 
     window_weight: float = 0.3
@@ -70,7 +81,7 @@ class TrackerSettings:
     def __post_init__(self) -> None:
         check_ranges(self, SETTING_RANGES)
         if self.lost_score > self.tracking_score:
-            raise ValueError(
+            raise ConfigError(
                 f"lost_score is {self.lost_score}; it must not exceed tracking_score, "
                 f"{self.tracking_score}"
             )

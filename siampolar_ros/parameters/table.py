@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from siampolar_model.errors import SiampolarError
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -28,7 +30,7 @@ class Changes(Enum):
     ANY_TIME = "at any time"
 
 
-class ParameterError(ValueError):
+class ParameterError(SiampolarError, ValueError):
     """A value that is not allowed; the message names parameter, value and what is allowed."""
 
 
