@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -430,6 +432,7 @@ def test_a_driver_too_old_for_the_cuda_inside_tensorrt_is_told_and_not_a_crash(
     with pytest.raises(EngineError, match=expected):
         build(model, "fp32", False, lambda **_: None)
     assert cuda.live() == 0
+    assert "segmentation fault" not in cuda.log, "such an object must not even be freed"
 
 
 def test_an_engine_that_was_not_built_names_the_command(
@@ -518,6 +521,46 @@ def test_the_lean_runtime_needs_a_path_and_builds_nothing(
     engine = load(model, engine_path=folder)
     encode(engine, 1)
     assert engine.search([1], *inputs(engine, 1)).score.shape == (1, CANDIDATES)
+
+
+@pytest.mark.parametrize("driver", ["none", "for an older CUDA"])
+def test_the_real_lean_runtime_without_a_driver_ends_in_one_line(
+    model: Path, built: Path, tmp_path: Path, driver: str
+) -> None:
+    """In a child, because the runtime's own object without a driver ends the process."""
+    if importlib.util.find_spec("tensorrt_lean") is None:
+        pytest.skip("tensorrt_lean is not installed here (pip install tensorrt-lean-cu13)")
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there is a driver")
+    pytest.importorskip("cuda.bindings.runtime")
+    if driver != "none":  # cuda-python finds a device, and TensorRT's own CUDA library does not
+        (tmp_path / "cuda").symlink_to(STAND_IN / "cuda")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from siampolar_model.engines.loading import load_engine\n"
+        "from siampolar_model.errors import EngineError\n"
+        "try:\n"
+        "    load_engine(sys.argv[1], 'tensorrt', engine_path=Path(sys.argv[2]))\n"
+        "except EngineError as error:\n"
+        "    sys.exit(str(error))\n"
+    )
+    (folder,) = (built / "siampolar" / "tensorrt").glob("tiny-*")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model), str(folder)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+            "XDG_CACHE_HOME": str(built),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    (line,) = done.stderr.strip().splitlines()
+    expected = "cudaErrorInsufficientDriver" if driver == "none" else "CUDA initialization failure"
+    assert line.startswith("engine tensorrt cannot be used: ") and expected in line
 
 
 def test_an_engine_outside_the_cache_is_refused(model: Path, cache: Path, tmp_path: Path) -> None:

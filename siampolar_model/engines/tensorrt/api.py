@@ -6,6 +6,7 @@ a name is asked for. Used as ``from . import api as trt``.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -130,6 +131,8 @@ def construct(kind: Callable[[ILogger], _T], logger: ILogger, messages: Messages
         cause = messages.cause(otherwise=" ".join(str(error).split()))
         raise EngineError(f"{_UNUSABLE} {cause}{_driver_hint(messages)}") from None
     if messages.has_error:
+        # Its destructor would end the process too, even at exit: it must never be called.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
         raise EngineError(f"{_UNUSABLE} {messages.cause()}{_driver_hint(messages)}")
     return made
 

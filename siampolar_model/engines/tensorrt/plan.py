@@ -228,7 +228,9 @@ class _OutputBlock:
     def __init__(self, tensors: Sequence[Tensor], most: int, cuda: Cuda) -> None:
         self._tensors = tuple(tensors)
         self.device = cuda.device_memory(self.nbytes(most)) if tensors else 0
-        self.host = cuda.pinned((self.nbytes(most),), np.uint8) if tensors else np.empty(0, np.uint8)
+        self.host = (
+            cuda.pinned((self.nbytes(most),), np.uint8) if tensors else np.empty(0, np.uint8)
+        )
         self._views: dict[int, dict[str, np.ndarray]] = {}
 
     def nbytes(self, n: int) -> int:

@@ -53,6 +53,9 @@ class _Null:
     def __getattribute__(self, name: str) -> Any:
         raise _SegmentationFault(name)
 
+    def __del__(self) -> None:
+        cuda.log.append("segmentation fault")
+
 
 def _without_driver(logger: ILogger) -> Any:
     """The object to be returned in place of a usable one, or None if there is a driver."""
