@@ -2,8 +2,11 @@
 PYTHON ?= python3
 SETUP = $(PYTHON) scripts/setup_env.py
 IN_ENV = scripts/with_env
-# Tests of optional parts skip where those are missing; here none of these may be.
-PYTEST = SIAMPOLAR_REQUIRE=av,cv2,davisinteractive,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg $(IN_ENV) python -m pytest
+# Tests of optional parts skip where those are missing; here none of these may be. NVIDIA's compiler
+# comes for x86-64 alone.
+RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
+COMMA = ,
+PYTEST = SIAMPOLAR_REQUIRE=$(RTX)av,cv2,davisinteractive,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg $(IN_ENV) python -m pytest
 
 .PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint clean
 
