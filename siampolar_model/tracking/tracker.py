@@ -18,7 +18,6 @@ from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .redetection import Sweep, share
 from .search_crop import Candidate, SearchCrop
-from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import TrackerSettings
 from .target_state import TrackedTarget
 

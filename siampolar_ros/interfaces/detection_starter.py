@@ -12,7 +12,7 @@ from typing import Any
 from siampolar_model.results import Target, TargetState
 
 from ..messages.detection import Detection
-from ..parameters.detection_settings import DetectionSettings
+from ..parameters.settings import DetectionSettings
 
 #: A detection that overlaps a tracked target so much is that target.
 _SAME_OBJECT_IOU = 0.5

@@ -28,7 +28,6 @@ from ..interfaces.image_input import ImageInput
 from ..interfaces.outputs import Outputs
 from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
-from ..parameters import nodes as parameters
 from ..parameters.nodes import Settings
 from ..parameters.table import ParameterError, Parameters
 from ..runtime.engine_builder import EngineBuilder
@@ -85,8 +84,7 @@ class TrackerNode(SafeLifecycleNode):
         self._requests: TargetRequests | None = None
         self._params = Parameters(
             self,
-            parameters.TRACKER,
-            validate=Settings.of,
+            Settings,
             on_change=self._on_parameters,
             is_unconfigured=lambda: self._session is None,
         )
