@@ -109,7 +109,7 @@ def fp16_obstacle(folder: Path) -> str | None:
     path = folder / FP16_FILE
     if path.is_file():
         return None
-    return f"{path} is missing; python -m siampolar_model.export.fp16 {folder} makes it"
+    return f"{path} is missing; siampolar quantize {folder} --precision fp16 makes it"
 
 
 class Engine(ABC):

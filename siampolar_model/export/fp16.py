@@ -7,16 +7,13 @@ priors, coordinates and the choice among candidates keep their full precision.
 
 ONNX Runtime's own converter (``onnxruntime.transformers.float16``) is not used because it rounds
 to half between any two nodes that it was told to leave in fp32, coordinates included.
-
-Use: ``python -m siampolar_model.export.fp16 MODEL_FOLDER``
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -189,20 +186,3 @@ def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    folders = sys.argv[1:] if arguments is None else arguments
-    if len(folders) != 1:
-        print("use: python -m siampolar_model.export.fp16 MODEL_FOLDER", file=sys.stderr)
-        return 2
-    try:
-        print(derive_fp16(Path(folders[0])))
-    except (OSError, PrecisionError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -46,7 +46,7 @@ def model_folder(name_or_path: str | Path) -> Path:
     for file, again in (
         (INT8_FILE, "siampolar quantize"),
         (TENSORRT_INT8_FILE, "siampolar quantize"),
-        (FP16_FILE, f"python -m siampolar_model.export.fp16 {folder}"),
+        (FP16_FILE, f"siampolar quantize {folder} --precision fp16"),
     ):
         if (folder / file).is_file() and file not in expected:
             raise EngineError(

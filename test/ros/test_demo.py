@@ -27,7 +27,7 @@ from siampolar_ros.demo.report import frames_by_stamp, state_of
 
 
 def run_demo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "siampolar_ros.demo.demo", *map(str, arguments)]
+    command = [sys.executable, "-m", "siampolar_model.cli.main", "demo", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
