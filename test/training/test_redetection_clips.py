@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("timm", reason="needs the extra train")
 
-from siampolar_model.cli import main as cli
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import TrackerSettings
@@ -30,6 +29,7 @@ from siampolar_training.clips.redetection import (
 from siampolar_training.data.readers.photos import Photos
 from siampolar_training.errors import DataError
 from support.blob_engine import BlobEngine
+from support.commands import run
 from support.drawn_photos import photo, write_photos
 
 
@@ -122,9 +122,7 @@ def test_the_command_prints_both_figures(
 
     monkeypatch.setattr(Tracker, "from_pretrained", load)
     arguments = ["train", "redetection", "folder", "--photos", str(reader.root), "--clips", "1"]
-    with pytest.raises(SystemExit) as caught:
-        cli.main([*arguments, "--set", "redetect_crops=8"])
-    assert caught.value.code == 0
+    assert run(monkeypatch, *arguments, "--set", "redetect_crops=8") == 0
     without, with_another = capsys.readouterr().out.splitlines()
     words = "another object of similar colours in view: found again within 1.5 s"
     assert without.startswith(f"without {words}") and with_another.startswith(f"with {words}")

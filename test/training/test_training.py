@@ -15,7 +15,6 @@ pytest.importorskip("timm")
 import cv2
 import torch
 
-from siampolar_model.cli import main as cli
 from siampolar_model.errors import CommandError
 from siampolar_model.network.config import HeadConfig
 from siampolar_model.network.head import BASE_PX, HeadMaps
@@ -29,9 +28,8 @@ from siampolar_training.data.readers.photos import Photos
 from siampolar_training.errors import DataError
 from siampolar_training.run.losses import box_iou, focal, head_losses, polar_iou
 from support.blob_engine import BlobEngine
+from support.commands import ROOT, run
 from support.drawn_photos import photo, write_photos
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -304,16 +302,14 @@ class TestCommands:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(SystemExit) as caught:
-            cli.main(["train", *arguments, "--photos", "nowhere"])
-        assert caught.value.code == 2
+        assert run(monkeypatch, "train", *arguments, "--photos", "nowhere") == 2
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
 
     def test_as_a_process(self) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "siampolar_model.cli.main", "train", "score"],
-            capture_output=True, text=True, cwd=ROOT, check=False,
+            [sys.executable, "-m", "support.commands", "train", "score"],
+            capture_output=True, text=True, cwd=ROOT / "test", check=False,
         )  # fmt: skip
         assert done.returncode == 2 and done.stdout == ""
         assert done.stderr.startswith("error: ") and "--photos" in done.stderr
@@ -324,4 +320,4 @@ class TestCommands:
 
         monkeypatch.setattr(Tracker, "from_pretrained", broken)
         with pytest.raises(ValueError, match="a bug"):
-            cli.main(["train", "score", "--photos", "nowhere"])
+            run(monkeypatch, "train", "score", "--photos", "nowhere")
