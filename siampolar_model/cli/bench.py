@@ -72,7 +72,7 @@ def bench(
     from ..bench.measure import RUNS
     from ..bench.peer import PEER_FILES
     from ..bench.suite import run_suite
-    from ..io.video import image_files
+    from ..io.image_folder import image_files
 
     target = parse_box(box)
     settings = set_values(assignments, TrackerSettings)
