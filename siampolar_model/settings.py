@@ -20,6 +20,8 @@ from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, TypeVar, overload
 
+from .errors import ConfigError
+
 Value = bool | int | float | str
 
 T = TypeVar("T", bool, int, float, str)
@@ -71,7 +73,7 @@ class Setting:
         """The value in this setting's type; a whole number may stand for a floating-point one.
 
         Raises:
-            ValueError: another type, not finite, out of range, or not among the choices; the
+            ConfigError: another type, not finite, out of range, or not among the choices; the
                 message names the setting, the value and what is allowed.
         """
         kind = type(self.default)
@@ -86,14 +88,14 @@ class Setting:
             fits = fits and (self.low is None or value >= self.low)
             fits = fits and (self.high is None or value <= self.high)
         if not fits:
-            raise ValueError(f"{self.name} is {_SHORT.repr(value)}; it must be {self.allowed}")
+            raise ConfigError(f"{self.name} is {_SHORT.repr(value)}; it must be {self.allowed}")
         return kind(value)
 
     def parse(self, text: str) -> Value:
         """The value that a command line gives as text; ``true`` and ``false`` for a switch.
 
         Raises:
-            ValueError: see :meth:`check`.
+            ConfigError: see :meth:`check`.
         """
         value: Any = text
         if isinstance(self.default, bool):
@@ -158,7 +160,7 @@ def check_settings(settings: Any) -> None:
     """Check every field that holds its setting unconverted; for ``__post_init__``.
 
     Raises:
-        ValueError: see :meth:`Setting.check`.
+        ConfigError: see :meth:`Setting.check`.
     """
     for one in settings_of(settings):
         if one.convert is None:
@@ -171,7 +173,7 @@ def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> No
     A range in whole numbers of type int allows only whole numbers.
 
     Raises:
-        ValueError: see :meth:`Setting.check`.
+        ConfigError: see :meth:`Setting.check`.
     """
     for name, (low, high) in ranges.items():
         Setting(name, low, "", low, high).check(getattr(settings, name))

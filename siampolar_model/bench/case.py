@@ -17,7 +17,7 @@ from typing import Any
 
 from ..engines.base import PRECISIONS
 from ..engines.loading import ENGINES, load_engine
-from ..errors import BenchError, BoxError, EngineError, FrameError, VideoError
+from ..errors import BenchError, EngineError, SiampolarError
 from ..geometry.box import Box
 from ..settings import Value
 from ..tracking.settings import TrackerSettings
@@ -147,7 +147,7 @@ def main() -> None:
             send(result=case.list_engines())
         else:
             send(result=case.measure(lambda: send(run=True)))
-    except (BenchError, BoxError, EngineError, FrameError, VideoError) as error:
+    except SiampolarError as error:
         send(error=" ".join(str(error).split()))
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import CommandError
+from ..errors import CommandError, SiampolarError
 
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
@@ -41,17 +41,6 @@ _MISSING = {
     "av": "PyAV is missing: apt install python3-av, or pip install av",
     "onnx": "onnx is missing: pip install onnx",
 }
-
-# Errors with a message for the user, by name: their modules cannot be imported everywhere.
-_MENDABLE = {
-    (f"siampolar_model.{module}", name)
-    for module, name in (
-        ("errors", "BagError"), ("errors", "BenchError"), ("errors", "CalibrationError"),
-        ("errors", "CommandError"), ("errors", "EngineError"), ("errors", "DatasetError"),
-        ("errors", "FrameError"), ("errors", "QuantizationError"), ("errors", "ReplayError"),
-        ("errors", "BoxError"), ("errors", "TargetLimitError"), ("errors", "VideoError"),
-    )
-}  # fmt: skip
 
 
 class _Commands(TyperGroup):
@@ -118,7 +107,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; what the user can mend is one line on stderr, code 2."""
+    """Run the command line and exit; what the user can fix is one line on stderr, code 2."""
     try:
         code = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except Exception as error:
@@ -133,15 +122,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _message_of(error: Exception) -> str | None:
-    """One line for an error that the user can mend; None for a defect of ours."""
+    """One line for an error that the user can fix; None for a bug."""
     if isinstance(error, _UsageError):
         return " ".join(error.format_message().split())
     if isinstance(error, typer.Abort):
         return "aborted"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    names = {(one.__module__, one.__name__) for one in type(error).__mro__}
-    if isinstance(error, CommandError) or names & _MENDABLE:
+    if isinstance(error, SiampolarError):
         return " ".join(str(error).split())
     return _missing_module(error)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import BagError, CommandError, OutputError, VideoError
+from ..errors import CommandError, SiampolarError
 from ..geometry.box import parse_box
 from ..io.bags import BagReader
 from ..io.staging import Staging
@@ -107,7 +107,7 @@ def replay(
                 outputs.take(run.images - 1, time_ns, events)
                 progress.update(task, completed=run.images)
             outputs.take(run.images - 1, time_ns, run.finish())
-    except (BagError, OutputError, VideoError, OSError) as error:
+    except (SiampolarError, OSError) as error:
         raise CommandError(staging.final_names(_one_line(error))) from None
     typer.echo(f"{run.images} images, {run.refused} of them could not be read", err=True)
 

@@ -48,7 +48,7 @@ def track(
     from ..io.image_folder import image_files
     from ..io.jsonl import json_line
     from ..io.video import VideoReader, VideoWriter
-    from ..rendering.draw import draw_results
+    from ..rendering.draw import draw
     from ..tracking.tracker import Tracker
 
     if output is None and jsonl is None:
@@ -81,7 +81,7 @@ def track(
                     if lines is not None:
                         lines.write(json_line(frame.index, frame.stamp_ns, results))
                     if writer is not None:
-                        writer.write(draw_results(frame.image, results))
+                        writer.write(draw(frame.image, results))
                     progress.advance(task)
         finally:
             if writer is not None:

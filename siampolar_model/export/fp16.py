@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..errors import PrecisionError
+from ..errors import ExportError
 from ..models.folder import FP16_FILE
 
 #: Compute in half whatever they are given.
@@ -48,7 +48,7 @@ def derive_fp16(folder: Path) -> Path:
     """Write a model folder's ``search.fp16.onnx`` from its ``search.onnx`` and list its hash.
 
     Raises:
-        PrecisionError: see :func:`to_fp16`.
+        ExportError: see :func:`to_fp16`.
     """
     path = folder / FP16_FILE
     write_fp16(folder / "search.onnx", path)
@@ -63,7 +63,7 @@ def write_fp16(source: Path, target: Path) -> None:
     """Convert a file; the new one's metadata names the SHA-256 of what it was made from.
 
     Raises:
-        PrecisionError: see :func:`to_fp16`.
+        ExportError: see :func:`to_fp16`.
     """
     model = to_fp16(onnx.load(str(source)))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -77,7 +77,7 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose convolutions compute in fp16; inputs and outputs keep their types.
 
     Raises:
-        PrecisionError: a quantised graph, or one with subgraphs.
+        ExportError: a quantised graph, or one with subgraphs.
     """
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     return _Conversion(inferred).run()
@@ -116,10 +116,10 @@ class _Conversion:
 
     def _convert(self, node: onnx.NodeProto) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            raise PrecisionError("the graph is quantised already; give the fp32 one")
+            raise ExportError("the graph is quantised already; give the fp32 one")
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
                for a in node.attribute):  # fmt: skip
-            raise PrecisionError(f"{node.op_type} {node.name!r} has a subgraph")
+            raise ExportError(f"{node.op_type} {node.name!r} has a subgraph")
         if node.op_type == "Constant":
             for attribute in node.attribute:
                 if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:

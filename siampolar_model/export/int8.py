@@ -35,7 +35,7 @@ from onnxruntime.quantization import (
 )
 
 from ..engines.base import Candidates
-from ..errors import EngineError, QuantizationError
+from ..errors import EngineError, ExportError
 from ..models.folder import INT8_FILE, TENSORRT_INT8_FILE, model_folder, sha256
 from ..models.spec import ModelSpec
 from .calibration import CropPair, crop_pairs
@@ -69,9 +69,9 @@ def quantize(
         How far each file's answers are from those of ``search.onnx``.
 
     Raises:
-        CalibrationError: too few photographs, or a damaged one.
+        DatasetError: too few photographs, or a damaged one.
         EngineError: no usable model.
-        QuantizationError: a file whose answers are too far off; ``out`` stays as it was.
+        ExportError: a file whose answers are too far off; ``out`` stays as it was.
     """
     folder = model_folder(model)
     search = folder / "search.onnx"
@@ -98,7 +98,7 @@ def quantize(
             found = _session(path)
             differences[file] = difference([_run(found, feed) for feed in compared], expected)
             if not differences[file].outline_iou >= MIN_OUTLINE_IOU:
-                raise QuantizationError(
+                raise ExportError(
                     f"{file}: outlines overlap those of fp32 by "
                     f"{differences[file].outline_iou:.2f} on average; {MIN_OUTLINE_IOU} are needed"
                 )
@@ -150,7 +150,7 @@ def _write(
     try:
         image = center_on_level(model) if options["image"] else None
     except ValueError as error:
-        raise QuantizationError(f"{source}: {error}; export the model again") from None
+        raise ExportError(f"{source}: {error}; export the model again") from None
     with _quiet():
         quantize_static(
             model,

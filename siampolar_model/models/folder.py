@@ -20,7 +20,7 @@ _WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 FILES = ("template.onnx", "search.onnx")
 
 
-def shipped_models() -> list[str]:
+def list_models() -> list[str]:
     """Names of the models in this package."""
     return sorted(p.parent.name for p in _WEIGHTS.glob("*/SHA256SUMS"))
 
@@ -36,7 +36,7 @@ def model_folder(name_or_path: str | Path) -> Path:
         folder = Path(name_or_path)
     if not (folder / "SHA256SUMS").is_file():
         raise EngineError(
-            f"model {str(name_or_path)!r} is neither shipped ({', '.join(shipped_models())}) nor "
+            f"model {str(name_or_path)!r} is neither shipped ({', '.join(list_models())}) nor "
             "a folder with template.onnx, search.onnx and SHA256SUMS"
         )
     expected = _read_sums(folder / "SHA256SUMS")

@@ -9,7 +9,7 @@ from ..settings import check_settings, setting
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """Settings of a :class:`Session`; a value that is not allowed raises :class:`ValueError`."""
+    """Settings of a :class:`Session`; a value that is not allowed raises :class:`ConfigError`."""
 
     history_s: float = setting(
         5.0, 0.0, 60.0, help="Seconds of images that are kept for inits that arrive late."

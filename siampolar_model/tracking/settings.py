@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from ..settings import check_settings, setting
 
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """Settings of a :class:`Tracker`; a value that is not allowed raises :class:`ValueError`.
+    """Settings of a :class:`Tracker`; a value that is not allowed raises :class:`ConfigError`.
 
     Scores are those of the network, from 0 to 1.
     """
@@ -78,7 +79,7 @@ class TrackerSettings:
     def __post_init__(self) -> None:
         check_settings(self)
         if self.lost_score > self.tracking_score:
-            raise ValueError(
+            raise ConfigError(
                 f"lost_score is {self.lost_score}; it must not exceed tracking_score, "
                 f"{self.tracking_score}"
             )

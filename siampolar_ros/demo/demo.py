@@ -18,19 +18,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from siampolar_model.errors import CommandError
+from siampolar_model.errors import SiampolarError
 from siampolar_model.geometry.box import Box, parse_box, validate_init_box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.tracking.settings import TrackerSettings
 
 from ..runtime.environment import dds_environment, local_environment
-from .default_clip import Clip, ClipError, default_clip
+from .default_clip import Clip, default_clip
 
 #: Seconds for the processes to find each other, and without news before giving up.
 _START_S, _SILENT_S = 60.0, 10.0
 
 
-class DemoError(RuntimeError):
+class DemoError(SiampolarError, RuntimeError):
     """The demo cannot go on; the message is one clear line."""
 
 
@@ -214,7 +214,4 @@ def demo(
     ] = None,
 ) -> None:
     """Follow an object through a video over real ROS 2."""
-    try:
-        run(video, box, out, rate)
-    except (DemoError, ClipError) as error:
-        raise CommandError(str(error)) from None
+    run(video, box, out, rate)

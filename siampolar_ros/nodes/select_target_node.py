@@ -18,13 +18,13 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from siampolar_model.errors import FrameError
+from siampolar_model.errors import FrameError, SiampolarError
 from siampolar_model.session.history import StampedImage
 
 from ..interfaces.image_input import ImageInput
 from ..msg import InitResult, InitTarget
 from ..parameters.settings import ImageSettings
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
 from ..runtime.timers import steady_timer
 from .box_drag import Drag
@@ -68,7 +68,7 @@ class SelectTargetNode(Node):
         try:
             params.settings()
             open_window()
-        except (ParameterError, StartError) as error:
+        except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None
         cv2.setMouseCallback(_WINDOW, self._on_mouse)

@@ -14,7 +14,7 @@ from typing import Any
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
-from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable, SiampolarError
 from siampolar_model.session.requests import TargetIds
 from siampolar_model.session.session import Session, Targets
 from siampolar_model.tracking.tracker import Tracker
@@ -135,7 +135,7 @@ class TrackerNode(SafeLifecycleNode):
                 self._builder.start(settings.model, settings.precision)
                 self._problem = one_line(error)
                 return TransitionCallbackReturn.FAILURE
-        except (EngineError, ParameterError, ProcessUnusable) as error:
+        except (SiampolarError, ProcessUnusable) as error:
             self._unusable = isinstance(error, ProcessUnusable)
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)

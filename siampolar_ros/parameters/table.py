@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from siampolar_model.errors import SiampolarError
 from siampolar_model.settings import Setting, Value, setting_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Changes(Enum):
     ANY_TIME = "at any time"
 
 
-class ParameterError(ValueError):
+class ParameterError(SiampolarError, ValueError):
     """A value that is not allowed; the message names parameter, value and what is allowed."""
 
 

@@ -328,7 +328,7 @@ class TestErrors:
         def broken(*_: object) -> None:
             raise ValueError("a defect")
 
-        monkeypatch.setattr("siampolar_model.rendering.draw.draw_results", broken)
+        monkeypatch.setattr("siampolar_model.rendering.draw.draw", broken)
         with pytest.raises(ValueError, match="a defect"):
             cli.main(["track", str(video), "--box", BOX, "-o", str(tmp_path / "o.mp4")])
 

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from siampolar_model.cli import main as cli
 from siampolar_model.engines.tensorrt.onnx_metadata import read_metadata
-from siampolar_model.errors import EngineError, PrecisionError
+from siampolar_model.errors import EngineError, ExportError
 from siampolar_model.export.fp16 import derive_fp16, to_fp16
 from siampolar_model.models.folder import FP16_FILE, model_folder, sha256
 
@@ -256,7 +256,7 @@ def test_a_quantised_graph_is_refused() -> None:
         ["y"],
         {"s": np.array(0.1, np.float32), "z": np.array(0, np.int8)},
     )
-    with pytest.raises(PrecisionError, match="quantised already"):
+    with pytest.raises(ExportError, match="quantised already"):
         to_fp16(model)
 
 

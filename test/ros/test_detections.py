@@ -20,7 +20,7 @@ def at(x: float, y: float = 0, side: float = 100) -> Box:
 
 def target(id: int, box: Box, state: TargetState = TargetState.LOST) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return Target(id, state, 0.5, 0.5, box, box.center_xy, nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, box, nothing)
 
 
 class Clock:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from siampolar_model.errors import CommandError, EngineError
+from siampolar_model.errors import CommandError, SiampolarError
 
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn what the user can mend into a CommandError: errors of our own kinds (settings,
-    networks, data), a missing library, a Trainer that cannot be.
+    """Turn what the user can fix into a CommandError: a SiampolarError, a missing library, an
+    argument that Lightning refuses.
 
-    A plain ValueError is a defect and keeps its traceback: it may end a run of hours.
+    A plain ValueError is a bug and keeps its traceback: it may end a run of hours.
     """
     try:
         yield
@@ -23,9 +23,7 @@ def bad_input() -> Iterator[None]:
         message = f"{error.name} is missing: pip install '.[train]' in siampolar_ros's folder"
         raise CommandError(message) from None
     except Exception as error:
-        kind = type(error)
-        ours = isinstance(error, ValueError) and kind.__module__.startswith("siampolar")
-        if not (ours or isinstance(error, EngineError) or kind.__name__ in _OF_LIGHTNING):
+        if not isinstance(error, SiampolarError) and type(error).__name__ not in _OF_LIGHTNING:
             raise
         text = str(error)
         if "Original Traceback" in text:  # of a worker process of a loader
