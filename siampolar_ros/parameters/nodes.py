@@ -216,7 +216,11 @@ def fill(cls: type[T], values: Mapping[str, Any]) -> T:
 
 @dataclass(frozen=True)
 class Settings:
-    """The tracker node's parameters, valid as a whole."""
+    """The tracker node's parameters, valid as a whole.
+
+    Attributes:
+        options: parameters of installed outputs by name; these names hold a dot.
+    """
 
     autostart: bool
     auto_recover: bool
@@ -231,6 +235,7 @@ class Settings:
     session: SessionSettings
     detections: DetectionSettings
     outputs: OutputSettings
+    options: Mapping[str, Value]
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:
@@ -257,6 +262,7 @@ class Settings:
                     DetectionSettings, {**values, "detection_classes": tuple(filter(None, classes))}
                 ),
                 outputs=fill(OutputSettings, values),
+                options={name: value for name, value in values.items() if "." in name},
             )
         except ValueError as error:
             raise ParameterError(f"parameter {error}") from None

@@ -28,7 +28,7 @@ from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
 from siampolar_model.session.session import Targets
 from siampolar_ros import msg
-from siampolar_ros.interfaces import outputs
+from siampolar_ros.interfaces import output, standard_outputs
 from siampolar_ros.interfaces.outputs import Outputs
 from siampolar_ros.messages import vision_messages
 from siampolar_ros.messages.conversions import image_from_message, stamp_from_ns
@@ -107,10 +107,17 @@ MADE_BY = (
 )  # fmt: skip
 
 
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Fail the test if this function is called by an output."""
+    module = output if name == "draw_results" else standard_outputs
+    monkeypatch.setattr(module, name, lambda *_: pytest.fail("made for nobody"))
+
+
 def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in MADE_BY:
-        monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("made for nobody"))
-    monkeypatch.setattr(outputs.Markers, "make", lambda *_: pytest.fail("made for nobody"))
+        refuse(monkeypatch, name)
+    markers = standard_outputs.Markers
+    monkeypatch.setattr(markers, "make", lambda *_: pytest.fail("made for nobody"))
     rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 60.0))
     rig.outputs.result(result())
     rig.outputs.close()
@@ -130,7 +137,7 @@ def test_one_listener_costs_one_message(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, kind: Any, topic: str, makers: set[str]
 ) -> None:
     for name in set(MADE_BY) - makers:
-        monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("made for nobody"))
+        refuse(monkeypatch, name)
     rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 60.0))
     assert rig.one(rig.listen(kind, topic)).header == HEADER
 
