@@ -25,9 +25,11 @@ from ..interfaces.detection_input import DetectionInput
 from ..interfaces.detection_starter import DetectionStarter
 from ..interfaces.diagnostics import Diagnostics
 from ..interfaces.image_input import ImageInput
+from ..interfaces.installed_outputs import installed_outputs
 from ..interfaces.outputs import Outputs
 from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
+from ..parameters import interfaces
 from ..parameters.nodes import Settings
 from ..parameters.table import ParameterError, Parameters
 from ..runtime.engine_builder import EngineBuilder
@@ -82,11 +84,16 @@ class TrackerNode(SafeLifecycleNode):
         self._images: ImageInput | None = None
         self._other_inputs: list[CameraInfoInput | DetectionInput] = []
         self._requests: TargetRequests | None = None
+        self._extra_outputs = installed_outputs(
+            [row.name for row in interfaces.TRACKER], on_problem=self.get_logger().error
+        )
+        options = [row for one in self._extra_outputs.values() for row in one.parameters]
         self._params = Parameters(
             self,
             Settings,
             on_change=self._on_parameters,
             is_unconfigured=lambda: self._session is None,
+            extra=options,
         )
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
@@ -140,7 +147,13 @@ class TrackerNode(SafeLifecycleNode):
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        self._outputs = Outputs(self, lambda: self._settings().outputs, self._starter.class_of)
+        self._outputs = Outputs(
+            self,
+            lambda: self._settings().outputs,
+            self._starter.class_of,
+            self._extra_outputs,
+            self._params.extra,
+        )
         self._session = Session(
             tracker,
             settings.session,

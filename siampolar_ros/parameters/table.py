@@ -114,6 +114,9 @@ class Parameters(Generic[S]):
 
     A node whose start values are wrong is still created: :meth:`settings` raises until they are
     corrected, so that a lifecycle node can report it and wait.
+
+    Args:
+        extra: parameters that are not part of the settings, such as those of installed outputs.
     """
 
     def __init__(
@@ -122,9 +125,11 @@ class Parameters(Generic[S]):
         settings: type[S],
         on_change: Callable[[], None] = lambda: None,
         is_unconfigured: Callable[[], bool] = lambda: True,
+        extra: Sequence[Parameter] = (),
     ) -> None:
         self._class = settings
-        self._table = {parameter.name: parameter for parameter in parameters_of(settings)}
+        self._extra = tuple(parameter.name for parameter in extra)
+        self._table = {one.name: one for one in (*parameters_of(settings), *extra)}
         self._on_change = on_change
         self._is_unconfigured = is_unconfigured
         self._raw = {one.name: _declare(node, one) for one in self._table.values()}
@@ -151,6 +156,15 @@ class Parameters(Generic[S]):
             values = check_all(self._table.values(), self._raw)
             self._settings = filled(self._class, values)
         return self._settings
+
+    def extra(self) -> dict[str, Value]:
+        """The present values of the extra parameters, by name.
+
+        Raises:
+            ParameterError: see :meth:`settings`.
+        """
+        self.settings()
+        return {name: self._table[name].check(self._raw[name]) for name in self._extra}
 
     def _on_set(self, changes: Sequence[Any]) -> Any:
         from rcl_interfaces.msg import SetParametersResult
