@@ -38,7 +38,7 @@ def evaluate(
     from ..evaluation.davis import find_sequences
     from ..evaluation.evaluate import evaluate_sequence, summarize, warm_up
     from ..evaluation.plot import plot_sequence
-    from ..models.folder import model_folder, sha256
+    from ..models.folder import ModelFolder
     from ..tracking.tracker import Tracker
 
     sequences = find_sequences(data, sequence or ())
@@ -55,9 +55,9 @@ def evaluate(
     for folder in (overlays, plot):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    weights = model_folder(model) / "search.onnx"
+    opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        model, engine=engine, precision=precision, num_threads=threads
+        opened, engine=engine, precision=precision, num_threads=threads
     )
     typer.echo(tracker.engine.choice, err=True)
     warm_up(tracker, sequences[0])
@@ -77,7 +77,7 @@ def evaluate(
     result = {
         "data": data.resolve().name,
         "model": tracker.spec.name,
-        "search_sha256": sha256(weights),
+        "search_sha256": opened.search_sha256,
         "engine": tracker.engine.name,
         "precision": tracker.engine.precision,
         "versions": versions(),

@@ -31,6 +31,6 @@ def quantize(
         differences = derive(model, photos, out, on_step)
     for file, found in differences.items():
         typer.echo(
-            f"{file}: beside fp32, on crops it was not fitted to: score {found.score:.4f} off, "
-            f"boxes overlap {found.box_iou:.4f}, outlines {found.outline_iou:.4f}"
+            f"{file}: compared with fp32 on held-out crops: score error {found.score:.4f}, "
+            f"box IoU {found.box_iou:.4f}, outline IoU {found.outline_iou:.4f}"
         )

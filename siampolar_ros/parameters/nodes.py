@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from siampolar_model.engines.base import BUILD_ENGINE, PRECISIONS
-from siampolar_model.engines.loading import ENGINES
+from siampolar_model.engines.loading import engine_names
 from siampolar_model.session import session
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.tracking import tracker
@@ -116,7 +116,8 @@ TRACKER: tuple[Parameter, ...] = (
     Parameter(
         "model",
         "siampolar_lite0",
-        "Name of shipped weights, or a folder with template.onnx, search.onnx and SHA256SUMS.",
+        "Name of shipped weights, or a model folder (model.json, template.onnx, search.onnx, "
+        "SHA256SUMS).",
         Changes.UNCONFIGURED,
     ),
     Parameter(
@@ -124,7 +125,7 @@ TRACKER: tuple[Parameter, ...] = (
         "auto",
         "Runtime of the network; auto takes the fastest that runs here and logs which and why.",
         Changes.UNCONFIGURED,
-        choices=("auto", *ENGINES),
+        choices=("auto", *engine_names()),
     ),
     Parameter(
         "precision",
