@@ -11,7 +11,7 @@ import onnxruntime as ort
 from ..errors import EngineError
 from ..models.folder import INT8_FILE, SEARCH_FILE, TEMPLATE_FILE, ModelFolder
 from .base import Candidates, Engine, EngineOptions, choose_precision
-from .cpu import has_int8_dot_product
+from .cpu import has_int8_dot_product, quota_threads
 
 #: Up to 1.13, results for more than one target are wrong.
 _INT8_SINCE = (1, 14)
@@ -35,8 +35,9 @@ class OnnxRuntimeEngine(Engine):
         session.log_severity_level = 3
         # Threads that wait for the next image by spinning take the core from other processes.
         session.add_session_config_entry("session.force_spinning_stop", "1")
-        if options.num_threads is not None:
-            session.intra_op_num_threads = options.num_threads
+        threads = options.num_threads or quota_threads()
+        if threads is not None:
+            session.intra_op_num_threads = threads
         search = INT8_FILE if self.precision == "int8" else SEARCH_FILE
         self._template = _session(model.file(TEMPLATE_FILE), session)
         self._search = _session(model.file(search), session)

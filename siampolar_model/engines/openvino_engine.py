@@ -14,7 +14,7 @@ import openvino as ov
 from ..errors import EngineError
 from ..models.folder import INT8_FILE, SEARCH_FILE, TEMPLATE_FILE, ModelFolder
 from .base import Candidates, Engine, EngineOptions, Prior, choose_precision
-from .cpu import has_int8_dot_product
+from .cpu import has_int8_dot_product, quota_threads
 
 #: Keeps oneDNN, which has OpenVINO's kernels, from using newer instructions. OpenVINO ignores it
 #: when it lists what the processor has.
@@ -51,8 +51,9 @@ class OpenVinoEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": rest,
         }
-        if options.num_threads is not None:
-            properties["INFERENCE_NUM_THREADS"] = options.num_threads
+        threads = options.num_threads or quota_threads()
+        if threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = threads
         template_path = model.file(TEMPLATE_FILE)
         path = model.file(INT8_FILE if self.precision == "int8" else SEARCH_FILE)
         template, search = _read(core, template_path), _read(core, path)
