@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engines.base import PRECISIONS
-from ..engines.loading import ENGINES, load_engine
+from ..engines.loading import engine_names, load_engine
 from ..errors import BenchError, EngineError, SiampolarError
 from ..geometry.box import Box
 from ..settings import Value
@@ -95,7 +95,7 @@ class Case:
     def list_engines(self) -> list[dict[str, str]]:
         """What :meth:`engines` gives, in this process."""
         listed = []
-        for engine in ENGINES:
+        for engine in engine_names():
             for precision in PRECISIONS[1:]:
                 obstacle = ""
                 try:

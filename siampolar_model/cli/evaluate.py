@@ -47,7 +47,7 @@ def evaluate(
     from ..evaluation.davis import find_sequences
     from ..evaluation.evaluate import evaluate_sequence, summarize, warm_up
     from ..evaluation.plot import plot_sequence
-    from ..models.folder import model_folder, sha256
+    from ..models.folder import ModelFolder
     from ..tracking.tracker import Tracker
 
     settings = tracker_settings(assignments)
@@ -65,9 +65,9 @@ def evaluate(
     for folder in (overlays, plot):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    weights = model_folder(model) / "search.onnx"
+    opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        model, engine=engine, settings=settings, precision=precision, num_threads=threads
+        opened, engine=engine, settings=settings, precision=precision, num_threads=threads
     )
     typer.echo(tracker.engine.choice, err=True)
     warm_up(tracker, sequences[0])
@@ -87,7 +87,7 @@ def evaluate(
     result = {
         "data": data.resolve().name,
         "model": tracker.spec.name,
-        "search_sha256": sha256(weights),
+        "search_sha256": opened.search_sha256,
         "engine": tracker.engine.name,
         "precision": tracker.engine.precision,
         "settings": asdict(settings),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CommandError
-from ..models.folder import model_folder
+from ..models.folder import FP16_FILE, ModelFolder
 from .console import progress_bar
 from .options import ModelArgument
 
@@ -38,7 +37,8 @@ def quantize(
     ] = None,
 ) -> None:
     """Derive search graphs of lower precision from a model."""
-    folder = model_folder(model)
+    folder = ModelFolder.open(model)
+    target = out or folder.path
     if precision is SmallPrecision.fp16:
         from ..export.fp16 import derive_fp16
 
@@ -46,10 +46,7 @@ def quantize(
             raise CommandError(
                 "--photos is for --precision int8; fp16 is not fitted to photographs"
             )
-        if out is not None and out.resolve() != folder.resolve():
-            shutil.copytree(folder, out, dirs_exist_ok=True)
-            folder = out
-        typer.echo(derive_fp16(folder))
+        typer.echo(derive_fp16(folder.copy_to(target)).file(FP16_FILE))
         return
     from ..export.int8 import quantize as derive
 
@@ -63,7 +60,7 @@ def quantize(
         def on_step(name: str, done: int, total: int) -> None:
             progress.update(task, description=name, completed=done, total=total)
 
-        differences = derive(model, photos, out or folder, on_step)
+        differences = derive(folder, photos, target, on_step)
     for file, found in differences.items():
         typer.echo(
             f"{file}: compared with fp32 on held-out crops: score error {found.score:.4f}, "

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
+from siampolar_model.engines.base import BUILT_BY_CALLER
 from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable, SiampolarError
 from siampolar_model.session.requests import TargetIds
 from siampolar_model.session.session import Session, Targets
@@ -45,22 +45,15 @@ def load_tracker(settings: Settings) -> Tracker:
         EngineError: unknown model, missing or altered weights, unusable engine.
         EngineMissing: a TensorRT engine that has to be built first, which takes too long for here.
     """
-    load = partial(
-        Tracker.from_pretrained,
+    return Tracker.from_pretrained(
         settings.model,
+        engine=settings.engine,
         settings=settings.tracker,
         precision=settings.precision,
         num_threads=settings.num_threads,
+        build_engine="never" if settings.build_engine == "never" else BUILT_BY_CALLER,
         engine_path=settings.engine_path,
     )
-    if settings.engine == "auto" and settings.build_engine == "if_missing":
-        try:
-            return load(engine="tensorrt")
-        except EngineMissing:
-            raise
-        except EngineError:
-            pass  # said again by "auto", should that fail too
-    return load(engine=settings.engine)
 
 
 class TrackerNode(SafeLifecycleNode):

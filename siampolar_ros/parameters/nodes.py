@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siampolar_model.engines.base import BUILD_ENGINE, PRECISIONS
-from siampolar_model.engines.loading import ENGINES
+from siampolar_model.engines.loading import engine_names
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.settings import setting
 from siampolar_model.tracking.settings import TrackerSettings
@@ -40,12 +40,13 @@ class Settings:
     model: str = setting(
         "siampolar_lite0",
         changes=Changes.UNCONFIGURED,
-        help="Name of shipped weights, or a folder with template.onnx, search.onnx and SHA256SUMS.",
+        help="Name of shipped weights, or a model folder (model.json, template.onnx, search.onnx, "
+        "SHA256SUMS).",
     )
     engine: str = setting(
         "auto",
         changes=Changes.UNCONFIGURED,
-        choices=("auto", *ENGINES),
+        choices=("auto", *engine_names()),
         help="Runtime of the network; auto takes the fastest that runs here and logs which one "
         "and why.",
     )

@@ -15,7 +15,7 @@ import pytest
 
 from siampolar_model.cli import main as cli
 from siampolar_model.io.video import VideoReader
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import ModelFolder
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.settings import settings_of
 from siampolar_model.tracking.settings import TrackerSettings
@@ -313,7 +313,7 @@ class TestErrors:
     def test_altered_model(
         self, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        model = Path(shutil.copytree(model_folder("siampolar_lite0"), tmp_path / "model"))
+        model = Path(shutil.copytree(ModelFolder.open("siampolar_lite0").path, tmp_path / "model"))
         with (model / "search.onnx").open("ab") as file:
             file.write(b"!")
         jsonl = tmp_path / "o.jsonl"

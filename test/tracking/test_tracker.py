@@ -19,7 +19,7 @@ from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
 
-SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 2, 4)
+SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 4)
 FRAME = np.zeros((480, 640, 3), np.uint8)
 BOX = Box.from_xywh(200, 150, 80, 60)
 
@@ -45,7 +45,7 @@ class ScriptedEngine(Engine):
         assert crops.shape == (len(slots), 255, 255, 3)
         self.batches.append(list(slots))
         self.priors.append(prior.copy())
-        n, k = len(slots), SPEC.n_candidates
+        n, k = len(slots), 2
         center = np.full((n, k, 2), 127.5, np.float32) + np.float32(self.shift_px)
         half = prior[:, None, 2:4] / 2
         return Candidates(
