@@ -25,7 +25,16 @@ from __future__ import annotations
 
 
 class SiampolarError(Exception):
-    """Base of all errors that the user can fix; the message is one line that says how."""
+    """Base of all errors that the user can fix; the message is one line that says how.
+
+    Example:
+        >>> import siampolar_model as sp
+        >>> try:
+        ...     sp.load_engine("my_modle")
+        ... except sp.SiampolarError as error:
+        ...     print(str(error)[:33])
+        model 'my_modle' is neither shipp
+    """
 
 
 class BoxError(SiampolarError, ValueError):

@@ -86,6 +86,13 @@ def load_engine(
         EngineMissing: a TensorRT engine has to be built first, and ``build_engine`` is "never" for
             the engine "tensorrt", or "by_caller".
         ProcessUnusable: the GPU failed for good in this process; "auto" takes no other engine then.
+
+    Example:
+        >>> from siampolar_model import Tracker, load_engine
+        >>> engine = load_engine("siampolar_lite0", "onnxruntime", precision="fp32", num_threads=1)
+        >>> engine.choice
+        'siampolar_lite0 runs on onnxruntime in fp32'
+        >>> tracker = Tracker(engine)
     """
     options = EngineOptions(precision, num_threads, build_engine, engine_path)
     if engine == "auto":

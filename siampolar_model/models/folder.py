@@ -47,7 +47,13 @@ _DERIVED = {
 
 
 def list_models() -> list[str]:
-    """Names of the models in this package."""
+    """Names of the models in this package, sorted.
+
+    Example:
+        >>> from siampolar_model import list_models
+        >>> list_models()
+        ['siampolar_accurate', 'siampolar_lite0']
+    """
     return sorted(p.parent.name for p in _SHIPPED.glob(f"*/{_SUMS}"))
 
 

@@ -9,7 +9,13 @@ from ..settings import check_settings, setting
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """Settings of a :class:`Session`; a value that is not allowed raises :class:`ConfigError`."""
+    """Settings of a :class:`Session`; a value that is not allowed raises :class:`ConfigError`.
+
+    Example:
+        >>> from siampolar_model import SessionSettings
+        >>> SessionSettings(history_s=2.0, lost_timeout_s=0).history_s
+        2.0
+    """
 
     history_s: float = setting(
         5.0, 0.0, 60.0, help="Seconds of images that are kept for inits that arrive late."

@@ -13,6 +13,16 @@ class TrackerSettings:
     """Settings of a :class:`Tracker`; a value that is not allowed raises :class:`ConfigError`.
 
     Scores are those of the network, from 0 to 1.
+
+    Example:
+        >>> from siampolar_model import TrackerSettings
+        >>> TrackerSettings(lost_frames=20).lost_frames
+        20
+        >>> try:
+        ...     TrackerSettings(lost_frames=0)
+        ... except ValueError as error:
+        ...     print(error)
+        lost_frames is 0; it must be a whole number from 1 to 1000
     """
 
     window_weight: float = setting(

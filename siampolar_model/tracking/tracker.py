@@ -37,6 +37,20 @@ class Tracker:
 
     Args:
         engine: a loaded network; the target's id is its slot.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Tracker
+        >>> image = np.full((240, 320, 3), 90, np.uint8)
+        >>> image[80:140, 100:180] = (0, 80, 220)
+        >>> tracker = Tracker.from_pretrained("siampolar_lite0", engine="onnxruntime")
+        >>> tracker.start(image, (100, 80, 80, 60))
+        1
+        >>> for target in tracker.update(np.roll(image, 5, axis=1)):
+        ...     print(target.id, target.state.name, target.polygon_xy.shape)
+        1 TRACKING (72, 2)
+        >>> tracker.targets[0].box.iou(tracker.update(image)[0].box) > 0.5
+        True
     """
 
     def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
