@@ -27,7 +27,7 @@ demo: export DEMO_VIDEO = $(VIDEO)
 demo: export DEMO_BOX = $(BOX)
 demo: export DEMO_OUT = $(or $(OUT),demo_out)
 demo: setup
-	@$(IN_ENV) python -m siampolar_ros.demo.demo --out "$$DEMO_OUT" \
+	@$(IN_ENV) siampolar demo --out "$$DEMO_OUT" \
 		$${DEMO_VIDEO:+--video "$$DEMO_VIDEO"} $${DEMO_BOX:+--box "$$DEMO_BOX"}
 
 lint: setup-dev

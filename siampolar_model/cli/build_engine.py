@@ -10,12 +10,11 @@ from ..engines.tensorrt.build import BuildProgress
 from ..engines.tensorrt.build import build_engine as build
 from ..models.folder import ModelFolder
 from .console import progress_bar
+from .options import DEFAULT_MODEL, Model
 
 
 def build_engine(
-    model: Annotated[
-        str, typer.Option(help="Shipped model, or the folder of one.")
-    ] = "siampolar_lite0",
+    model: Model = DEFAULT_MODEL,
     precision: Annotated[
         str, typer.Option(help="auto, fp16, fp32 or int8; auto: fp16 where the model has it.")
     ] = "auto",

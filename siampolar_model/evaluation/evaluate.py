@@ -23,10 +23,10 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..io.video import VideoWriter
-from ..rendering.draw import draw_results
+from ..rendering.draw import draw
 from ..results import TargetState
 from ..tracking.tracker import Tracker
-from .davis import LabelledSequence, read_pair
+from .davis import LabelledSequence, find_sequences, read_pair
 from .metrics import boundary_accuracy, mask_box, region_similarity, sequence_statistics
 
 #: Frames tracked before anything is timed.
@@ -141,7 +141,7 @@ def evaluate_sequence(
             box_iou.append(score.box_iou)
             lost.append(is_lost)
             if writer is not None:
-                writer.write(_with_truth(draw_results(image, results), mask))
+                writer.write(_with_truth(draw(image, results), mask))
             on_frame()
     finally:
         tracker.reset()
@@ -164,6 +164,26 @@ def warm_up(tracker: Tracker, sequence: LabelledSequence) -> None:
     for _ in range(WARM_UP_FRAMES):
         tracker.update(frame)
     tracker.reset()
+
+
+def evaluate(tracker: Tracker, data: str | Path, sequences: Sequence[str] = ()) -> dict[str, Any]:
+    """Score a tracker on a data set.
+
+    Args:
+        tracker: without targets; it has none afterwards.
+        data: folder of a data set in DAVIS layout.
+        sequences: names of the sequences wanted; if empty, those of DAVIS-2016 val by the set's own
+            list, or else all folders.
+
+    Returns:
+        See :func:`summarize`.
+
+    Raises:
+        DatasetError: something is missing or damaged, or a first mask shows no object.
+    """
+    found = find_sequences(data, sequences)
+    warm_up(tracker, found[0])
+    return summarize([evaluate_sequence(tracker, one) for one in found])
 
 
 def summarize(scores: Sequence[SequenceScores]) -> dict[str, Any]:

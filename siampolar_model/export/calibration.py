@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..engines.base import Prior
-from ..errors import CalibrationError
+from ..errors import DatasetError
 from ..evaluation.metrics import mask_box
 from ..geometry.box import Box
 from ..geometry.crops import search_window, template_window
@@ -57,12 +57,12 @@ def crop_pairs(folder: str | Path, spec: ModelSpec, count: int) -> Iterator[Crop
     Photographs whose object is smaller than 24 px are left out.
 
     Raises:
-        CalibrationError: fewer than ``count`` annotated photographs, or a damaged one.
+        DatasetError: fewer than ``count`` annotated photographs, or a damaged one.
     """
     folder = Path(folder)
     masks = sorted((folder / "Annotations").glob("**/*.png"))
     if len(masks) < count:
-        raise CalibrationError(
+        raise DatasetError(
             f"{folder}: {len(masks)} annotated photographs, {count} are needed; expected {LAYOUT}"
         )
     rng = np.random.default_rng(0)
@@ -84,14 +84,14 @@ def _read(folder: Path, mask_path: Path) -> tuple[np.ndarray, Box]:
     values, sizes = np.unique(labels[labels > 0], return_counts=True)
     box = mask_box((labels == values[sizes.argmax()]).astype(np.uint8)) if len(values) else None
     if box is None or image.shape != mask.shape:
-        raise CalibrationError(f"{mask_path}: no object, or not of the size of {image_path}")
+        raise DatasetError(f"{mask_path}: no object, or not of the size of {image_path}")
     return image, box
 
 
 def _pixels(path: Path) -> np.ndarray:
     image = cv2.imread(str(path))
     if image is None:
-        raise CalibrationError(f"{path}: not a readable image; expected {LAYOUT}")
+        raise DatasetError(f"{path}: not a readable image; expected {LAYOUT}")
     return image
 
 

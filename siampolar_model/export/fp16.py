@@ -7,14 +7,11 @@ and the choice among candidates keep their full precision.
 
 ONNX Runtime's own converter (``onnxruntime.transformers.float16``) is not used because it rounds
 to fp16 between nodes that it was told to leave in fp32, coordinates included.
-
-Use: ``python -m siampolar_model.export.fp16 MODEL_FOLDER``
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +19,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..errors import EngineError, PrecisionError
+from ..errors import ExportError
 from ..models.folder import FP16_FILE, SEARCH_FILE, ModelFolder
 from .metadata import derived_from, write_metadata
 
@@ -52,7 +49,7 @@ def derive_fp16(model: ModelFolder) -> ModelFolder:
     """Add ``search.fp16.onnx``, made from ``search.onnx``, to a model folder.
 
     Raises:
-        PrecisionError: see :func:`to_fp16`.
+        ExportError: see :func:`to_fp16`.
     """
     with TemporaryDirectory() as folder:
         made = Path(folder) / FP16_FILE
@@ -64,7 +61,7 @@ def write_fp16(source: Path, target: Path) -> None:
     """Convert a file; the metadata of the new one names the SHA-256 of the source.
 
     Raises:
-        PrecisionError: see :func:`to_fp16`.
+        ExportError: see :func:`to_fp16`.
     """
     original = onnx.load(str(source))
     model = to_fp16(original)
@@ -76,7 +73,7 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose convolutions compute in fp16; inputs and outputs keep their types.
 
     Raises:
-        PrecisionError: the graph is quantized already, or has subgraphs.
+        ExportError: the graph is quantized already, or has subgraphs.
     """
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     return _Conversion(inferred).run()
@@ -115,10 +112,10 @@ class _Conversion:
 
     def _convert(self, node: onnx.NodeProto) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            raise PrecisionError("the graph is quantized already; give the fp32 one")
+            raise ExportError("the graph is quantized already; give the fp32 one")
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
                for a in node.attribute):  # fmt: skip
-            raise PrecisionError(f"{node.op_type} {node.name!r} has a subgraph")
+            raise ExportError(f"{node.op_type} {node.name!r} has a subgraph")
         if node.op_type == "Constant":
             for attribute in node.attribute:
                 if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
@@ -185,20 +182,3 @@ def _computes_in_half(op_type: str, operands: Collection[bool]) -> bool:
 
 def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
     return helper.make_node("Cast", [source], [target], name=f"Cast_{target}", to=to)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    folders = sys.argv[1:] if arguments is None else arguments
-    if len(folders) != 1:
-        print("use: python -m siampolar_model.export.fp16 MODEL_FOLDER", file=sys.stderr)
-        return 2
-    try:
-        print(derive_fp16(ModelFolder.open(folders[0])).file(FP16_FILE))
-    except (OSError, EngineError, PrecisionError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -33,7 +33,7 @@ from onnxruntime.quantization import (
 )
 
 from ..engines.base import Candidates
-from ..errors import EngineError, QuantizationError
+from ..errors import EngineError, ExportError
 from ..models.folder import (
     INT8_FILE,
     SEARCH_FILE,
@@ -73,9 +73,9 @@ def quantize(
         By file name, how far its results are from those of ``search.onnx``.
 
     Raises:
-        CalibrationError: too few photographs, or a damaged one.
+        DatasetError: too few photographs, or a damaged one.
         EngineError: the model cannot be used.
-        QuantizationError: the results of a file are too far off; ``out`` stays as it was.
+        ExportError: the results of a file are too far off; ``out`` stays as it was.
     """
     folder = ModelFolder.open(model)
     search = folder.file(SEARCH_FILE)
@@ -98,7 +98,7 @@ def quantize(
             found = _session(path)
             differences[file] = difference([_run(found, feed) for feed in compared], expected)
             if not differences[file].outline_iou >= MIN_OUTLINE_IOU:
-                raise QuantizationError(
+                raise ExportError(
                     f"{file}: the mean IoU with the outlines of fp32 is "
                     f"{differences[file].outline_iou:.2f}; at least {MIN_OUTLINE_IOU} is needed"
                 )
@@ -152,7 +152,7 @@ def _write(
     try:
         image = center_on_level(model) if options["image"] else None
     except ValueError as error:
-        raise QuantizationError(f"{source}: {error}; export the model again") from None
+        raise ExportError(f"{source}: {error}; export the model again") from None
     with _quiet():
         quantize_static(
             model,

@@ -110,16 +110,25 @@ def validate_init_box(box: Box, image_width: int, image_height: int, min_box_px:
     return clipped
 
 
+def as_box(box: Box | Sequence[float]) -> Box:
+    """A box as it is, or four numbers x, y, width, height in pixels as a box.
+
+    Raises:
+        BoxError: see :func:`parse_box`.
+    """
+    return box if isinstance(box, Box) else parse_box(box)
+
+
 def parse_box(text: str | Sequence[float]) -> Box:
     """Read ``"x,y,w,h"`` (or four numbers), in pixels, as a box.
 
     Raises:
         BoxError: not four finite numbers, or no area.
     """
-    parts = text.split(",") if isinstance(text, str) else list(text)
     try:
+        parts = text.split(",") if isinstance(text, str) else list(text)
         x, y, w, h = (float(p) for p in parts)
-    except ValueError:
+    except (TypeError, ValueError):
         raise BoxError(
             f"box {text!r} is not four numbers x,y,w,h in pixels, such as 100,80,60,120"
         ) from None

@@ -42,11 +42,11 @@ _SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 _DERIVED = {
     INT8_FILE: "siampolar quantize",
     TENSORRT_INT8_FILE: "siampolar quantize",
-    FP16_FILE: "python -m siampolar_model.export.fp16 {folder}",
+    FP16_FILE: "siampolar quantize {folder} --precision fp16",
 }
 
 
-def shipped_models() -> list[str]:
+def list_models() -> list[str]:
     """Names of the models in this package."""
     return sorted(p.parent.name for p in _SHIPPED.glob(f"*/{_SUMS}"))
 
@@ -81,7 +81,7 @@ class ModelFolder:
             path = Path(model)
         if not (path / _SUMS).is_file():
             raise EngineError(
-                f"model {str(model)!r} is neither shipped ({', '.join(shipped_models())}) nor a "
+                f"model {str(model)!r} is neither shipped ({', '.join(list_models())}) nor a "
                 f"folder with {', '.join(REQUIRED)} and {_SUMS}"
             )
         hashes = _read_sums(path / _SUMS)

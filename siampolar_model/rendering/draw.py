@@ -30,7 +30,7 @@ def color_of(target_id: int) -> tuple[int, int, int]:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw_results(image: np.ndarray, results: Iterable[Target]) -> np.ndarray:
+def draw(image: np.ndarray, results: Iterable[Target]) -> np.ndarray:
     """Draw results onto an image, in place.
 
     Lines and text grow with the image, so that they stay legible from 480p to 4K.

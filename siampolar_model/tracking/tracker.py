@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError, TargetLimitError
-from ..geometry.box import Box, validate_init_box
+from ..geometry.box import Box, as_box, validate_init_box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
 from ..models.folder import ModelFolder
@@ -19,7 +20,6 @@ from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .redetection import Sweep, share
 from .search_crop import Candidate, SearchCrop
-from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import TrackerSettings
 from .target_state import TrackedTarget
 
@@ -106,24 +106,39 @@ class Tracker:
     def engine(self) -> Engine:
         return self._engine
 
-    def start(self, frame: Frame | np.ndarray, box: Box, *, id: int | None = None) -> int:
+    @property
+    def targets(self) -> list[Target]:
+        """The last result of every target, sorted by id."""
+        return [self._targets[id].result for id in self.ids]
+
+    if not TYPE_CHECKING:  # a checker would take every name for one that exists
+
+        def __getattr__(self, name: str) -> Any:
+            renamed = {"init": "start", "track": "update"}
+            if name in renamed:
+                raise AttributeError(f"Tracker.{name} is called Tracker.{renamed[name]} now")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def start(
+        self, frame: Frame | np.ndarray, box: Box | Sequence[float], *, id: int | None = None
+    ) -> int:
         """Start following what is in a box.
 
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array.
-            box: in image pixels; clipped to the image.
+            box: in image pixels, a :class:`Box` or (x, y, width, height); clipped to the image.
             id: the target to start again, or the id to give to a new one; None takes the next.
 
         Returns:
             The target's id.
 
         Raises:
-            BoxError: see :func:`siampolar_model.geometry.box.validate_init_box`.
+            BoxError: not a box, or see :func:`siampolar_model.geometry.box.validate_init_box`.
             TargetLimitError: no room for another target.
         """
         frame = _as_frame(frame)
         settings = self.settings
-        box = validate_init_box(box, frame.width, frame.height, settings.min_box_px)
+        box = validate_init_box(as_box(box), frame.width, frame.height, settings.min_box_px)
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
         if id not in self._targets and len(self._targets) >= settings.max_targets:
@@ -143,8 +158,6 @@ class Tracker:
             score=1.0,
             quality=0.0,
             box=box,
-            center_xy=box.center_xy,
-            rays_px=np.full(self.spec.n_rays, min(box.width, box.height) / 2, np.float32),
             polygon_xy=box.corners_xy(),
         )
         self._next_id = max(self._next_id, new_id + 1)

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from visualization_msgs.msg import MarkerArray
 
 from siampolar_model.errors import FrameError
-from siampolar_model.rendering.draw import draw_results
+from siampolar_model.rendering.draw import draw
 from siampolar_model.rendering.label_image import label_image
 from siampolar_model.session.requests import InitResult
 from siampolar_model.session.session import Targets
@@ -113,7 +113,7 @@ class Outputs:
         except FrameError as error:  # compressed and damaged, and nothing is followed on it
             self._warn(f"no overlay: {error}")
             return
-        draw_results(picture, result.targets)
+        draw(picture, result.targets)
         if _heard(self._overlay):
             self._overlay.publish(message_from_bgr(picture, result.image.header))
         if _heard(self._overlay_jpeg):

@@ -14,7 +14,7 @@ from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
 from siampolar_model.engines.base import BUILT_BY_CALLER
-from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable, SiampolarError
 from siampolar_model.session.requests import TargetIds
 from siampolar_model.session.session import Session, Targets
 from siampolar_model.tracking.tracker import Tracker
@@ -28,7 +28,6 @@ from ..interfaces.image_input import ImageInput
 from ..interfaces.outputs import Outputs
 from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
-from ..parameters import nodes as parameters
 from ..parameters.nodes import Settings
 from ..parameters.table import ParameterError, Parameters
 from ..runtime.engine_builder import EngineBuilder
@@ -78,8 +77,7 @@ class TrackerNode(SafeLifecycleNode):
         self._requests: TargetRequests | None = None
         self._params = Parameters(
             self,
-            parameters.TRACKER,
-            validate=Settings.of,
+            Settings,
             on_change=self._on_parameters,
             is_unconfigured=lambda: self._session is None,
         )
@@ -130,7 +128,7 @@ class TrackerNode(SafeLifecycleNode):
                 self._builder.start(settings.model, settings.precision)
                 self._problem = one_line(error)
                 return TransitionCallbackReturn.FAILURE
-        except (EngineError, ParameterError, ProcessUnusable) as error:
+        except (SiampolarError, ProcessUnusable) as error:
             self._unusable = isinstance(error, ProcessUnusable)
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)

@@ -14,11 +14,13 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from siampolar_model.errors import SiampolarError
+
 #: Seconds between looks at the signals that arrived: Python's handlers run between waits.
 _LOOK_S = 0.1
 
 
-class StartError(RuntimeError):
+class StartError(SiampolarError, RuntimeError):
     """A node that cannot start; the message is one clear line."""
 
 

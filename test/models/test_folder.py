@@ -16,8 +16,8 @@ from siampolar_model.models.folder import (
     TEMPLATE_FILE,
     WEIGHTS_FILE,
     ModelFolder,
+    list_models,
     sha256,
-    shipped_models,
 )
 from siampolar_model.models.spec import ModelSpec
 
@@ -58,8 +58,8 @@ def cut_power_after(monkeypatch: pytest.MonkeyPatch, moves: int) -> None:
     monkeypatch.setattr(Path, "replace", replace)
 
 
-@pytest.mark.parametrize("name", shipped_models())
-def test_shipped_models_say_what_their_onnx_files_say(name: str) -> None:
+@pytest.mark.parametrize("name", list_models())
+def test_list_models_say_what_their_onnx_files_say(name: str) -> None:
     onnx = pytest.importorskip("onnx")
     from siampolar_model.export.metadata import read_metadata
 
