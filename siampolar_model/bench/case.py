@@ -11,14 +11,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..engines.base import PRECISIONS
-from ..engines.loading import ENGINES, load_engine
+from ..engines.loading import engine_names, load_engine
 from ..errors import BenchError, EngineError, SiampolarError
 from ..geometry.box import Box
+from ..settings import Value
+from ..tracking.settings import TrackerSettings
 from .clip import load_clip
 from .measure import measure
 
@@ -36,6 +38,7 @@ class Case:
         image_size: width and height of the images; larger than the video's: the video stands in
             the middle of its mirror images. None: the video's own.
         peer: folder of a TrackerNano to run alongside; None: alone.
+        settings: values of :class:`TrackerSettings` by name; the rest at their defaults.
         max_isa: value of :data:`MAX_ISA`; None: as it is.
     """
 
@@ -50,6 +53,7 @@ class Case:
     targets: int = 1
     image_size: tuple[int, int] | None = None
     peer: str | None = None
+    settings: dict[str, Value] = field(default_factory=dict)
     max_isa: str | None = None
 
     def run(self, on_run: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -82,6 +86,7 @@ class Case:
             images,
             box,
             num_threads=self.num_threads,
+            settings=TrackerSettings(**self.settings),  # type: ignore[arg-type]
             targets=self.targets,
             peer=None if self.peer is None else Path(self.peer),
             on_run=on_run,
@@ -90,7 +95,7 @@ class Case:
     def list_engines(self) -> list[dict[str, str]]:
         """What :meth:`engines` gives, in this process."""
         listed = []
-        for engine in ENGINES:
+        for engine in engine_names():
             for precision in PRECISIONS[1:]:
                 obstacle = ""
                 try:

@@ -12,6 +12,7 @@ import numpy as np
 from ..engines.base import Candidates, Engine
 from ..geometry.box import Box
 from ..images.frame import Frame
+from ..tracking.settings import TrackerSettings
 from ..tracking.tracker import Tracker
 
 #: Parts of ``Tracker.update``: cutting the search crops; the network; from its candidates to
@@ -35,9 +36,9 @@ class Timings:
 class StageTimer:
     """A tracker around an engine, with clocks between its parts."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
         self._clock = _Clock()
-        self._tracker = Tracker(_TimedEngine(engine, self._clock))
+        self._tracker = Tracker(_TimedEngine(engine, self._clock), settings)
 
     def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> Timings:
         """Follow ``targets`` targets, all started on one box, through uint8 (H, W, 3) images."""

@@ -1,7 +1,8 @@
-"""`siampolar eval`: score a model on a data set."""
+"""``siampolar eval``: score a model on a data set."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from .console import check_distinct, check_writable, progress_bar, require_matplotlib, write_json
-from .options import DEFAULT_MODEL, Engine, Model, Precision, Threads
+from .options import (
+    DEFAULT_MODEL,
+    Engine,
+    JsonFile,
+    Model,
+    Precision,
+    Set,
+    Threads,
+    tracker_settings,
+)
 
 
 def evaluate(
@@ -20,9 +30,8 @@ def evaluate(
     engine: Engine = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File to write all figures to.")
-    ] = None,
+    assignments: Set = None,
+    json_file: JsonFile = None,
     overlays: Annotated[
         Path | None, typer.Option(help="Folder for one video per sequence, truth in white.")
     ] = None,
@@ -38,9 +47,10 @@ def evaluate(
     from ..evaluation.davis import find_sequences
     from ..evaluation.evaluate import evaluate_sequence, summarize, warm_up
     from ..evaluation.plot import plot_sequence
-    from ..models.folder import model_folder, sha256
+    from ..models.folder import ModelFolder
     from ..tracking.tracker import Tracker
 
+    settings = tracker_settings(assignments)
     sequences = find_sequences(data, sequence or ())
     if plot is not None:
         require_matplotlib()
@@ -55,9 +65,9 @@ def evaluate(
     for folder in (overlays, plot):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    weights = model_folder(model) / "search.onnx"
+    opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        model, engine=engine, precision=precision, num_threads=threads
+        opened, engine=engine, settings=settings, precision=precision, num_threads=threads
     )
     typer.echo(tracker.engine.choice, err=True)
     warm_up(tracker, sequences[0])
@@ -77,9 +87,10 @@ def evaluate(
     result = {
         "data": data.resolve().name,
         "model": tracker.spec.name,
-        "search_sha256": sha256(weights),
+        "search_sha256": opened.search_sha256,
         "engine": tracker.engine.name,
         "precision": tracker.engine.precision,
+        "settings": asdict(settings),
         "versions": versions(),
         "machine": machine(),
         **summarize(scores),

@@ -1,4 +1,4 @@
-"""``python -m siampolar_ros.demo.demo``: follow an object through a video over real ROS 2.
+"""``siampolar demo``: follow an object through a video over real ROS 2.
 
 The video publisher and the tracker run as two processes over DDS, as they would on a robot; this
 process starts the target on the first frame and records what the tracker publishes.
@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -196,10 +195,6 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
     console.print(f"{out / 'tracked.mp4'}\n{out / 'targets.jsonl'}", highlight=False)
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
 def demo(
     video: Annotated[
         Path | None,
@@ -214,24 +209,9 @@ def demo(
         typer.Option(
             min=0.1,
             max=1000,
-            help="Frames a second; default: the video's own rate, or half of it for the cyclist.",
+            help="Frames per second; default: the video's own rate, or half of it for the cyclist.",
         ),
     ] = None,
 ) -> None:
     """Follow an object through a video over real ROS 2."""
-    try:
-        run(video, box, out, rate)
-    except (SiampolarError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    app(args)
-
-
-if __name__ == "__main__":
-    main()
+    run(video, box, out, rate)

@@ -22,7 +22,7 @@ from siampolar_model.geometry.box import Box, parse_box
 from ..messages.conversions import stamp_from_ns, stamp_to_ns
 from ..messages.serialized_image import read_stamp
 from ..msg import InitResult, InitTarget
-from ..parameters import nodes as parameters
+from ..parameters.nodes import FirstTargetSettings
 from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
 
@@ -85,9 +85,7 @@ class FirstTargetNode(Node):
         super().__init__("first_target")
         self._done = done
         try:
-            box = Parameters(
-                self, parameters.FIRST_TARGET, lambda values: parse_box(str(values["box"]))
-            ).settings()
+            box = parse_box(Parameters(self, FirstTargetSettings).settings().box)
         except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None

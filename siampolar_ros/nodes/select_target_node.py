@@ -23,7 +23,6 @@ from siampolar_model.session.history import StampedImage
 
 from ..interfaces.image_input import ImageInput
 from ..msg import InitResult, InitTarget
-from ..parameters import nodes as parameters
 from ..parameters.settings import ImageSettings
 from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
@@ -64,9 +63,8 @@ class SelectTargetNode(Node):
         self._newest: StampedImage | None = None
         self._drag: Drag[StampedImage] | None = None
         self._status = "waiting for images"
-        params = Parameters(
-            self, parameters.SELECT_TARGET, lambda values: parameters.fill(ImageSettings, values)
-        )
+        # The same as those of the tracker, on whose images it draws.
+        params = Parameters(self, ImageSettings)
         try:
             params.settings()
             open_window()

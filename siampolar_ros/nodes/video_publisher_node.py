@@ -28,7 +28,6 @@ from siampolar_model.errors import SiampolarError, VideoError
 from siampolar_model.io.video import VideoReader
 
 from ..messages.conversions import message_from_bgr, stamp_from_ns
-from ..parameters import nodes as parameters
 from ..parameters.nodes import VideoSettings
 from ..parameters.table import Parameters
 from ..runtime.run import StartError, one_line, run_node
@@ -86,9 +85,7 @@ class VideoPublisherNode(Node):
         self._reader: VideoReader | None = None
         self._camera: Any = None
         try:
-            self._params = Parameters(
-                self, parameters.VIDEO_PUBLISHER, VideoSettings.of, self._on_parameters
-            )
+            self._params = Parameters(self, VideoSettings, self._on_parameters)
             self._settings = self._params.settings()
             self._on_parameters()
             if self._settings.device:

@@ -23,7 +23,7 @@ import tensorrt_rtx_bindings as rtx
 from siampolar_model.engines.tensorrt import build_child
 from siampolar_model.engines.tensorrt.cache import EngineCache
 from siampolar_model.errors import EngineError
-from siampolar_model.models.folder import INT8_FILE, model_folder
+from siampolar_model.models.folder import INT8_FILE, ModelFolder
 from support.nvidia_parser import parser_errors
 
 #: Ampere (RTX 30, Jetson's generation), Ada (RTX 40) and Blackwell (RTX 50), in one build.
@@ -81,7 +81,7 @@ def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Build:
 
 @pytest.mark.parametrize("model", SHIPPED)
 def test_the_parser_reads_every_shipped_file(model: str) -> None:
-    files = [path for path in model_folder(model).glob("*.onnx") if path.name != INT8_FILE]
+    files = [path for path in ModelFolder.open(model).path.glob("*.onnx") if path.name != INT8_FILE]
     assert len(files) >= 4
     for path in files:
         assert parser_errors(path) == [], path.name
@@ -90,35 +90,36 @@ def test_the_parser_reads_every_shipped_file(model: str) -> None:
 @pytest.mark.parametrize("model", SHIPPED)
 def test_the_parser_refuses_the_8_bit_file_for_processors(model: str) -> None:
     """A control: its 32-bit biases are why there is a second file (docs/engines.md)."""
-    errors = parser_errors(model_folder(model) / INT8_FILE)
+    errors = parser_errors(ModelFolder.open(model).path / INT8_FILE)
     assert any("Int32" in error for error in errors), errors
 
 
 def test_a_file_that_cannot_be_read_is_refused_with_the_parsers_reason(
     build: Build, tmp_path: Path
 ) -> None:
-    for path in model_folder("siampolar_lite0").glob("*.onnx"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "search.onnx").write_bytes((tmp_path / INT8_FILE).read_bytes())
+    model = ModelFolder.open("siampolar_lite0").copy_to(tmp_path / "model")
+    wrong = tmp_path / "search.onnx"
+    wrong.write_bytes(model.file(INT8_FILE).read_bytes())
+    model.add(wrong)
     with pytest.raises(EngineError, match=r"TensorRT cannot read .*search\.onnx: .*Int32"):
-        build(tmp_path, "fp32")
+        build(model.path, "fp32")
 
 
 def test_the_compiler_takes_the_default_model(build: Build) -> None:
-    build(model_folder("siampolar_lite0"), "fp16")
+    build(ModelFolder.open("siampolar_lite0").path, "fp16")
 
 
 def test_the_compiler_checks_each_of_several_capabilities(build: Build) -> None:
     """A control: TensorRT for RTX has no fp32 matrix product for Turing."""
     with pytest.raises(EngineError, match=r"cannot build .*SM75\): FP32 GEMM is not supported"):
-        build(model_folder("siampolar_lite0"), "fp16", only=("SM86", "SM75", "SM120"))
+        build(ModelFolder.open("siampolar_lite0").path, "fp16", only=("SM86", "SM75", "SM120"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", SHIPPED)
 @pytest.mark.parametrize("precision", ["fp16", "fp32", "int8"])
 def test_the_compiler_takes_every_shipped_model(build: Build, model: str, precision: str) -> None:
-    build(model_folder(model), precision)
+    build(ModelFolder.open(model).path, precision)
 
 
 @pytest.mark.slow
