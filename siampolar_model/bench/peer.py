@@ -52,7 +52,7 @@ class Peer:
         seconds = []
         cpu_s = time.process_time()
         with _one_line_errors(self._folder):
-            self._tracker.start(images[0], tuple(round(value) for value in box.as_xywh()))
+            self._tracker.init(images[0], tuple(round(value) for value in box.as_xywh()))
             for image in images[1:]:
                 start = time.perf_counter()
                 self._tracker.update(image)
