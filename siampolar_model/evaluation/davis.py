@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DatasetError
-from ..io.video import IMAGE_SUFFIXES, image_files
 from .dataset import Skipped, open_each
-from .masks import VOID, has_void, read_image, read_labels
+from .pictures import VOID, first_value_range, frame_files, has_void, read_image, read_labels
 from .metrics import mask_box
 
 #: What a data set of images with masks looks like.
@@ -45,13 +44,15 @@ class MaskSequence:
     """One video of a data set: image and mask files of the same frames, in order.
 
     Attributes:
-        void: whether label 255 means "undecided", see :mod:`siampolar_model.evaluation.masks`.
+        void: whether label 255 means "undecided", see :mod:`siampolar_model.evaluation.pictures`.
+        value_range: what becomes black and white in images of more than 8 bits.
     """
 
     name: str
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     void: bool = False
+    value_range: tuple[float, float] | None = None
 
     def read(self, index: int) -> MaskedImage:
         """One frame.
@@ -60,7 +61,8 @@ class MaskSequence:
             DatasetError: a damaged file, or a mask of another size than its image.
         """
         image_path, mask_path = self.images[index], self.masks[index]
-        image, labels = read_image(image_path), read_labels(mask_path)
+        image = read_image(image_path, self.value_range)
+        labels = read_labels(mask_path)
         if image.shape[:2] != labels.shape:
             size, expected = ("x".join(map(str, a.shape[1::-1])) for a in (labels, image))
             raise DatasetError(f"{mask_path}: is {size} px; its image is {expected}")
@@ -174,19 +176,13 @@ def _open_sequence(images: Path, masks: Path, name: str) -> MaskSequence:
             f"{images}: {len(image_paths)} images; a sequence needs at least {_MIN_FRAMES}"
         )
     labels = {label for path in matched for label in np.unique(read_labels(path)).tolist()}
-    sequence = MaskSequence(name, tuple(image_paths), tuple(matched), has_void(labels))
+    sequence = MaskSequence(
+        name,
+        tuple(image_paths),
+        tuple(matched),
+        has_void(labels),
+        first_value_range(image_paths[0]),
+    )
     if mask_box(sequence.read(0).mask) is None:
         raise DatasetError(f"{matched[0]}: the first mask of a sequence is empty")
     return sequence
-
-
-def frame_files(folder: Path) -> list[Path]:
-    """The images of a folder.
-
-    Raises:
-        DatasetError: a link that leads nowhere, which would be one frame less.
-    """
-    for path in folder.iterdir():
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_symlink() and not path.exists():
-            raise DatasetError(f"{path}: a link to {path.readlink()}, which does not exist")
-    return [path for path in image_files(folder) if not path.name.startswith(".")]
