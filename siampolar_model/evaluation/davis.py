@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import DatasetError
 from .dataset import Skipped, open_each
-from .pictures import VOID, first_value_range, frame_files, has_void, read_image, read_labels
 from .metrics import mask_box
+from .pictures import VOID, first_value_range, frame_files, has_void, read_image, read_labels
 
 #: What a data set of images with masks looks like.
 LAYOUT = "JPEGImages/480p/SEQUENCE/00000.jpg and Annotations/480p/SEQUENCE/00000.png"

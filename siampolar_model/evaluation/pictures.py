@@ -79,10 +79,10 @@ def read_labels(path: Path) -> np.ndarray:
         raise DatasetError(f"{path}: has {pixels.dtype} values; a mask has 8 bits")
     if pixels.ndim == 2:
         return pixels
-    on = pixels.any(axis=2)
+    on = np.any(pixels, axis=2)
     if (pixels[on] != pixels[on][:1]).any():
         raise DatasetError(f"{path}: has several colours; a mask is an index image or a grey one")
-    return on.astype(np.uint8)
+    return np.asarray(on, np.uint8)
 
 
 def has_void(labels: Iterable[int]) -> bool:
@@ -107,10 +107,10 @@ def _palette_indices(path: Path) -> np.ndarray | None:
     if not content.startswith(_PNG) or content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1] != _PALETTE:
         return None
     try:
-        with av.open(io.BytesIO(content), format="png_pipe") as container:
+        with av.open(io.BytesIO(content), "r", format="png_pipe") as container:
             frame = next(container.decode(video=0))
             plane = frame.planes[0]
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+            rows = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)
             return rows[: frame.height, : frame.width].copy()
     except (av.FFmpegError, StopIteration):
         raise DatasetError(f"{path}: not a readable image") from None
