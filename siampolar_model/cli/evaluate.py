@@ -171,4 +171,5 @@ def _print_scores(title: str, scores: MaskDatasetScores | BoxDatasetScores) -> N
     table.add_row("mean", *mean.values(), style="bold")
     console = Console()
     console.print(table)
-    console.print(f"{scores.fps:.1f} frames/s in the tracker (median, warm)", highlight=False)
+    if scores.fps is not None:
+        console.print(f"{scores.fps:.1f} frames/s in the tracker (median, warm)", highlight=False)

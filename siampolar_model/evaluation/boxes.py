@@ -41,6 +41,9 @@ _LABELS = (
     ("out_of_view.txt", False),
 )
 
+# Between two numbers of a line.
+_SEPARATOR = re.compile(r"\s*[,;]\s*|\s+")
+
 # Sequences of OTB that have boxes for a part of their images only: first and last image, from 1.
 _OTB_PARTS = {
     "david": (300, 770), "diving": (1, 215), "football1": (1, 74), "freeman3": (1, 460),
@@ -136,7 +139,7 @@ def read_boxes(path: Path) -> np.ndarray:
     text = path.read_text(encoding="utf-8", errors="replace")
     for number, line in enumerate(text.rstrip().splitlines(), 1):
         try:
-            values = [float(word) for word in re.split(r"[,;\s]+", line.strip(" \t\r,;"))]
+            values = [float(word) for word in _SEPARATOR.split(line.strip())]
         except ValueError:
             values = []
         if len(values) == 8:

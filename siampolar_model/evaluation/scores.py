@@ -73,7 +73,7 @@ class MaskFrames:
             F_recall=f.recall,
             F_decay=f.decay,
             box_iou_mean=_mean_of_known(self.box_iou[1:]),
-            fps=median_rate(self.track_s),
+            fps=_rate(self.track_s),
             frames=len(self.j),
             lost_frames=sum(self.lost),
             late_frames=self.late,
@@ -91,7 +91,8 @@ class MaskScores:
         box_iou_mean: over the frames after the first whose mask is not empty; None if there are
             none.
         fps: one over the median of the seconds in ``Tracker.update`` (crop, network and decoding,
-            one target); reading files and scoring do not count.
+            one target); reading files and scoring do not count. None if a paced tracker was still
+            busy with its start when the images ended.
         lost_frames: frames on which the target was reported lost.
         late_frames: frames that were scored with the answer of an earlier one; None if not paced.
     """
@@ -103,7 +104,7 @@ class MaskScores:
     F_recall: float
     F_decay: float
     box_iou_mean: float | None
-    fps: float
+    fps: float | None
     frames: int
     lost_frames: int
     late_frames: int | None
@@ -148,7 +149,7 @@ class BoxFrames:
             AUC=float(success.mean()),
             precision_20px=float(precision[PRECISION_AT_PX]),
             normalised_precision=float(normalised.mean()),
-            fps=median_rate(self.track_s),
+            fps=_rate(self.track_s),
             frames=len(self.true),
             lost_frames=sum(self.lost),
             late_frames=self.late,
@@ -180,7 +181,7 @@ class BoxScores:
     AO: float
     SR_50: float
     SR_75: float
-    fps: float
+    fps: float | None
     frames: int
     lost_frames: int
     late_frames: int | None
@@ -190,7 +191,7 @@ class BoxScores:
 
 @dataclass(frozen=True)
 class _OfDataset:
-    track_ms: Percentiles
+    track_ms: Percentiles | None
     protocol: str
     skipped: tuple[Skipped, ...]
 
@@ -267,11 +268,11 @@ def summarize_boxes(
 
 
 class _Common(TypedDict):
-    fps: float
+    fps: float | None
     frames: int
     lost_frames: int
     late_frames: int | None
-    track_ms: Percentiles
+    track_ms: Percentiles | None
     protocol: str
     skipped: tuple[Skipped, ...]
 
@@ -290,11 +291,11 @@ def _common(
 ) -> _Common:
     track_s = np.concatenate([one.track_s for one in frames])
     return {
-        "fps": median_rate(track_s),
+        "fps": _rate(track_s),
         "frames": sum(len(one.lost) for one in frames),
         "lost_frames": sum(sum(one.lost) for one in frames),
         "late_frames": None if fps is None else sum(one.late or 0 for one in frames),
-        "track_ms": Percentiles.of_seconds(track_s),
+        "track_ms": Percentiles.of_seconds(track_s) if len(track_s) else None,
         "protocol": protocol if fps is None else protocol + _PACED.format(fps=fps),
         "skipped": tuple(skipped),
     }
@@ -306,6 +307,10 @@ def _overlaps(ious: np.ndarray) -> _Overlaps:
         "SR_50": float((ious > 0.5).mean()),
         "SR_75": float((ious > 0.75).mean()),
     }
+
+
+def _rate(track_s: Sequence[float] | np.ndarray) -> float | None:
+    return median_rate(track_s) if len(track_s) else None
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -23,5 +23,5 @@ class Percentiles:
 
 
 def median_rate(seconds: Sequence[float] | np.ndarray) -> float:
-    """One over the median of at least one measured time: a rate per second."""
+    """One over the median of at least one measured time: how many fit into a second."""
     return 1 / float(np.median(seconds))

@@ -255,9 +255,7 @@ class TestEvaluate:
 
     def test_every_frame_is_reported(self, dataset: Path, tracker: Tracker) -> None:
         seen = []
-        evaluate_masks(
-            tracker, find_sequences(dataset)[0], on_frame=lambda: seen.append(len(seen))
-        )
+        evaluate_masks(tracker, find_sequences(dataset)[0], on_frame=lambda: seen.append(len(seen)))
         assert len(seen) == 8
 
     def test_overlay_shows_result_and_truth(
