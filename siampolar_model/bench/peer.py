@@ -1,4 +1,4 @@
-"""OpenCV's TrackerNano (boxes only), to be timed beside ours on the same frames."""
+"""OpenCV's TrackerNano (boxes only), timed next to our tracker on the same frames."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Peer:
             self._tracker: Any = create(parameters)
 
     def run(self, images: Sequence[np.ndarray], box: Box) -> Timings:
-        """One pass from a fresh init, with the total alone."""
+        """One pass from a new start."""
         seconds = []
         cpu_s = time.process_time()
         with _one_line_errors(self._folder):
@@ -58,7 +58,7 @@ class Peer:
                 self._tracker.update(image)
                 seconds.append(time.perf_counter() - start)
         cpu_s = time.process_time() - cpu_s
-        return Timings({"total": np.array(seconds)}, cpu_s / len(seconds))
+        return Timings(np.array(seconds), cpu_s / len(seconds))
 
 
 @contextmanager

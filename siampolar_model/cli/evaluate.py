@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,7 +124,7 @@ def evaluate(
         "engine": tracker.engine.name,
         "precision": tracker.engine.precision,
         "versions": versions(),
-        "machine": machine(),
+        "machine": asdict(machine()),
         **scores.to_dict(),
     }
     write_json(json_file, result)
