@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from rich.table import Table as RichTable
 
 from ..bench.page import benchmark_page
 from ..bench.plot import plot_benchmark
+from ..bench.results import NodeResult, Report
 from ..bench.tables import tables_of
 from ..errors import CommandError
 from ..geometry.box import parse_box
@@ -109,30 +111,28 @@ def bench(
             done = next(one.completed for one in progress.tasks if one.id == task)
             progress.update(task, description=name, total=done + runs)
 
-        result: dict[str, Any] = case.run(on_run)
-        result |= {"versions": versions(), "machine": machine()}
-        if full:
-            result |= run_suite(case, on_run, on_case)
-        if measure_node is not None:
-            result["node"] = measure_node(case, on_run, on_case)
-    typer.echo(result["choice"], err=True)
-    result["command"] = _command(
+        result = case.run(on_run)
+        suite = run_suite(case, on_run, on_case) if full else None
+        nodes = () if measure_node is None else measure_node(case, on_run, on_case)
+    typer.echo(result.choice, err=True)
+    command = _command(
         video.name, box=box, model=None if model == DEFAULT_MODEL else Path(model).name,
         engine=None if engine == "auto" else engine,
         precision=None if precision == "auto" else precision, threads=threads,
         set=assignments, targets=None if targets == 1 else targets, peer=peer and peer.name,
         full=full, node=node, write=write and write.name, first=first or None, last=last,
     )  # fmt: skip
-    write_json(json_file, result)
+    report = Report(result, command, versions(), machine(), suite, nodes)
+    write_json(json_file, report.to_dict())
     if plot is not None:
-        plot_benchmark(result, plot)
+        plot_benchmark(report, plot)
     if write is not None:
         picture = None if plot is None else os.path.relpath(plot, write.parent)
-        write.write_text(benchmark_page(result, picture), encoding="utf-8")
-    _print(result)
+        write.write_text(benchmark_page(report, picture), encoding="utf-8")
+    _print(report)
 
 
-def _node_benchmark() -> Any:
+def _node_benchmark() -> Callable[..., tuple[NodeResult, ...]]:
     """The function that measures the node, from the package that has one."""
     found = list(entry_points(group=NODE_GROUP, name="node"))
     if not found:
@@ -155,9 +155,9 @@ def _command(video: str, **options: Any) -> str:
     return shlex.join(words)
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(report: Report) -> None:
     console = Console()
-    for table in tables_of(result):
+    for table in tables_of(report):
         shown = RichTable(title=table.title, caption=_plain(table.text), box=boxes.SIMPLE_HEAD)
         for number, column in enumerate(table.columns):
             shown.add_column(column, justify="right" if number else "left")

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..engines.base import Prior
 from ..errors import DatasetError
 from ..evaluation.metrics import mask_box
+from ..evaluation.pictures import VOID, has_void, read_image, read_labels
 from ..geometry.box import Box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
@@ -78,21 +78,17 @@ def _read(folder: Path, mask_path: Path) -> tuple[np.ndarray, Box]:
     """A photograph and the box of its largest object."""
     image_path = folder / "JPEGImages" / mask_path.relative_to(folder / "Annotations")
     image_path = image_path.with_suffix(".jpg")
-    image, mask = _pixels(image_path), _pixels(mask_path)
-    # OpenCV turns the indices of an index image into the palette's colours, one per object.
-    labels = mask.astype(np.int64) @ np.array([1, 256, 65536])
+    try:
+        image, labels = read_image(image_path), read_labels(mask_path)
+    except DatasetError as error:
+        raise DatasetError(f"{error}; expected {LAYOUT}") from None
     values, sizes = np.unique(labels[labels > 0], return_counts=True)
-    box = mask_box((labels == values[sizes.argmax()]).astype(np.uint8)) if len(values) else None
-    if box is None or image.shape != mask.shape:
+    if has_void(values.tolist()):
+        values, sizes = values[values != VOID], sizes[values != VOID]
+    box = mask_box(labels == values[sizes.argmax()]) if len(values) else None
+    if box is None or image.shape[:2] != labels.shape:
         raise DatasetError(f"{mask_path}: no object, or not of the size of {image_path}")
     return image, box
-
-
-def _pixels(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise DatasetError(f"{path}: not a readable image; expected {LAYOUT}")
-    return image
 
 
 def _pair(frame: Frame, box: Box, spec: ModelSpec, rng: np.random.Generator) -> CropPair:

@@ -52,6 +52,18 @@ def dataset(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    folder = tmp_path / "boxes" / "ball"
+    (folder / "img").mkdir(parents=True)
+    for index in range(5):
+        cv2.imwrite(str(folder / "img" / f"{index + 1:04d}.jpg"), image(index))
+    (folder / "groundtruth_rect.txt").write_text(
+        "".join(f"{60 + 3 * index},40,61,61\n" for index in range(5))
+    )
+    return folder.parent
+
+
 def run(*arguments: object) -> int:
     with pytest.raises(SystemExit) as caught:
         cli.main([str(argument) for argument in arguments])
@@ -127,6 +139,34 @@ class TestEval:
         assert run("eval", "--data", dataset, "--plot", tmp_path / "plots") == 0
         assert (tmp_path / "plots" / "ball.png").is_file()
 
+    def test_boxes_and_pace(
+        self, boxes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pytest.importorskip("matplotlib")
+        out, plots = tmp_path / "out.json", tmp_path / "plots"
+        assert run("eval", "--data", boxes, "--json", out, "--plot", plots, "--fps", 1000) == 0
+        result = json.loads(out.read_text())
+        assert result["data"] == "boxes" and 0 <= result["AUC"] <= 1
+        assert result["sequences"]["ball"]["late_frames"] == result["late_frames"] > 0
+        assert "images arrive at 1000 per second" in result["protocol"]
+        table = capsys.readouterr().out
+        for column in ("AUC", "P 20", "P norm", "AO", "SR 50", "SR 75", "late", "lost"):
+            assert column in table
+        assert {path.name for path in plots.iterdir()} == {"ball.png", "curves.png"}
+
+    def test_a_sequence_that_cannot_be_scored_is_named(
+        self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The others are scored and written, and the exit code tells."""
+        for kind in ("JPEGImages", "Annotations"):
+            shutil.copytree(dataset / kind / "480p" / "ball", dataset / kind / "480p" / "bad")
+        (dataset / "Annotations/480p/bad/00002.png").unlink()
+        out = tmp_path / "out.json"
+        assert run("eval", "--data", dataset, "--json", out) == 1
+        result = json.loads(out.read_text())
+        assert list(result["sequences"]) == ["ball"] and list(result["skipped"]) == ["bad"]
+        assert "bad is left out: " in capsys.readouterr().err
+
     def test_plot_without_matplotlib(
         self, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
@@ -176,6 +216,7 @@ class TestErrors:
                 "engine 'abacus' is unknown",
             ),
             (["eval", "--data", "{tmp}/none"], "expected JPEGImages/480p/SEQUENCE"),
+            (["eval", "--data", "{data}", "--fps", "0"], "--fps 0 must be above 0"),
             (["eval", "--data", "{data}", "--sequence", "cat"], "480p/cat: no such folder"),
             (["eval", "--data", "{data}", "--json", "{tmp}/no/o.json"], "its folder must exist"),
             (["eval", "--data", "{data}", "--overlays", "{text}"], "File exists"),
