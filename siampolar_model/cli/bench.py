@@ -63,7 +63,7 @@ def bench(
         int | None, typer.Option(min=0, help="Index of the last frame, included.")
     ] = None,
 ) -> None:
-    """Time the tracker by stage, beside OpenCV's TrackerNano, and as a node."""
+    """Time the tracker by stage, next to OpenCV's TrackerNano, and as a node."""
     from ..bench.case import Case
     from ..bench.machine import machine, versions
     from ..bench.measure import RUNS
