@@ -11,14 +11,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..engines.base import PRECISIONS
-from ..engines.loading import ENGINES, load_engine
-from ..errors import BenchError, BoxError, EngineError, FrameError, VideoError
+from ..engines.loading import engine_names, load_engine
+from ..errors import BenchError, EngineError, SiampolarError
 from ..geometry.box import Box
+from ..settings import Value
+from ..tracking.settings import TrackerSettings
 from .clip import load_clip
 from .measure import measure
 from .results import CaseResult, EngineListing
@@ -37,6 +39,7 @@ class Case:
         image_size: width and height of the images; in a larger size than its own, the video stands
             in the middle of its mirror images. None: the video's own.
         peer: folder of a TrackerNano to run alongside; None: our tracker alone.
+        settings: values of :class:`TrackerSettings` by name; the rest at their defaults.
         max_isa: value of :data:`MAX_ISA` in the child; None: the one of this process.
     """
 
@@ -51,6 +54,7 @@ class Case:
     targets: int = 1
     image_size: tuple[int, int] | None = None
     peer: str | None = None
+    settings: dict[str, Value] = field(default_factory=dict)
     max_isa: str | None = None
 
     def run(self, on_run: Callable[[], None] = lambda: None) -> CaseResult:
@@ -82,6 +86,7 @@ class Case:
             images,
             box,
             num_threads=self.num_threads,
+            settings=TrackerSettings(**self.settings),  # type: ignore[arg-type]
             targets=self.targets,
             peer=None if self.peer is None else Path(self.peer),
             on_run=on_run,
@@ -91,7 +96,7 @@ class Case:
     def engines_here(self) -> list[EngineListing]:
         """As :meth:`engines`, in this process."""
         listed = []
-        for engine in ENGINES:
+        for engine in engine_names():
             for precision in PRECISIONS[1:]:
                 obstacle = ""
                 try:
@@ -143,7 +148,7 @@ def main() -> None:
             send(result=[asdict(one) for one in case.engines_here()])
         else:
             send(result=asdict(case.run_here(lambda: send(run=True))))
-    except (BenchError, BoxError, EngineError, FrameError, VideoError) as error:
+    except SiampolarError as error:
         send(error=" ".join(str(error).split()))
 
 

@@ -18,6 +18,7 @@ from ..engines.base import Engine
 from ..errors import BenchError
 from ..evaluation.timing import Percentiles, median_rate
 from ..geometry.box import Box
+from ..tracking.settings import TrackerSettings
 from .peer import Peer
 from .results import CaseResult, PeerResult, PeerRun, PeerTimes, StageTimes, TrackerResult
 from .stages import StageTimer, Timings
@@ -38,6 +39,7 @@ def measure(
     box: Box,
     *,
     num_threads: int,
+    settings: TrackerSettings | None = None,
     targets: int = 1,
     peer: Path | None = None,
     on_run: Callable[[], None] = lambda: None,
@@ -49,6 +51,7 @@ def measure(
         images: uint8 (H, W, 3) BGR, at least two.
         box: every target starts from it in the first image.
         num_threads: threads that OpenCV may use during the measurement.
+        settings: of the tracker; None: the defaults.
         peer: folder of a TrackerNano that follows one target.
         on_run: called after every timed run.
 
@@ -61,7 +64,7 @@ def measure(
         raise BenchError(f"{len(images)} frames; a benchmark needs at least 2")
     before_mb = _resident_mb()
     engine = load()
-    timer = StageTimer(engine)
+    timer = StageTimer(engine, settings)
     with _opencv_threads(num_threads):
         timer.run(images[: WARM_UP_FRAMES + 1], box, targets)
         memory_mb = _resident_mb() - before_mb

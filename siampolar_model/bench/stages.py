@@ -12,6 +12,7 @@ import numpy as np
 from ..engines.base import Candidates, Engine
 from ..geometry.box import Box
 from ..images.frame import Frame
+from ..tracking.settings import TrackerSettings
 from ..tracking.tracker import Tracker
 
 
@@ -48,9 +49,9 @@ class StageTimings(Timings):
 class StageTimer:
     """A tracker around an engine, with clocks between its parts."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
         self._clock = _Clock()
-        self._tracker = Tracker(_TimedEngine(engine, self._clock))
+        self._tracker = Tracker(_TimedEngine(engine, self._clock), settings)
 
     def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> StageTimings:
         """Follow ``targets`` targets, all started on one box, through uint8 (H, W, 3) images."""

@@ -1,4 +1,4 @@
-"""`siampolar eval`: score a model on a data set."""
+"""``siampolar eval``: score a model on a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from .console import check_distinct, check_writable, progress_bar, require_matplotlib, write_json
-from .options import DEFAULT_MODEL, Engine, Model, Precision, Threads
+from .options import (
+    DEFAULT_MODEL,
+    Engine,
+    JsonFile,
+    Model,
+    Precision,
+    Set,
+    Threads,
+    tracker_settings,
+)
 
 if TYPE_CHECKING:
     from ..evaluation.scores import (
@@ -40,6 +49,7 @@ def evaluate(
     engine: Engine = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
+    assignments: Set = None,
     fps: Annotated[
         float | None,
         typer.Option(
@@ -47,9 +57,7 @@ def evaluate(
             "it the model sees every image."
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File to write all figures to.")
-    ] = None,
+    json_file: JsonFile = None,
     overlays: Annotated[
         Path | None, typer.Option(help="Folder for one video per sequence, truth in white.")
     ] = None,
@@ -70,9 +78,10 @@ def evaluate(
     from ..evaluation.davis import MaskDataset
     from ..evaluation.plot import plot_curves, plot_frames
     from ..evaluation.scores import BoxDatasetScores
-    from ..models.folder import model_folder, sha256
+    from ..models.folder import ModelFolder
     from ..tracking.tracker import Tracker
 
+    settings = tracker_settings(assignments)
     if fps is not None and not 0 < fps <= _MAX_FPS:
         raise typer.BadParameter(f"--fps {fps:g} must be above 0 and at most {_MAX_FPS}")
     dataset = evaluation.open_dataset(data, sequence or ())
@@ -94,9 +103,9 @@ def evaluate(
     for folder in (overlays, plot):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    weights = model_folder(model) / "search.onnx"
+    opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        model, engine=engine, precision=precision, num_threads=threads
+        opened, engine=engine, settings=settings, precision=precision, num_threads=threads
     )
     typer.echo(tracker.engine.choice, err=True)
     with progress_bar() as progress:
@@ -120,9 +129,10 @@ def evaluate(
     result = {
         "data": data.resolve().name,
         "model": tracker.spec.name,
-        "search_sha256": sha256(weights),
+        "search_sha256": opened.search_sha256,
         "engine": tracker.engine.name,
         "precision": tracker.engine.precision,
+        "settings": asdict(settings),
         "versions": versions(),
         "machine": asdict(machine()),
         **scores.to_dict(),

@@ -24,7 +24,7 @@ from ..errors import BoxError, DatasetError, FrameError
 from ..geometry import polar
 from ..geometry.box import Box
 from ..io.video import VideoWriter
-from ..rendering.draw import draw_results
+from ..rendering.draw import draw
 from ..tracking.tracker import Tracker
 from .boxes import BOX_LAYOUT, BoxDataset, BoxSequence, open_boxes, truth_files
 from .dataset import Skipped
@@ -283,7 +283,7 @@ class _Run:
     def draw(self, image: np.ndarray, answer: Answer, truth: Sequence[np.ndarray]) -> None:
         """Append an image to the overlay: results in colour, int32 (M, 1, 2) outlines in white."""
         if self._writer is not None:
-            drawn = draw_results(image, list(answer.targets))
+            drawn = draw(image, list(answer.targets))
             cv2.polylines(drawn, list(truth), True, (255, 255, 255), 1, cv2.LINE_AA)
             self._writer.write(drawn)
 

@@ -116,6 +116,14 @@ class Frame:
         width, height: size in pixels.
         encoding: one of :data:`ENCODINGS`.
         planes: views: one array (H, W) or (H, W, C), or (H, W) and (H/2, W/2, 2) for nv12/nv21.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Frame
+        >>> frame = Frame.from_bgr(np.zeros((480, 640, 3), np.uint8))
+        >>> grey = Frame.from_buffer(bytes(12), encoding="mono8", width=4, height=3, step=4)
+        >>> frame.width, frame.height, grey.to_bgr().shape
+        (640, 480, (3, 4, 3))
     """
 
     width: int

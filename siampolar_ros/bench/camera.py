@@ -29,7 +29,7 @@ from std_msgs.msg import Header
 
 from siampolar_model.bench.clip import load_clip
 from siampolar_model.bench.results import NodeResult
-from siampolar_model.errors import BenchError, BoxError, VideoError
+from siampolar_model.errors import BenchError, SiampolarError
 from siampolar_model.evaluation.timing import Percentiles
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
@@ -218,7 +218,7 @@ def main(args: Sequence[str] | None = None) -> int:
     answer: dict[str, Any]
     try:
         answer = {"result": asdict(measure(Request(**fields)))}
-    except (BenchError, BoxError, OSError, VideoError) as error:
+    except (SiampolarError, OSError) as error:
         answer = {"error": one_line(error)}
     print(json.dumps(answer), flush=True)
     return 0

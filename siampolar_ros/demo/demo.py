@@ -1,4 +1,4 @@
-"""``python -m siampolar_ros.demo.demo``: follow an object through a video over real ROS 2.
+"""``siampolar demo``: follow an object through a video over real ROS 2.
 
 The video publisher and the tracker run as two processes over DDS, as they would on a robot; this
 process starts the target on the first frame and records what the tracker publishes.
@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -19,19 +18,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from siampolar_model.errors import BoxError, VideoError
+from siampolar_model.errors import SiampolarError
 from siampolar_model.geometry.box import Box, parse_box, validate_init_box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.tracking.settings import TrackerSettings
 
 from ..runtime.environment import dds_environment, local_environment
-from .default_clip import Clip, ClipError, default_clip
+from .default_clip import Clip, default_clip
 
 #: Seconds until the processes must have found each other, and without news before giving up.
 _START_S, _SILENT_S = 60.0, 10.0
 
 
-class DemoError(RuntimeError):
+class DemoError(SiampolarError, RuntimeError):
     """The demo cannot go on; the message is one clear line."""
 
 
@@ -197,10 +196,6 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
     console.print(f"{out / 'tracked.mp4'}\n{out / 'targets.jsonl'}", highlight=False)
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
 def demo(
     video: Annotated[
         Path | None,
@@ -220,19 +215,4 @@ def demo(
     ] = None,
 ) -> None:
     """Follow an object through a video over real ROS 2."""
-    try:
-        run(video, box, out, rate)
-    except (DemoError, ClipError, VideoError, BoxError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    app(args)
-
-
-if __name__ == "__main__":
-    main()
+    run(video, box, out, rate)

@@ -10,10 +10,10 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from siampolar_model.geometry.box import Box
+from siampolar_model.io.messages import results_from_message, stamp_to_ns
 from siampolar_model.results import Target
 
 from .. import msg
-from ..messages.conversions import results_from_message, stamp_to_ns
 from ..messages.serialized_image import read_stamp
 from ..nodes.first_target_node import FirstTarget
 

@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from rich.table import Table
 
-from siampolar_model.io.jsonl import target_fields
 from siampolar_model.io.video import VideoReader, VideoWriter
-from siampolar_model.rendering.draw import draw_results
+from siampolar_model.rendering.draw import draw
 from siampolar_model.results import Target, TargetState
 
 from .recorder import Recording
@@ -71,7 +70,7 @@ def json_line(
     """One frame: as ``siampolar track --jsonl`` writes it, and its state and latency."""
     fields: dict[str, Any] = {"frame": index, "stamp_ns": stamp_ns, "state": state_of(results)}
     fields["latency_ms"] = None if latency_ms is None else round(latency_ms, 2)
-    fields["targets"] = [target_fields(result) for result in results or []]
+    fields["targets"] = [result.to_dict() for result in results or []]
     return json.dumps(fields) + "\n"
 
 
@@ -108,7 +107,7 @@ def write_report(
             latency_ms = None if stamp_ns is None else recording.latency_ms.get(stamp_ns)
             lines.write(json_line(frame.index, stamp_ns, latency_ms, results))
             shown = shown if results is None else results
-            image = draw_results(frame.image, shown)
+            image = draw(frame.image, shown)
             if results is None:
                 _write_corner(image, "dropped: outline of an earlier frame")
             video.write(image)

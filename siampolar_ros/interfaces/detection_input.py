@@ -14,7 +14,7 @@ from siampolar_model.session.session import Session
 
 from ..messages import vision_messages
 from ..messages.conversions import stamp_to_ns
-from ..parameters.detection_settings import DetectionSettings
+from ..parameters.settings import DetectionSettings
 from .detection_starter import DetectionStarter, Start
 
 

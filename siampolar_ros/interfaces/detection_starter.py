@@ -13,7 +13,7 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 
 from ..messages.detection import Detection
-from ..parameters.detection_settings import DetectionSettings
+from ..parameters.settings import DetectionSettings
 
 #: A detection that overlaps a tracked target by at least this IoU is that target.
 _SAME_OBJECT_IOU = 0.5

@@ -11,11 +11,12 @@ from rclpy.task import Future
 from sensor_msgs.msg import RegionOfInterest
 from std_srvs.srv import Trigger
 
+from siampolar_model.io.messages import request_from_message
 from siampolar_model.session.requests import InitCallback, InitRequest, InitResult
 from siampolar_model.session.session import Session
 
 from .. import msg
-from ..messages.conversions import message_from_track, request_from_roi, request_from_target
+from ..messages.conversions import message_from_target, request_from_roi
 from ..srv import Init, List, Remove
 from .outputs import Outputs
 
@@ -89,14 +90,14 @@ class TargetRequests:
             log.warning(f"init refused: {outcome.message}")
 
     def _on_init_target(self, message: msg.InitTarget) -> None:
-        self.init(request_from_target(message))
+        self.init(request_from_message(message))
 
     def _on_init_roi(self, message: RegionOfInterest) -> None:
         self.init(request_from_roi(message))
 
     async def _on_init(self, request: Any, response: Any) -> Any:
         decided = Future()
-        self.init(request_from_target(request.target), decided.set_result)
+        self.init(request_from_message(request.target), decided.set_result)
         outcome = await decided
         response.success, response.id = outcome.success, outcome.id
         response.message = outcome.message
@@ -119,5 +120,5 @@ class TargetRequests:
         return response
 
     def _on_list(self, request: Any, response: Any) -> Any:
-        response.targets = [message_from_track(result) for result in self._session.targets]
+        response.targets = [message_from_target(result) for result in self._session.targets]
         return response

@@ -16,14 +16,14 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from siampolar_model.errors import BoxError
+from siampolar_model.errors import SiampolarError
 from siampolar_model.geometry.box import Box, parse_box
 
 from ..messages.conversions import stamp_from_ns, stamp_to_ns
 from ..messages.serialized_image import read_stamp
 from ..msg import InitResult, InitTarget
-from ..parameters import nodes as parameters
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.nodes import FirstTargetSettings
+from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
 
 #: Seconds after which a request is repeated.
@@ -85,10 +85,8 @@ class FirstTargetNode(Node):
         super().__init__("first_target")
         self._done = done
         try:
-            box = Parameters(
-                self, parameters.FIRST_TARGET, lambda values: parse_box(str(values["box"]))
-            ).settings()
-        except (ParameterError, BoxError) as error:
+            box = parse_box(Parameters(self, FirstTargetSettings).settings().box)
+        except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None
         self._first = FirstTarget(self, box, None)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
-from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.engines.base import BUILT_BY_CALLER
+from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable, SiampolarError
 from siampolar_model.session.requests import TargetIds
 from siampolar_model.session.session import Session, Targets
 from siampolar_model.tracking.tracker import Tracker
@@ -25,10 +25,11 @@ from ..interfaces.detection_input import DetectionInput
 from ..interfaces.detection_starter import DetectionStarter
 from ..interfaces.diagnostics import Diagnostics
 from ..interfaces.image_input import ImageInput
+from ..interfaces.installed_outputs import installed_outputs
 from ..interfaces.outputs import Outputs
 from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
-from ..parameters import nodes as parameters
+from ..parameters import interfaces
 from ..parameters.nodes import Settings
 from ..parameters.table import ParameterError, Parameters
 from ..runtime.engine_builder import EngineBuilder
@@ -44,22 +45,15 @@ def load_tracker(settings: Settings) -> Tracker:
         EngineError: unknown model, missing or altered weights, unusable engine.
         EngineMissing: a TensorRT engine that has to be built first, which takes too long for here.
     """
-    load = partial(
-        Tracker.from_pretrained,
+    return Tracker.from_pretrained(
         settings.model,
+        engine=settings.engine,
         settings=settings.tracker,
         precision=settings.precision,
         num_threads=settings.num_threads,
+        build_engine="never" if settings.build_engine == "never" else BUILT_BY_CALLER,
         engine_path=settings.engine_path,
     )
-    if settings.engine == "auto" and settings.build_engine == "if_missing":
-        try:
-            return load(engine="tensorrt")
-        except EngineMissing:
-            raise
-        except EngineError:
-            pass  # said again by "auto", should that fail too
-    return load(engine=settings.engine)
 
 
 class TrackerNode(SafeLifecycleNode):
@@ -83,12 +77,16 @@ class TrackerNode(SafeLifecycleNode):
         self._images: ImageInput | None = None
         self._other_inputs: list[CameraInfoInput | DetectionInput] = []
         self._requests: TargetRequests | None = None
+        self._extra_outputs = installed_outputs(
+            [row.name for row in interfaces.TRACKER], on_problem=self.get_logger().error
+        )
+        options = [row for one in self._extra_outputs.values() for row in one.parameters]
         self._params = Parameters(
             self,
-            parameters.TRACKER,
-            validate=Settings.of,
+            Settings,
             on_change=self._on_parameters,
             is_unconfigured=lambda: self._session is None,
+            extra=options,
         )
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
@@ -137,12 +135,18 @@ class TrackerNode(SafeLifecycleNode):
                 self._builder.start(settings.model, settings.precision)
                 self._problem = one_line(error)
                 return TransitionCallbackReturn.FAILURE
-        except (EngineError, ParameterError, ProcessUnusable) as error:
+        except (SiampolarError, ProcessUnusable) as error:
             self._unusable = isinstance(error, ProcessUnusable)
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        self._outputs = Outputs(self, lambda: self._settings().outputs, self._starter.class_of)
+        self._outputs = Outputs(
+            self,
+            lambda: self._settings().outputs,
+            self._starter.class_of,
+            self._extra_outputs,
+            self._params.extra,
+        )
         self._session = Session(
             tracker,
             settings.session,

@@ -24,13 +24,12 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from siampolar_model.errors import VideoError
+from siampolar_model.errors import SiampolarError, VideoError
 from siampolar_model.io.video import VideoReader
 
 from ..messages.conversions import message_from_bgr, stamp_from_ns
-from ..parameters import nodes as parameters
 from ..parameters.nodes import VideoSettings
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import Parameters
 from ..runtime.run import StartError, one_line, run_node
 
 #: The node warns once it is this many seconds behind its own schedule.
@@ -86,16 +85,14 @@ class VideoPublisherNode(Node):
         self._reader: VideoReader | None = None
         self._camera: Any = None
         try:
-            self._params = Parameters(
-                self, parameters.VIDEO_PUBLISHER, VideoSettings.of, self._on_parameters
-            )
+            self._params = Parameters(self, VideoSettings, self._on_parameters)
             self._settings = self._params.settings()
             self._on_parameters()
             if self._settings.device:
                 self._camera = open_camera(self._settings)
             else:
                 self._reader = self._open_video()
-        except (ParameterError, VideoError) as error:
+        except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None
         self._publisher = self.create_publisher(Image, "image", QoSProfile(depth=10))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from siampolar_model.engines.tensorrt.build import EngineBuild
 from siampolar_model.errors import EngineError
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import ModelFolder
 
 from .run import one_line
 
@@ -57,7 +57,7 @@ class EngineBuilder:
             )
         self._logger.info("building the TensorRT engine, which takes minutes (build_engine)")
         self._error, self._wanted = "", (model, precision)
-        self._build = EngineBuild(model_folder(model), precision)
+        self._build = EngineBuild(ModelFolder.open(model).path, precision)
         self._thread = threading.Thread(target=self._listen, args=(self._build,), daemon=True)
         self._thread.start()
 

@@ -14,11 +14,13 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from siampolar_model.errors import SiampolarError
+
 #: Signals are looked at this often, in seconds: Python's handlers run only between waits.
 _LOOK_S = 0.1
 
 
-class StartError(RuntimeError):
+class StartError(SiampolarError, RuntimeError):
     """A node that cannot start; the message is one clear line."""
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,10 @@ import pytest
 
 from siampolar_model.cli import main as cli
 from siampolar_model.io.video import VideoReader
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import ModelFolder
+from siampolar_model.session.settings import SessionSettings
+from siampolar_model.settings import settings_of
+from siampolar_model.tracking.settings import TrackerSettings
 
 BOX = "60,40,60,60"
 
@@ -219,6 +222,18 @@ class TestErrors:
             (["eval", "--data", "{data}", "--overlays", "{text}"], "File exists"),
             (["bench", "{video}", "--box", BOX, "--last", "0"], "needs at least 2"),
             (["bench", "{video}", "--box", BOX, "--threads", "0"], "--threads"),
+            (
+                ["bench", "{video}", "--box", BOX, "--set", "lost_frames=0"],
+                "lost_frames is 0; it must be a whole number from 1 to 1000",
+            ),
+            (
+                ["eval", "--data", "{data}", "--set", "research_crops=2"],
+                "research_crops was renamed; its name is now redetect_crops",
+            ),
+            (
+                ["track", "{video}", "--box", BOX, "-o", "{tmp}/o.mp4", "--set", "min_box_px=90"],
+                "both sides must be at least 90 px",
+            ),
             (["frobnicate"], "frobnicate"),
             (["--frobnicate"], "--frobnicate"),
         ],
@@ -339,7 +354,7 @@ class TestErrors:
     def test_altered_model(
         self, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        model = Path(shutil.copytree(model_folder("siampolar_lite0"), tmp_path / "model"))
+        model = Path(shutil.copytree(ModelFolder.open("siampolar_lite0").path, tmp_path / "model"))
         with (model / "search.onnx").open("ab") as file:
             file.write(b"!")
         jsonl = tmp_path / "o.jsonl"
@@ -354,7 +369,7 @@ class TestErrors:
         def broken(*_: object) -> None:
             raise ValueError("a defect")
 
-        monkeypatch.setattr("siampolar_model.rendering.draw.draw_results", broken)
+        monkeypatch.setattr("siampolar_model.rendering.draw.draw", broken)
         with pytest.raises(ValueError, match="a defect"):
             cli.main(["track", str(video), "--box", BOX, "-o", str(tmp_path / "o.mp4")])
 
@@ -416,6 +431,21 @@ class TestPlugins:
     def test_not_imported_unless_called(self, tmp_path: Path) -> None:
         run("track", tmp_path / "none", "--box", BOX, "-o", "a.mp4")
         assert "plugin_of_a_test" not in sys.modules
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"siampolar {version('siampolar_ros')}\n"
+
+
+def test_help_of_set_names_every_setting_with_its_range(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run("replay", "--help") == 0
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for one in (*settings_of(TrackerSettings), *settings_of(SessionSettings)):
+        assert f"{one.name}={one.default}: " in out and f"Allowed: {one.allowed}." in out
 
 
 def test_module_in_a_process_of_its_own() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siampolar_model.engines.base import BUILT_BY_CALLER
 from siampolar_model.engines.loading import load_engine
 from siampolar_model.engines.tensorrt.build import BuildProgress, EngineBuild, build_engine
 from siampolar_model.engines.tensorrt.cache import EngineCache
@@ -26,6 +27,7 @@ from siampolar_model.engines.tensorrt.cuda import Cuda
 from siampolar_model.engines.tensorrt.engine import TensorRtEngine, batch_sizes
 from siampolar_model.engines.tensorrt.plan import Plan
 from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.models.folder import ModelFolder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -367,6 +369,20 @@ def test_if_missing_builds_in_a_child_first(
         load(model, build_engine="always")
 
 
+def test_auto_goes_on_builds_or_asks_as_build_engine_says(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node builds itself, so it must learn that the engine is missing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    other = load_engine(model, precision="fp32", num_threads=1)
+    assert other.name != "tensorrt" and "no TensorRT engine of tiny" in other.choice
+    with pytest.raises(EngineMissing, match="no TensorRT engine of tiny"):
+        load_engine(model, precision="fp32", build_engine=BUILT_BY_CALLER)
+    assert not (tmp_path / "siampolar").exists()
+    assert load_engine(model, precision="fp32", build_engine="if_missing").name == "tensorrt"
+    assert load_engine(model, precision="fp32", build_engine=BUILT_BY_CALLER).name == "tensorrt"
+
+
 # --- the lean runtime and engine_path -------------------------------------------------------
 
 
@@ -438,10 +454,10 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(
     model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    broken = Path(shutil.copytree(model, tmp_path / "model"))
-    (broken / "template.onnx").write_bytes(b"nonsense")
+    (tmp_path / "template.onnx").write_bytes(b"nonsense")
+    broken = ModelFolder.open(model).copy_to(tmp_path / "model").add(tmp_path / "template.onnx")
     with pytest.raises(EngineError, match=r"TensorRT cannot read .*template\.onnx"):
-        build_engine(broken, "fp32")
+        build_engine(broken.path, "fp32")
     assert not (tmp_path / "cache" / "siampolar").exists()
 
 

@@ -37,7 +37,7 @@ def health(clock: Clock) -> TrackerHealth:
 
 def target(id: int, state: TargetState) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return Target(id, state, 0.5, 0.5, Box(0, 0, 9, 9), (4, 4), nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, Box(0, 0, 9, 9), nothing)
 
 
 def result(arrived_s: float | None, update: bool = False) -> Targets:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import EngineError
+from ...models.folder import TEMPLATE_FILE, ModelFolder
 from . import api as trt
 from .cache import EngineCache, EngineKey
 from .cuda import Cuda
@@ -37,18 +38,20 @@ def build(folder: Path, precision: str, lean: bool, report: Callable[..., None])
         The engine's folder in the cache.
 
     Raises:
-        EngineError: no TensorRT with a builder, driver or device; a graph that cannot be built.
+        EngineError: no TensorRT with a builder, driver or device; a graph that cannot be built;
+            a file of the model that is missing or altered.
     """
     if trt.is_lean():
         raise EngineError("the lean TensorRT runtime cannot build engines; install tensorrt")
     gpu = Cuda().gpu
-    key = engine_key(folder, precision, gpu, lean=lean)
+    model = ModelFolder.open(folder)
+    key = engine_key(model, precision, gpu, lean=lean)
     cache = EngineCache()
-    files = {"template": "template.onnx", "search": SEARCH_FILES[key.precision]}
+    files = {"template": TEMPLATE_FILE, "search": SEARCH_FILES[key.precision]}
     batches = {"template": (1,), "search": key.batches}
     plans = {}
     for graph, file in files.items():
-        plans[graph] = _Build(folder / file, key, cache).run(
+        plans[graph] = _Build(model.file(file), key, cache).run(
             batches[graph], lambda graph=graph, **progress: report(graph=graph, **progress)
         )
     return cache.write(key, plans)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 
 from ...errors import EngineError, EngineMissing, ProcessUnusable
-from ...models.folder import FP16_FILE, TENSORRT_INT8_FILE
-from ...models.spec import ModelSpec
-from ..base import Candidates, Engine, EngineOptions, choose_precision, fp16_obstacle, int8_obstacle
+from ...models.folder import (
+    FP16_FILE,
+    SEARCH_FILE,
+    TEMPLATE_FILE,
+    TENSORRT_INT8_FILE,
+    ModelFolder,
+)
+from ..base import Candidates, Engine, EngineOptions, choose_precision
 from . import api as trt
 from .cache import EngineCache, EngineKey, StoredEngine
 from .cuda import Cuda, Gpu
-from .onnx_metadata import read_metadata
 from .plan import BatchRunner, Plan, Tensor
 
 #: The ONNX file of the search graph by precision. Templates are encoded once a target: in fp32.
-SEARCH_FILES = {"fp16": FP16_FILE, "fp32": "search.onnx", "int8": TENSORRT_INT8_FILE}
+SEARCH_FILES = {"fp16": FP16_FILE, "fp32": SEARCH_FILE, "int8": TENSORRT_INT8_FILE}
 
 _OUTPUTS = tuple(field.name for field in fields(Candidates))
 
@@ -41,13 +43,13 @@ class TensorRtEngine(Engine):
 
     name = "tensorrt"
 
-    def __init__(self, folder: Path, options: EngineOptions) -> None:
+    def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
         trt.package()
-        self.spec = _read_spec(folder / "search.onnx")
+        self.spec = model.spec
         try:
             # Before TensorRT is touched: without a driver, its Runtime is an object that crashes.
             cuda = Cuda()
-            stored = _stored_engine(folder, options, cuda.gpu)
+            stored = _stored_engine(model, options, cuda.gpu)
             self.precision = str(stored.about["precision"])
             self._load(stored, cuda)
         except (EngineError, ProcessUnusable):
@@ -121,28 +123,27 @@ class TensorRtEngine(Engine):
         self._rows = [None if held == slot else held for held in self._rows]
 
 
-def engine_key(folder: Path, precision: str, gpu: Gpu, *, lean: bool = False) -> EngineKey:
+def engine_key(model: ModelFolder, precision: str, gpu: Gpu, *, lean: bool = False) -> EngineKey:
     """The key of the engine that a model folder needs on this GPU with this TensorRT.
 
     Raises:
-        EngineError: the model does not have this precision, or is not one of ours.
+        EngineError: the model does not have this precision.
     """
     precision = choose_precision(
         TensorRtEngine.name,
         precision,
         {
-            "fp16": fp16_obstacle(folder),
+            "fp16": model.missing(FP16_FILE),
             "fp32": None,
-            "int8": int8_obstacle(folder, TENSORRT_INT8_FILE),
+            "int8": model.missing(TENSORRT_INT8_FILE),
         },
     )
-    files = {"template": "template.onnx", "search": SEARCH_FILES[precision]}
-    spec = _read_spec(folder / "search.onnx")
+    files = {"template": TEMPLATE_FILE, "search": SEARCH_FILES[precision]}
     return EngineKey(
-        model=spec.name,
-        onnx_sha256={graph: _sha256(folder / file) for graph, file in files.items()},
+        model=model.spec.name,
+        onnx_sha256={graph: model.hashes[file] for graph, file in files.items()},
         precision=precision,
-        batches=batch_sizes(spec.max_targets),
+        batches=batch_sizes(model.spec.max_targets),
         tensorrt=trt.version(),
         gpu=str(gpu),
         lean=lean,
@@ -157,42 +158,43 @@ def batch_sizes(most: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _stored_engine(folder: Path, options: EngineOptions, gpu: Gpu) -> StoredEngine:
+def _stored_engine(model: ModelFolder, options: EngineOptions, gpu: Gpu) -> StoredEngine:
     cache = EngineCache()
     if options.engine_path is not None:
         stored = cache.read(options.engine_path)
-        _check_made_from(stored, folder, options.precision)
+        _check_made_from(stored, model, options.precision)
         return stored
     if trt.is_lean():
         raise EngineError(
             "the lean TensorRT runtime builds no engines and looks for none; engine_path must "
             "name one (docs/jetson.md)"
         )
-    key = engine_key(folder, options.precision, gpu)
+    key = engine_key(model, options.precision, gpu)
     try:
         return cache.find(key)
     except EngineMissing as error:
         if options.build_engine != "if_missing":
             raise EngineMissing(
                 f"engine tensorrt cannot be used: {error}; run siampolar build-engine --model "
-                f"{folder} --precision {key.precision}, or set build_engine to if_missing"
+                f"{model.path} --precision {key.precision}, or set build_engine to if_missing"
             ) from None
     from .build import build_engine
 
     logging.getLogger(__name__).warning("building a TensorRT engine, which takes minutes")
-    build_engine(folder, key.precision)
+    build_engine(model.path, key.precision)
     return cache.find(key)
 
 
-def _check_made_from(stored: StoredEngine, folder: Path, precision: str) -> None:
+def _check_made_from(stored: StoredEngine, model: ModelFolder, precision: str) -> None:
     """That an engine named by its path has the weights and the precision that are asked for."""
     built = str(stored.about["precision"])
     if precision not in ("auto", built):
         raise EngineError(f"engine {stored.folder} computes in {built}, not in {precision}")
-    for graph, file in (("template", "template.onnx"), ("search", SEARCH_FILES.get(built, ""))):
-        path = folder / file
-        if path.is_file() and stored.about["onnx_sha256"][graph] != _sha256(path):
-            raise EngineError(f"engine {stored.folder} was not built from {path}; build it again")
+    for graph, file in (("template", TEMPLATE_FILE), ("search", SEARCH_FILES.get(built, ""))):
+        if file in model.files and stored.about["onnx_sha256"][graph] != model.hashes[file]:
+            raise EngineError(
+                f"engine {stored.folder} was not built from {model.path / file}; build it again"
+            )
 
 
 def _check_tensors(plan: Plan, inputs: dict[str, type], outputs: Sequence[str]) -> None:
@@ -203,15 +205,3 @@ def _check_tensors(plan: Plan, inputs: dict[str, type], outputs: Sequence[str]) 
     expected |= {name: np.dtype(np.float32) for name in outputs}
     if described(plan.tensors) != expected:
         raise EngineError(f"{plan.path} has other inputs or outputs than this version; build again")
-
-
-def _read_spec(path: Path) -> ModelSpec:
-    try:
-        metadata = read_metadata(path)
-    except ValueError as error:
-        raise EngineError(f"{path} is no ONNX file ({error})") from None
-    return ModelSpec.from_metadata(metadata.get("siampolar"), path)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
