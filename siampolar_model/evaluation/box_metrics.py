@@ -6,7 +6,7 @@ et al., "GOT-10k", TPAMI 2021. As in their toolkits:
 - Frames whose truth is not known (no box, or the target reported out of sight) are left out.
 - Success and precision count the first frame, on which the tracker's box is the given one, and
   boxes as they are. Success at a threshold is the share of frames whose IoU is *above* it;
-  precision the share whose centres are *at most* so far apart.
+  precision the share whose centres are *at most* that far apart.
 - Average overlap and success rates leave out the first frame and clip both boxes to the image, the
   way that GOT-10k's toolkit does.
 - Rounding is theirs, too: where an error lies exactly on a threshold, it decides.

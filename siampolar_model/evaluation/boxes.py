@@ -127,7 +127,7 @@ def open_boxes(root: str | Path, names: Sequence[str] = ()) -> BoxDataset:
 
 
 def read_boxes(path: Path) -> np.ndarray:
-    """A file of boxes as float64 (N, 4): x, y, width and height; NaN where a line says so.
+    """A file of boxes as float64 (N, 4): x, y, width and height; NaN where a line has it.
 
     Numbers are separated by commas, tabs, semicolons or spaces; four of them are a box, eight the
     corners of a rotated one.

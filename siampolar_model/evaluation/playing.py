@@ -2,8 +2,8 @@
 
 Paced playing runs in virtual time: images arrive at a fixed rate, and every start and update takes
 as long as it was measured to take, so that other work between images costs nothing. A tracker that
-is still busy misses images; when it is free again, it takes the newest. On every image counts the
-newest answer that was finished before the next image arrived.
+is still busy misses images; when it is free again, it takes the newest. Every image
+is scored with the newest answer that was finished before the next image arrived.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Player:
         return replace(self._counts, late=late, track_s=track_s)
 
     def _busy(self, seconds: float) -> None:
-        """The tracker took the image of this index for so long."""
+        """The tracker was busy with the image of this index for some seconds."""
         self._last_index = self._index
         if self._fps is None:
             self._next_index, self._counts_from = self._index + 1, self._index

@@ -1,4 +1,4 @@
-"""A detector's boxes, which start targets where the settings say so."""
+"""A detector's boxes, which start targets if the settings allow it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DetectionInput:
     """Takes ``vision_msgs/Detection2DArray`` on ``~/detections_in``, if vision_msgs is installed.
 
     Args:
-        init: asks for a target and is told what became of it.
+        init: asks for a target; its callback gets the result.
     """
 
     def __init__(

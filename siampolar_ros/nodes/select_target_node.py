@@ -2,7 +2,7 @@
 
 Subscribes to ``image`` (remap it to the tracker's ``~/overlay`` to see the outlines as well: the
 overlay carries the header of its image) and ``tracker/init_result``, publishes a stamped
-``tracker/init_target``. The stream stands still while the button is down. Esc or q ends.
+``tracker/init_target``. The picture stands still while the button is down. Esc or q ends the node.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def load_tracker(settings: Settings) -> Tracker:
 
 
 class TrackerNode(SafeLifecycleNode):
-    """Configured it holds a loaded network, active it follows targets.
+    """While configured it holds a loaded network; while active it follows targets.
 
     Args:
         load: makes the tracker on configure.
@@ -100,12 +100,12 @@ class TrackerNode(SafeLifecycleNode):
         self._diagnostics = Diagnostics(self, lambda: self._images, self._snapshot, self._health)
 
     def autostart(self) -> None:
-        """Configure and activate, unless the parameter says no."""
+        """Configure and activate, unless the parameter ``autostart`` is false."""
         try:
             if not self._settings().autostart:
                 return
         except ParameterError:
-            pass  # configure says what is wrong
+            pass  # configure reports what is wrong
         if not self._start() and not self._builder.running:
             self.get_logger().info(
                 "not started; correct the parameters, then: "
@@ -113,7 +113,7 @@ class TrackerNode(SafeLifecycleNode):
             )
 
     def close(self) -> None:
-        """Stop working and free everything, in whatever state."""
+        """Stop working and free everything, in any state."""
         self._builder.cancel()
         self._stop()
         self._free()
@@ -187,7 +187,7 @@ class TrackerNode(SafeLifecycleNode):
     @transition
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         self._stop()
-        # There is no transition from active to error processing; this is the way round.
+        # No transition leads from active to error processing, so this one has to.
         if self._session is not None and self._session.failure is not None:
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
@@ -225,7 +225,7 @@ class TrackerNode(SafeLifecycleNode):
         self._session.set_settings(settings.session)
 
     def _on_result(self, result: Targets) -> None:
-        """In the worker's thread."""
+        """Called in the worker's thread."""
         log_changes(self.get_logger(), result.changes)
         self._starter.on_result(result.targets)
         if self._outputs is not None:
@@ -233,7 +233,7 @@ class TrackerNode(SafeLifecycleNode):
         self._health.result(result)
 
     def _on_failure(self, error: Exception) -> None:
-        """In the worker's thread, after all targets were published as lost."""
+        """Called in the worker's thread, after all targets were published as lost."""
         self._unusable = isinstance(error, ProcessUnusable)
         self._problem = f"the tracker failed, all targets are lost: {one_line(error)}"
         self.get_logger().error(self._problem)
@@ -247,14 +247,14 @@ class TrackerNode(SafeLifecycleNode):
 
     def _on_failed(self) -> None:
         if self._images is None:
-            return  # deactivated by somebody else since
+            return  # deactivated by somebody else in the meantime
         self.trigger_deactivate()
         if self._settings().auto_recover:
             self._end_if_unusable()
             self._recovery.failed()
 
     def _recover(self) -> bool:
-        """Whether nothing is left to do: the parameter may have changed, or an engine be built."""
+        """Whether no more attempt is needed: the parameter may be off, or an engine being built."""
         if not self._settings().auto_recover or self._start() or self._builder.running:
             return True
         self._end_if_unusable()
@@ -263,7 +263,7 @@ class TrackerNode(SafeLifecycleNode):
     def _end_if_unusable(self) -> None:
         if self._unusable:
             raise GivenUp(
-                f"{self._problem}; the process ends, so that it can be started anew (auto_recover)"
+                f"{self._problem}; the process ends, so that it can be started again (auto_recover)"
             )
 
     # ---- helpers ---------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 With ``horizontal_fov`` also ``camera_info``, so that markers can be tried without a calibration.
 
 Frame k of a video is stamped ``start + k / rate`` and published at that time, without jitter, as a
-hardware-triggered camera would (after a pause the time of going on is the new start); images of a
-camera are stamped when they are read. The node ends with the video.
+hardware-triggered camera would (after a pause, the time at which it continues is the new start);
+images of a camera are stamped when they are read. The node ends with the video.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..parameters.nodes import VideoSettings
 from ..parameters.table import Parameters
 from ..runtime.run import StartError, one_line, run_node
 
-#: Seconds behind its own schedule from which the node says so.
+#: The node warns once it is this many seconds behind its own schedule.
 _LATE_S = 1.0
 
 #: Seconds that the end waits for an image that is being read.
@@ -101,8 +101,11 @@ class VideoPublisherNode(Node):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop publishing. A camera that never answers is left to the end of the process: only
-        the thread that reads from it may release it."""
+        """Stop publishing.
+
+        A camera that never answers is left open until the process ends: only the thread that reads
+        from it may release it.
+        """
         self._stopping.set()
         self._going.set()
         self._thread.join(timeout=_JOIN_S)
@@ -156,7 +159,7 @@ class VideoPublisherNode(Node):
             if late_s > _LATE_S and not said_late:
                 said_late = True
                 self.get_logger().warning(
-                    f"cannot keep up with {1e9 / period_ns:g} images a second; lower the rate"
+                    f"cannot keep up with {1e9 / period_ns:g} images per second; lower the rate"
                 )
             self._publish(image, start_ns + step * period_ns)
             step += 1
@@ -194,7 +197,7 @@ class VideoPublisherNode(Node):
         self._publisher.publish(message_from_bgr(image, header))
 
     def _wait_for_subscribers(self) -> bool:
-        """False if told to stop while waiting."""
+        """False if the node is stopped while waiting."""
         wanted = self._settings.wait_for_subscribers
         if self._publisher.get_subscription_count() < wanted:
             self.get_logger().info(f"waiting for {wanted} subscriber(s) of the images")

@@ -215,7 +215,7 @@ def test_overlay_only_while_somebody_listens(make_graph: Callable[..., Graph]) -
 def test_auto_reliability_follows_the_publisher(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph(image_reliability="best_effort")
     graph.start("tracker_node")
-    graph.wait(lambda: "are now taken best effort" in graph.log("tracker_node"), 20)
+    graph.wait(lambda: "with best-effort QoS" in graph.log("tracker_node"), 20)
     assert graph.meet(scene(0)) > 0
 
 
