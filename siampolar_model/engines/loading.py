@@ -50,6 +50,19 @@ def register_engine(name: str, factory: EngineFactory) -> None:
 
     Raises:
         EngineError: the name is "auto" or that of one of our own engines.
+
+    Example:
+        An engine of one's own, here one that leaves a core to others:
+
+        >>> from dataclasses import replace
+        >>> import siampolar_model as sp
+        >>> from siampolar_model.engines.onnxruntime_engine import OnnxRuntimeEngine
+        >>> class PoliteEngine(OnnxRuntimeEngine):
+        ...     def __init__(self, model, options):
+        ...         super().__init__(model, replace(options, num_threads=1))
+        >>> sp.register_engine("polite", PoliteEngine)
+        >>> sp.Tracker.from_pretrained(engine="polite").ids
+        ()
     """
     if name in ("auto", *ENGINES):
         raise EngineError(f"engine name {name!r} is taken; taken are auto, {', '.join(ENGINES)}")
