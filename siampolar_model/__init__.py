@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _MODULES
     from .engines.loading import load_engine as load_engine
+    from .engines.loading import register_engine as register_engine
     from .errors import BoxError as BoxError
     from .errors import ConfigError as ConfigError
     from .errors import DatasetError as DatasetError
@@ -49,7 +50,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _M
     __version__: str
 
 _MODULES = {
-    "engines.loading": ("load_engine",),
+    "engines.loading": ("load_engine", "register_engine"),
     "errors": (
         "BoxError", "ConfigError", "DatasetError", "EngineError", "FrameError", "SiampolarError",
         "TargetLimitError", "VideoError",

@@ -1,16 +1,16 @@
 """The command ``siampolar``.
 
-Its own sub-commands stand here or are listed in ``_OWN``. Other packages add theirs through entry
-points of the group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported
-only when they are called or listed; so this file knows neither ROS nor training.
+Its own sub-commands are listed in ``_OWN``. Other packages add theirs through entry points of the
+group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported only when they
+are called or listed; so this file knows neither ROS nor training.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -20,7 +20,7 @@ from ..errors import CommandError, SiampolarError
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
 
-# Our own commands that live in files of their own.
+# Our own commands, each in a file of its own.
 _OWN = (
     EntryPoint("track", "siampolar_model.cli.track:track", ENTRY_POINT_GROUP),
     EntryPoint("bench", "siampolar_model.cli.bench:bench", ENTRY_POINT_GROUP),
@@ -87,8 +87,20 @@ def _load(entry: EntryPoint) -> typer.Typer:
 app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"siampolar {version('siampolar_ros')}")
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
-def _root(ctx: typer.Context) -> None:
+def _root(
+    ctx: typer.Context,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None:
     """Follow any object pointed at with one box."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())

@@ -26,7 +26,6 @@ from ..tracking.redetection import RedetectionBudget
 from .catch_up import CatchUp
 from .history import Entry, History, StampedImage, format_stamp
 from .requests import Admission, InitCallback, InitRequest, InitResult, Outcome, TargetIds
-from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import SessionSettings
 from .target_list import TargetList, TrackerLike
 

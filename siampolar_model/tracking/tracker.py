@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engines.base import PRIOR_COLUMNS, Engine
+from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError, TargetLimitError
 from ..geometry.box import Box, as_box, validate_init_box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
+from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .redetection import Sweep, share
 from .search_crop import Candidate, SearchCrop
-from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import TrackerSettings
 from .target_state import TrackedTarget
 
@@ -63,21 +64,35 @@ class Tracker:
     @classmethod
     def from_pretrained(
         cls,
-        name: str = "siampolar_lite0",
+        model: str | Path | ModelFolder = "siampolar_lite0",
         *,
         engine: str = "auto",
         settings: TrackerSettings | None = None,
-        **options: Any,
+        precision: str = "auto",
+        num_threads: int | None = None,
+        build_engine: str = "never",
+        engine_path: Path | None = None,
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
         Args:
-            options: fields of :class:`siampolar_model.engines.base.EngineOptions`.
+            model, engine, precision, num_threads, build_engine, engine_path: see
+                :func:`siampolar_model.engines.loading.load_engine`.
+            settings: None for the default ones.
 
         Raises:
-            EngineError: see :func:`siampolar_model.engines.loading.load_engine`.
+            EngineError, EngineMissing, ProcessUnusable: see
+                :func:`siampolar_model.engines.loading.load_engine`.
         """
-        tracker = cls(load_engine(name, engine, **options), settings)
+        loaded = load_engine(
+            model,
+            engine,
+            precision=precision,
+            num_threads=num_threads,
+            build_engine=build_engine,
+            engine_path=engine_path,
+        )
+        tracker = cls(loaded, settings)
         tracker.warm_up()
         return tracker
 
@@ -87,7 +102,7 @@ class Tracker:
         box_xyxy = np.array([0.25, 0.25, 0.75, 0.75], np.float32) * size
         self._engine.encode(slot, np.zeros((size, size, 3), np.uint8), box_xyxy)
         middle = self.spec.search_size / 2
-        prior = np.array([[0, 0, middle, middle, middle, middle]], np.float32)
+        prior = np.array([Prior(0, 0, middle, middle, middle, middle)], np.float32)
         for _ in range(3):
             self._engine.search([slot], np.zeros_like(self._crops[:1]), prior)
         self._engine.release(slot)
@@ -299,13 +314,17 @@ class Tracker:
                 candidates.setdefault(id, []).append(Candidate.of(search_crop, found, i, id))
         return candidates
 
-    def _prior(self, search_crop: SearchCrop) -> tuple[float, ...]:
-        """A row for the graph; the place expected is always the middle of the crop."""
+    def _prior(self, search_crop: SearchCrop) -> Prior:
+        """The expected place is always the middle of the crop."""
         scale, middle = search_crop.window.scale, self.spec.search_size / 2
-        size = search_crop.width * scale, search_crop.height * scale
-        row = search_crop.window_weight, self.settings.scale_penalty, *size, middle, middle
-        assert len(row) == PRIOR_COLUMNS
-        return row
+        return Prior(
+            window_weight=search_crop.window_weight,
+            scale_penalty=self.settings.scale_penalty,
+            width=search_crop.width * scale,
+            height=search_crop.height * scale,
+            center_x=middle,
+            center_y=middle,
+        )
 
 
 def _as_frame(frame: Frame | np.ndarray) -> Frame:

@@ -1,4 +1,4 @@
-"""What the demo leaves behind: a video, one line of JSON a frame, and a summary."""
+"""The results of the demo: a video, one line of JSON per frame, and a summary."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Summary:
 
     Attributes:
         frames: frames of the video.
-        received: of those, images that came through to this process.
+        received: how many of their images reached this process.
         processed: frames that the tracker reported on.
         tracked: frames on which every target was in the state tracking.
         latency_ms: from stamp to result, median and 95th percentile.
-        rate_hz: processed frames a second.
+        rate_hz: processed frames per second.
     """
 
     frames: int
@@ -48,7 +48,7 @@ class Summary:
         table.add_row("tracked", f"{self.tracked} ({self.tracked / self.frames:.0%})")
         table.add_row("dropped", f"{self.frames - self.processed}")
         table.add_row("latency p50 / p95", f"{p50:.1f} / {p95:.1f} ms")
-        table.add_row("rate", f"{self.rate_hz:.1f} frames a second")
+        table.add_row("rate", f"{self.rate_hz:.1f} frames per second")
         return table
 
 
@@ -92,7 +92,7 @@ def write_report(
 ) -> Summary:
     """Write ``tracked.mp4`` and ``targets.jsonl`` into ``folder``.
 
-    A dropped frame shows the outline of the last frame before it and says so.
+    A dropped frame shows the outline of the last frame before it, with a note.
     """
     stamps = {index: ns for ns, index in frames_by_stamp(recording.images, rate).items()}
     shown: list[Target] = []
@@ -133,7 +133,7 @@ def _percentiles(values: list[float]) -> tuple[float, float]:
 
 
 def _rate(stamps_ns: list[int]) -> float:
-    """Results a second, from the second on: the video stood still on the first."""
+    """Results per second, without the first, on which the video stood still."""
     if len(stamps_ns) < 3:
         return 0.0
     return (len(stamps_ns) - 2) / ((stamps_ns[-1] - stamps_ns[1]) / 1e9)

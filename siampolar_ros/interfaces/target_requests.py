@@ -1,4 +1,4 @@
-"""What the tracker node is asked: start, remove and list targets, by topic and by service."""
+"""Requests to the tracker node: start, remove and list targets, by topic and by service."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TargetRequests:
         self._outputs = outputs
         self._subscriptions: list[Any] = []
         serve = node.create_service
-        # An init may wait for its image: images must be let in meanwhile.
+        # An init may wait for its image, so images must be handled in the meantime.
         patient = ReentrantCallbackGroup()
         self._services = [
             serve(Init, "~/init", self._on_init, callback_group=patient),
@@ -69,7 +69,7 @@ class TargetRequests:
             self._node.destroy_service(service)
 
     def init(self, request: InitRequest, answer: InitCallback = lambda answer: None) -> None:
-        """Ask for a target; what becomes of it is logged, published and given to ``answer``."""
+        """Ask for a target; the result is logged, published and given to ``answer``."""
 
         def tell(outcome: InitResult) -> None:
             self._log(outcome)
@@ -86,7 +86,8 @@ class TargetRequests:
         if outcome.success:
             log.info(outcome.message or f"target {outcome.id} started")
         else:
-            log.error(f"init refused: {outcome.message}")
+            # A typo of an operator: errors are for failures of the node itself.
+            log.warning(f"init refused: {outcome.message}")
 
     def _on_init_target(self, message: msg.InitTarget) -> None:
         self.init(request_from_message(message))

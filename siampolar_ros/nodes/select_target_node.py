@@ -2,7 +2,7 @@
 
 Subscribes to ``image`` (remap it to the tracker's ``~/overlay`` to see the outlines as well: the
 overlay carries the header of its image) and ``tracker/init_result``, publishes a stamped
-``tracker/init_target``. The stream stands still while the button is down. Esc or q ends.
+``tracker/init_target``. The picture stands still while the button is down. Esc or q ends the node.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from siampolar_model.session.history import StampedImage
 
 from ..interfaces.image_input import ImageInput
 from ..msg import InitResult, InitTarget
-from ..parameters import nodes as parameters
 from ..parameters.settings import ImageSettings
 from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
@@ -64,9 +63,8 @@ class SelectTargetNode(Node):
         self._newest: StampedImage | None = None
         self._drag: Drag[StampedImage] | None = None
         self._status = "waiting for images"
-        params = Parameters(
-            self, parameters.SELECT_TARGET, lambda values: parameters.fill(ImageSettings, values)
-        )
+        # The same as those of the tracker, on whose images it draws.
+        params = Parameters(self, ImageSettings)
         try:
             params.settings()
             open_window()

@@ -14,7 +14,7 @@ from siampolar_model.engines import loading as pretrained
 from siampolar_model.engines.loading import load_engine
 from siampolar_model.errors import EngineError
 from siampolar_model.geometry.box import Box
-from siampolar_model.models.folder import INT8_FILE, list_models, model_folder
+from siampolar_model.models.folder import INT8_FILE, ModelFolder, list_models
 from siampolar_model.tracking.tracker import Tracker
 
 pytest.importorskip("onnxruntime")
@@ -23,7 +23,7 @@ pytest.importorskip("onnxruntime")
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the shipped model that a test may damage."""
-    return Path(shutil.copytree(model_folder("siampolar_lite0"), tmp_path / "model"))
+    return Path(shutil.copytree(ModelFolder.open("siampolar_lite0").path, tmp_path / "model"))
 
 
 def test_the_shipped_model_loads_and_describes_itself() -> None:

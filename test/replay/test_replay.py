@@ -348,7 +348,7 @@ class TestBadInput:
             (["--inits", TOPIC], f"topic {TOPIC} is of sensor_msgs/msg/Image; topics of"),
             (["--box", "1,2,30,40", "--set", "lost_frames"], "must be NAME=VALUE"),
             (["--box", "1,2,30,40", "--set", "lost_frames=x"], "lost_frames is 'x'; it must be"),
-            (["--box", "1,2,30,40", "--set", "nonsense=1"], "nonsense: no such parameter"),
+            (["--box", "1,2,30,40", "--set", "nonsense=1"], "there is no setting 'nonsense'"),
         ],
     )  # fmt: skip
     def test_one_line_and_no_output(

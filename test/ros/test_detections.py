@@ -9,7 +9,7 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 from siampolar_ros.interfaces.detection_starter import DetectionStarter, Start
 from siampolar_ros.messages.detection import Detection
-from siampolar_ros.parameters.detection_settings import DetectionSettings
+from siampolar_ros.parameters.settings import DetectionSettings
 
 AUTO = DetectionSettings(auto_init=True)
 

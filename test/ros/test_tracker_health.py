@@ -102,7 +102,7 @@ def test_an_engine_that_cannot_keep_up_is_named(health: TrackerHealth, clock: Cl
             assert verdict.level is Level.OK
     assert verdict.level is Level.WARN
     assert verdict.reason == (
-        "70 of 150 images were worked on in 5 s: the engine is too slow for this rate"
+        "70 of 150 images were processed in 5 s: the engine is too slow for this rate"
     )
     assert figures["images received"] == "450" and figures["images skipped"] == "112"
     # A new session counts from zero.

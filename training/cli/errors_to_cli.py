@@ -1,9 +1,8 @@
-"""Runs the commands of this package: what the user can mend is one line, not a traceback."""
+"""Errors of the commands of this package: one line if the user can fix them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from siampolar_model.errors import CommandError, SiampolarError
@@ -34,21 +33,3 @@ def bad_input() -> Iterator[None]:
 
 #: Lightning's and jsonargparse's errors about arguments, by name: neither need be installed.
 _OF_LIGHTNING = ("MisconfigurationException", "ArgumentError")
-
-
-def run_command(command: Callable[[], None]) -> None:
-    """Call a command; bad input, also an OSError, ends the process with ``error: ...`` on stderr
-    and code 2."""
-    try:
-        with bad_input():
-            command()
-    except OSError as error:
-        known = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        _end(known or str(error))
-    except CommandError as error:
-        _end(str(error))
-
-
-def _end(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)
