@@ -196,7 +196,7 @@ def image_of(message: BagMessage) -> StampedImage:
     frame: Frame
     if message.type == COMPRESSED:
         frame = CompressedFrame(content.data)
-        _ = frame.planes  # decodes now: what is damaged must not reach the tracker
+        frame.decode()  # now, so that a damaged image never reaches the tracker
     else:
         frame = Frame.from_buffer(
             content.data,

@@ -392,7 +392,7 @@ class Session:
     def _can_be_read(self, entry: Entry) -> bool:
         """Whether the image has pixels: compressed ones are decoded here, and may be damaged."""
         try:
-            _ = entry.image.frame.planes
+            entry.image.frame.decode()
         except FrameError as error:
             stamp = format_stamp(entry.image.stamp_ns)
             self._notice("skipped", f"image of {stamp} skipped: {error}")

@@ -65,7 +65,7 @@ def test_progressive_jpeg_and_segments_before_the_frame_header() -> None:
 def test_sixteen_bits_grey_keep_their_range() -> None:
     values = smooth(1, np.uint16)
     frame = CompressedFrame(encode(".png", values))
-    assert frame.encoding == "mono16" and np.array_equal(frame.planes[0], values)
+    assert frame.encoding == "mono16" and np.array_equal(frame.decode().planes[0], values)
     low, high = frame.value_range() or (0, 0)
     assert values.min() <= low < high <= values.max()
 
@@ -124,7 +124,10 @@ def test_an_image_too_large_is_refused_before_it_is_decoded(
         (encode(".png", smooth())[:30], "PNG image without a whole IHDR chunk"),
         (encode(".jpg", smooth())[:40], "JPEG image without a frame header"),
         (b"\xff\xd8\xff\xd9\x00\x00", "JPEG image without a frame header"),
-        (b"\xff\xd8\xff\xc0\x00\x0b\x0c\x00\x10\x00\x10\x01", "of 12 bits a sample; supported: 8"),
+        (
+            b"\xff\xd8\xff\xc0\x00\x0b\x0c\x00\x10\x00\x10\x01",
+            "of 12 bits per sample; supported: 8",
+        ),
         (b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x00\x00\x10\x01", "JPEG image of 16x0 px is empty"),
     ],
 )

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from siampolar_model.errors import FrameError
 from siampolar_model.geometry.crops import CropWindow
-from siampolar_model.images.frame import ENCODINGS, Frame
+from siampolar_model.images.encodings import ENCODINGS
+from siampolar_model.images.frame import Frame
 from siampolar_model.images.resample import BORDER_BGR, cut_array
 
 WIDTH, HEIGHT = 98, 74

@@ -35,7 +35,7 @@ def image(index: int, size: tuple[int, int] = (64, 48), start_ns: int = 10**18) 
 
 
 def index_of(frame: Frame) -> int:
-    return int(frame.planes[0][0, 0, 0])
+    return int(frame.decode().planes[0][0, 0, 0])
 
 
 @dataclass
@@ -550,7 +550,7 @@ def test_an_image_that_cannot_be_decoded_is_skipped_and_said() -> None:
 
     def add(index: int, damaged: bool = False) -> None:
         whole = image(index)
-        _, data = cv2.imencode(".png", whole.frame.planes[0])
+        _, data = cv2.imencode(".png", whole.frame.decode().planes[0])
         frame = CompressedFrame(bytes(data)[: 40 if damaged else None])
         rig.session.add_image(StampedImage(whole.stamp_ns, frame, whole.header))
         rig.session.drain()
