@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import BoxError, StampError
+from ..errors import BoxError, StampError, TargetLimitError
 from ..geometry.box import Box, validate_init_box
+from ..tracking.settings import TrackerSettings
+from ..tracking.start_rules import check_start
 from .history import Entry, History, StampedImage, format_stamp
 
 
@@ -100,16 +102,14 @@ class Admission:
         clock: Callable[[], float],
         *,
         hold_s: float,
-        max_targets: int,
-        min_box_px: float,
+        tracker_settings: TrackerSettings,
     ) -> None:
         self._history = history
         self._start = start
         self._target_ids = target_ids
         self._clock = clock
         self.hold_s = hold_s
-        self.max_targets = max_targets
-        self.min_box_px = min_box_px
+        self.tracker_settings = tracker_settings
         self.ids: set[int] = set()
         self._held: list[_Held] = []
 
@@ -178,17 +178,10 @@ class Admission:
                 request, f"the box was drawn on {drawn} but the image is {actual}", image
             )
         try:
-            box = validate_init_box(request.box, *image.size, self.min_box_px)
-        except BoxError as error:
+            box = check_start(request.box, image.size, request.id, self.ids, self.tracker_settings)
+        except (BoxError, TargetLimitError) as error:
             return self._refuse(request, str(error), image)
         known = request.id in self.ids
-        if not known and len(self.ids) >= self.max_targets:
-            return self._refuse(
-                request,
-                f"{len(self.ids)} targets are followed already; at most {self.max_targets} "
-                "are allowed",
-                image,
-            )
         id = self._target_ids.use(request.id)
         self.ids.add(id)
         self._start(id, entry, box)

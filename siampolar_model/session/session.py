@@ -17,14 +17,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 from ..errors import FrameError
 from ..geometry.box import Box
 from ..results import StateChange, Target
 from ..tracking.redetection import RedetectionBudget
+from ..tracking.settings import TrackerSettings
 from .catch_up import CatchUp
 from .history import Entry, History, StampedImage, format_stamp
+from .redetection_limit import RedetectionLimit
 from .requests import Admission, InitCallback, InitRequest, InitResult, Outcome, TargetIds
 from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import SessionSettings
@@ -132,8 +133,7 @@ class Session:
             target_ids or TargetIds(),
             clock,
             hold_s=self._settings.hold_init_s,
-            max_targets=int(tracker.settings.max_targets),
-            min_box_px=float(tracker.settings.min_box_px),
+            tracker_settings=tracker.settings,
         )
         self._counters = Counters()
         self._listed: tuple[Target, ...] = ()
@@ -144,7 +144,7 @@ class Session:
         self._live_results: tuple[Target, ...] = ()
         self._since_live = 0
         self._skipped_before_live = 0
-        self._budget = RedetectionBudget()
+        self._redetection_limit = RedetectionLimit()
 
     # ---- what callers use, from any thread -------------------------------------------------
 
@@ -218,11 +218,10 @@ class Session:
         """Stop following all targets; how many there were."""
         return len(self._remove(self.ids))
 
-    def set_tracker_settings(self, settings: Any) -> None:
+    def set_tracker_settings(self, settings: TrackerSettings) -> None:
         """Swap the tracker's settings as a whole, between two pieces of work."""
         with self._lock:
-            self._admission.max_targets = int(settings.max_targets)
-            self._admission.min_box_px = float(settings.min_box_px)
+            self._admission.tracker_settings = settings
             self._commands.append(partial(setattr, self._tracker, "settings", settings))
             self._notify()
 
@@ -354,8 +353,8 @@ class Session:
         if self._target_list.ids and not self._can_be_read(entry):
             return
         self._warn_of_size(entry)
-        wanted = int(self._tracker.settings.redetect_crops)
-        self._budget.count(skipped, wanted)
+        wanted = self._tracker.settings.redetect_crops
+        self._redetection_limit.count(skipped, wanted)
         elapsed_s = self._seconds_since_live(entry)
         with self._lock:
             self._catch_up.take_caught_up(self._live)
@@ -363,8 +362,7 @@ class Session:
         results = self._target_list.track(
             entry.image,
             [id for id in self._target_list.ids if id not in self._catch_up],
-            elapsed_s=elapsed_s,
-            redetect_crops=self._budget.crops(wanted),
+            RedetectionBudget(elapsed_s, self._redetection_limit.crops(wanted)),
         )
         dropped = self._target_list.time_out(results, elapsed_s, self._settings.lost_timeout_s)
         with self._lock:
@@ -376,9 +374,9 @@ class Session:
         self._report(tuple(r for r in results if r.id not in dropped), dropped=dropped)
 
     def _track_late(self, entry: Entry, ids: list[int]) -> None:
-        # One crop a target: a live image may be waiting.
+        # One crop per target, because a live image may be waiting.
         if self._can_be_read(entry):
-            results = self._target_list.track(entry.image, ids, redetect_crops=0)
+            results = self._target_list.track(entry.image, ids, RedetectionBudget(crops=0))
         else:
             results = ()
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -12,13 +12,15 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..results import StateChange, Target, TargetState
+from ..tracking.redetection import RedetectionBudget
+from ..tracking.settings import TrackerSettings
 from .history import StampedImage
 
 
 class TrackerLike(Protocol):
     """What a session needs of :class:`siampolar_model.tracking.tracker.Tracker`."""
 
-    settings: Any
+    settings: TrackerSettings
 
     @property
     def ids(self) -> tuple[int, ...]: ...
@@ -28,8 +30,7 @@ class TrackerLike(Protocol):
         frame: Frame,
         ids: Collection[int] | None = None,
         *,
-        elapsed_s: float = ...,
-        redetect_crops: int | None = ...,
+        budget: RedetectionBudget,
     ) -> list[Target]: ...
     def remove(self, id: int) -> bool: ...
 
@@ -78,15 +79,13 @@ class TargetList:
         self._tracker.remove(id)
         self._entries.pop(id, None)
 
-    def track(self, image: StampedImage, ids: Iterable[int], **how: Any) -> tuple[Target, ...]:
-        """Where these targets are, sorted by id.
-
-        Args:
-            how: further arguments of :meth:`siampolar_model.tracking.tracker.Tracker.update`.
-        """
+    def track(
+        self, image: StampedImage, ids: Iterable[int], budget: RedetectionBudget
+    ) -> tuple[Target, ...]:
+        """Where these targets are, sorted by id."""
         ids = sorted(ids)
         fitting = [id for id in ids if self._entries[id].image_size == image.size]
-        found = self._tracker.update(image.frame, fitting, **how) if fitting else []
+        found = self._tracker.update(image.frame, fitting, budget=budget) if fitting else []
         results = {result.id: result for result in found}
         results.update({id: self._lost(id, image) for id in ids if id not in results})
         for id, result in results.items():

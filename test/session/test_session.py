@@ -22,6 +22,8 @@ from siampolar_model.session.history import History, StampedImage, format_stamp
 from siampolar_model.session.requests import InitRequest, InitResult, TargetIds
 from siampolar_model.session.session import Counters, Session, Targets
 from siampolar_model.session.settings import SessionSettings
+from siampolar_model.tracking.redetection import RedetectionBudget
+from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 
 PERIOD_NS = 100_000_000
@@ -39,23 +41,16 @@ def index_of(frame: Frame) -> int:
 
 
 @dataclass
-class FakeSettings:
-    max_targets: int = 4
-    min_box_px: float = 8.0
-    redetect_crops: int = 4
-
-
-@dataclass
 class FakeTracker:
     """Notes what it is asked; box x1 counts the images that a target has seen."""
 
-    settings: FakeSettings = field(default_factory=FakeSettings)
+    settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(max_targets=4))
     targets: dict[int, Box] = field(default_factory=dict)
     calls: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
     fail_on: int | None = None
     refuse: bool = False
     states: dict[int, TargetState] = field(default_factory=dict)
-    hows: list[dict[str, float]] = field(default_factory=list)
+    budgets: list[RedetectionBudget] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
 
@@ -72,9 +67,13 @@ class FakeTracker:
         return id
 
     def update(
-        self, frame: Frame, ids: Collection[int] | None = None, **how: float
+        self,
+        frame: Frame,
+        ids: Collection[int] | None = None,
+        *,
+        budget: RedetectionBudget,
     ) -> list[Target]:
-        self.hows.append(how)
+        self.budgets.append(budget)
         self.threads.add(threading.get_ident())
         if self.gate is not None:
             assert self.gate.wait(5)
@@ -506,7 +505,7 @@ def test_the_tracker_is_told_how_much_time_has_passed() -> None:
         frame = Frame.from_bgr(np.zeros((48, 64, 3), np.uint8))
         rig.session.add_image(StampedImage(start_ns + round(after_s * 1e9), frame))
         rig.session.drain()
-        told.append(rig.tracker.hows[-1]["elapsed_s"])
+        told.append(rig.tracker.budgets[-1].elapsed_s)
     assert told == pytest.approx([0.1, 0.1, 1 / 30, 5.0, 1 / 30, 0.1])
 
 
@@ -515,11 +514,11 @@ def test_skipped_images_leave_fewer_crops_for_searching() -> None:
     rig.add(0)
     rig.init()
     rig.add(1)
-    assert rig.tracker.hows[-1]["redetect_crops"] == 4
+    assert rig.tracker.budgets[-1].crops == 4
     rig.session.add_image(image(2))
     rig.session.add_image(image(3))
     rig.session.drain()
-    assert rig.tracker.hows[-1]["redetect_crops"] == 2
+    assert rig.tracker.budgets[-1].crops == 2
 
 
 def test_another_image_size_reports_lost_and_comes_back() -> None:
@@ -618,7 +617,7 @@ def test_images_out_of_order_or_sent_twice_are_followed_and_leave_the_history_al
     rig.init()
     rig.add(4, 3, 4, 5, 6, 6)
     assert rig.tracker.tracked(1) == [2, 4, 3, 4, 5, 6, 6]
-    told = [how["elapsed_s"] for how in rig.tracker.hows if "elapsed_s" in how]
+    told = [b.elapsed_s for b in rig.tracker.budgets if b.crops]
     usual = 1 / 30
     assert told == pytest.approx([0.2, usual, usual, 0.1, 0.1, usual])
     assert rig.init(1).success  # type: ignore[union-attr]
@@ -683,7 +682,7 @@ def test_a_target_refused_by_the_tracker_is_said_and_forgotten() -> None:
 def test_tracker_settings_are_swapped_whole_between_images() -> None:
     rig = Rig()
     rig.add(0)
-    smaller = FakeSettings(max_targets=1, min_box_px=30)
+    smaller = TrackerSettings(max_targets=1, min_box_px=30)
     rig.session.set_tracker_settings(smaller)
     assert rig.tracker.settings is not smaller  # the worker does it
     assert "at least 30 px" in rig.init().message  # type: ignore[union-attr]
@@ -790,7 +789,7 @@ def test_a_closed_session_lets_go_of_its_tracker_at_once() -> None:
     rig.init()
     rig.add(1)
     rig.session.remove(1)
-    rig.session.set_tracker_settings(FakeSettings())
+    rig.session.set_tracker_settings(TrackerSettings())
     tracker = weakref.ref(rig.tracker)
     gc.disable()
     try:
