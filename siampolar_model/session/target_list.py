@@ -1,4 +1,4 @@
-"""The targets of one tracker as a session reports them."""
+"""The targets of one tracker, as a session reports them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrackerLike(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """One target: what was last said of it, its image size, how long it has been lost, if so."""
+    """A target's last result, the size of its images, and for how long it has been lost, if so."""
 
     result: Target
     image_size: tuple[int, int]
@@ -45,15 +45,15 @@ class _Entry:
 
 
 class TargetList:
-    """Asks the tracker for what it can do and knows the rest: sizes, time lost, what changed.
+    """Adds to a tracker what a session needs: image sizes, time lost, and changes of state.
 
-    A target belongs to the image size it started on; on others it is lost.
+    A target is lost on images that have not the size of the image it was started on.
     """
 
     def __init__(self, tracker: TrackerLike) -> None:
         self._tracker = tracker
         self._entries: dict[int, _Entry] = {}
-        self._said: dict[int, TargetState] = {}
+        self._reported: dict[int, TargetState] = {}
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -61,14 +61,14 @@ class TargetList:
 
     @property
     def results(self) -> tuple[Target, ...]:
-        """What was last said of every target, sorted by id."""
+        """The last result of every target, sorted by id."""
         return tuple(self._entries[id].result for id in self.ids)
 
     def start(self, id: int, image: StampedImage, box: Box) -> None:
-        """Begin or start again.
+        """Start a target, or start it again.
 
         Raises:
-            ValueError: the tracker refuses; a target that there was already goes on as before.
+            ValueError: the tracker refuses it; a target that is to start again goes on as before.
         """
         self._tracker.start(image.frame, box, id=id)
         none = np.zeros((0, 2), np.float32)
@@ -76,13 +76,14 @@ class TargetList:
         self._entries[id] = _Entry(unseen, image.size)
 
     def drop(self, id: int) -> None:
+        """Stop following a target."""
         self._tracker.remove(id)
         self._entries.pop(id, None)
 
     def track(
         self, image: StampedImage, ids: Iterable[int], budget: RedetectionBudget
     ) -> tuple[Target, ...]:
-        """Where these targets are, sorted by id."""
+        """Find targets on an image; their results, sorted by id."""
         ids = sorted(ids)
         fitting = [id for id in ids if self._entries[id].image_size == image.size]
         found = self._tracker.update(image.frame, fitting, budget=budget) if fitting else []
@@ -93,13 +94,21 @@ class TargetList:
         return tuple(results[id] for id in ids)
 
     def lose_all(self, image: StampedImage) -> tuple[Target, ...]:
-        """All targets, lost."""
+        """All targets as lost, sorted by id."""
         return tuple(self._lost(id, image) for id in self.ids)
 
     def time_out(
         self, results: Iterable[Target], elapsed_s: float, limit_s: float
     ) -> dict[int, str]:
-        """Drop what has been lost for longer than ``limit_s`` (0: nothing): ids with the reason."""
+        """Drop targets that have been lost for longer than ``limit_s``; 0 drops none.
+
+        Args:
+            results: those of the image worked on.
+            elapsed_s: time from the image before.
+
+        Returns:
+            The reason of every target that was dropped, by id.
+        """
         reasons = {}
         for result in results:
             entry = self._entries[result.id]
@@ -116,22 +125,26 @@ class TargetList:
     def changes(
         self, results: Iterable[Target], reasons: Mapping[int, str]
     ) -> tuple[StateChange, ...]:
-        """What differs from what was said before; these results are said from now on.
+        """What differs between these results, which are reported now, and the last report.
 
-        A target that there is but that is not among the results, because it has to catch up
-        first, is neither new nor gone.
+        A target that has to catch up first is not among the results. It is neither new nor gone.
+
+        Args:
+            reasons: why targets were dropped, by id.
         """
-        gone = [id for id in self._said if id not in self._entries]
-        changes = [StateChange(id, self._said.pop(id), None, reasons.get(id, "")) for id in gone]
+        gone = [id for id in self._reported if id not in self._entries]
+        changes = [
+            StateChange(id, self._reported.pop(id), None, reasons.get(id, "")) for id in gone
+        ]
         for result in results:
-            before = self._said.get(result.id)
+            before = self._reported.get(result.id)
             if before != result.state:
                 changes.append(StateChange(result.id, before, result.state))
-                self._said[result.id] = result.state
+                self._reported[result.id] = result.state
         return tuple(changes)
 
     def of_other_sizes(self, size: tuple[int, int]) -> str:
-        """Targets of images of another size, as ``1 (640x480), 3 (320x240)``."""
+        """Targets that were started on another image size, as ``1 (640x480), 3 (320x240)``."""
         sizes = {id: self._entries[id].image_size for id in self.ids}
         return ", ".join("{} ({}x{})".format(i, *s) for i, s in sizes.items() if s != size)
 

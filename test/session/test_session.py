@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -53,6 +53,7 @@ class FakeTracker:
     budgets: list[RedetectionBudget] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
+    on_update: Callable[[], object] = lambda: None
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -77,6 +78,7 @@ class FakeTracker:
         self.threads.add(threading.get_ident())
         if self.gate is not None:
             assert self.gate.wait(5)
+        self.on_update()
         chosen = self.ids if ids is None else tuple(sorted(ids))
         if index_of(frame) == self.fail_on:
             raise RuntimeError("engine broke")
@@ -467,12 +469,17 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     rig.init()
     rig.tracker.states[1] = TargetState.LOST
     rig.add(1)
+    answers: list[InitResult | None] = []
+
+    def ask() -> None:
+        """The request comes while the worker is busy with the image."""
+        rig.tracker.on_update = lambda: None
+        answers.append(rig.init(id=1))
+
+    rig.tracker.on_update = ask
     rig.session.add_image(image(2))
-    work = rig.session._next_work()  # the worker has begun with the image ...
-    assert work is not None
-    answer = rig.init(id=1)  # ... when the request comes
-    assert answer is not None and answer.success
-    work()
+    rig.session.step()
+    assert answers[0] is not None and answers[0].success
     rig.tracker.states[1] = TargetState.TRACKING
     rig.session.drain()
     assert rig.session.ids == (1,) == rig.tracker.ids
@@ -601,7 +608,7 @@ def test_a_recording_that_begins_again_within_the_history_starts_it_anew() -> No
     rig = Rig()
     rig.add(*range(10))
     rig.add(*range(3))
-    assert "starts anew" in rig.notices[0]
+    assert "starts again" in rig.notices[0]
     assert rig.init().image.header == "header 2"  # type: ignore[union-attr]
     # Also if its first images went missing.
     rig.add(*range(3, 20))
@@ -677,6 +684,21 @@ def test_a_target_refused_by_the_tracker_is_said_and_forgotten() -> None:
     rig.add(1)
     assert rig.notices == ["target 1 could not be started: refused after all"]
     assert rig.session.ids == () and rig.failures == []
+
+
+def test_a_refused_start_does_not_forget_a_later_request_for_the_same_id() -> None:
+    rig = Rig()
+    rig.add(0)
+
+    def refuse_once(frame: Frame, box: Box, *, id: int | None = None) -> int:
+        del rig.tracker.start  # type: ignore[method-assign]
+        assert rig.init(id=1).success  # type: ignore[union-attr]
+        raise ValueError("refused once")
+
+    rig.tracker.start = refuse_once  # type: ignore[method-assign]
+    rig.init(id=1)
+    rig.session.drain()
+    assert rig.session.ids == (1,) == rig.tracker.ids
 
 
 def test_tracker_settings_are_swapped_whole_between_images() -> None:
