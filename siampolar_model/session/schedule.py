@@ -42,8 +42,8 @@ class Schedule:
     """All that callers and the worker share, under one lock, and the rules of what comes next.
 
     Commands come first, then images of the history for late targets, then the waiting live image.
-    After ``catch_up_frames`` starts or late images a waiting live image has its turn. A live image
-    that still waits when a newer one comes is skipped.
+    A live image waits for ``catch_up_frames`` starts and late images at most. If a newer
+    one comes before that, it is skipped.
 
     Every method is atomic and calls nobody back. The replies that some return are to be sent by
     the caller.
@@ -124,7 +124,7 @@ class Schedule:
             return [Reply(callback, InitResult(False, request.id, message))]
 
     def remove(self, ids: Iterable[int] | None) -> int:
-        """Queue the removal of targets (None: of all); how many of them there are."""
+        """Queue the removal of targets, or of all for None; how many of them there are."""
         with self._lock:
             known = self._admission.ids.intersection(self._admission.ids if ids is None else ids)
             self._admission.ids -= known
@@ -133,7 +133,7 @@ class Schedule:
             return len(known)
 
     def change_tracker_settings(self, settings: TrackerSettings) -> None:
-        """Decide on requests by other settings now; the tracker gets them when its turn comes."""
+        """Apply other settings to requests now, and queue them for the tracker."""
         with self._lock:
             self._admission.tracker_settings = settings
             self._commands.append(ChangeSettings(settings))
@@ -231,7 +231,7 @@ class Schedule:
             self._targets = results
 
     def fail(self, error: Exception) -> list[Reply]:
-        """There is no more work; requests that wait are refused."""
+        """End all work, and refuse the requests that wait."""
         with self._lock:
             self._failure = error
             self._skip_waiting()

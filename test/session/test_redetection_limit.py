@@ -1,4 +1,4 @@
-"""How many whole-frame windows are searched while the stream is faster than the engine."""
+"""How many whole-frame windows are searched where the engine is slower than the stream."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 from siampolar_model.session.redetection_limit import RedetectionLimit
 
 
-def test_nothing_is_taken_away_while_every_image_is_worked_off() -> None:
+def test_there_is_no_limit_while_no_image_is_skipped() -> None:
     limit = RedetectionLimit()
     for _ in range(100):
         limit.count(0, 4)
         assert limit.crops(4) == 4
 
 
-def test_skipped_images_take_crops_away_and_give_them_back_slowly() -> None:
+def test_skipped_images_lower_the_limit_and_it_rises_slowly() -> None:
     limit = RedetectionLimit()
     got = []
     for skipped in (1, 0, 1, 1, 1):

@@ -47,7 +47,7 @@ def test_a_round_shows_every_window_once(image_size: tuple[int, int], side: floa
 
 def test_the_first_few_windows_spread_over_the_frame() -> None:
     windows = RedetectionWindows.covering((1280, 720), 60, 60, FACTOR)
-    early = [windows.window(turn, 255)[0] for turn in range(len(windows) // 6)]
+    early = [windows.window(number, 255)[0] for number in range(len(windows) // 6)]
     quarters = {(window.cx > 640, window.cy > 360) for window in early}
     assert len(quarters) == 4
 
