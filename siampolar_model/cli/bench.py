@@ -67,7 +67,7 @@ def bench(
     from ..bench.measure import RUNS
     from ..bench.peer import PEER_FILES
     from ..bench.suite import run_suite
-    from ..io.video import image_files
+    from ..io.image_folder import image_files
 
     target = parse_box(box)
     inputs = [video, *(image_files(video) if video.is_dir() else ())]

@@ -33,8 +33,9 @@ def track(
 ) -> None:
     """Follow objects through a video and draw their outlines."""
     from ..images.frame import Frame
+    from ..io.image_folder import image_files
     from ..io.jsonl import json_line
-    from ..io.video import VideoReader, VideoWriter, image_files
+    from ..io.video import VideoReader, VideoWriter
     from ..rendering.draw import draw_results
     from ..tracking.tracker import Tracker
 

@@ -12,7 +12,7 @@ from ..errors import EngineError
 from ..models.folder import INT8_FILE
 from ..models.spec import ModelSpec
 from .base import Candidates, Engine, EngineOptions, choose_precision, int8_obstacle
-from .cpu import has_int8_dot_product
+from .cpu import has_int8_dot_product, quota_threads
 
 #: Up to 1.13, what comes out for more than one target is wrong.
 _INT8_SINCE = (1, 14)
@@ -35,8 +35,9 @@ class OnnxRuntimeEngine(Engine):
         session.log_severity_level = 3
         # Threads that wait for the next image by spinning take the core from other processes.
         session.add_session_config_entry("session.force_spinning_stop", "1")
-        if options.num_threads is not None:
-            session.intra_op_num_threads = options.num_threads
+        threads = options.num_threads or quota_threads()
+        if threads is not None:
+            session.intra_op_num_threads = threads
         path = folder / (INT8_FILE if self.precision == "int8" else "search.onnx")
         self._template = _session(folder / "template.onnx", session)
         self._search = _session(path, session)

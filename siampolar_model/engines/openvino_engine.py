@@ -15,7 +15,7 @@ from ..errors import EngineError
 from ..models.folder import INT8_FILE
 from ..models.spec import ModelSpec
 from .base import PRIOR_COLUMNS, Candidates, Engine, EngineOptions, choose_precision, int8_obstacle
-from .cpu import has_int8_dot_product
+from .cpu import has_int8_dot_product, quota_threads
 
 #: Keeps oneDNN, from which OpenVINO's kernels come, from newer instructions; OpenVINO itself lists
 #: what the processor has.
@@ -52,8 +52,9 @@ class OpenVinoEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": rest,
         }
-        if options.num_threads is not None:
-            properties["INFERENCE_NUM_THREADS"] = options.num_threads
+        threads = options.num_threads or quota_threads()
+        if threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = threads
         template = _read(core, folder / "template.onnx")
         path = folder / (INT8_FILE if self.precision == "int8" else "search.onnx")
         search = _read(core, path)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..errors import DatasetError
-from ..io.video import image_files
+from ..io.image_folder import image_files
 
 #: What a data set looks like.
 LAYOUT = "JPEGImages/480p/SEQUENCE/00000.jpg and Annotations/480p/SEQUENCE/00000.png"

@@ -21,11 +21,7 @@ from ..errors import FrameError
 from ..geometry.crops import CropWindow
 from .encodings import BY_NAME, ENCODINGS
 from .resample import BORDER_BGR, plan_cut, resample
-
-#: mono16: the percentage of an image's pixels that its own range leaves out at either end.
-_RANGE_PERCENT = 1.0
-#: The range is estimated on a regular grid of about this many pixels, whatever the image's size.
-_RANGE_SAMPLES = 1 << 16
+from .value_range import value_range_of
 
 
 class Frame(ABC):
@@ -225,10 +221,7 @@ class BufferFrame(Frame):
 
     @cached_property
     def _own_range(self) -> tuple[float, float]:
-        stride = max(1, math.isqrt(self.width * self.height // _RANGE_SAMPLES))
-        grid = self.planes[0][::stride, ::stride]
-        low, high = np.percentile(grid, [_RANGE_PERCENT, 100 - _RANGE_PERCENT])
-        return float(low), float(max(high, low + 1))  # a flat image has no range of its own
+        return value_range_of(self.planes[0])
 
     def _region_bgr(
         self, x0: int, y0: int, x1: int, y1: int, value_range: tuple[float, float] | None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 
 from ..messages.detection import Detection
@@ -45,6 +46,7 @@ class DetectionStarter:
         self._classes: dict[int, str] = {}
         self._asked_at: dict[int, float] = {}  # id, or 0 for a new target -> when
         self._unanswered = False  # a new target was asked for, which may wait for its image
+        self._refused: list[Box] = []  # places where no target could start, one after another
 
     def on_result(self, results: Sequence[Target]) -> None:
         """Take note of all targets on the newest image."""
@@ -75,7 +77,7 @@ class DetectionStarter:
             free = self._claim(free)
             starts = self._find_lost(free, now, settings)
             if not followed and settings.auto_init and not self._unanswered and self._may(0, now):
-                best = max(free, key=lambda d: d.score, default=None)
+                best = self._best_not_refused(free)
                 starts = [] if best is None else [Start(best)]
                 self._unanswered = best is not None
             for start in starts:
@@ -87,8 +89,30 @@ class DetectionStarter:
         with self._lock:
             if start.id == 0:
                 self._unanswered = False
+                if id is None:
+                    # The next best one need not wait.
+                    self._refused.append(start.detection.box)
+                    self._asked_at.pop(0, None)
+                else:
+                    self._refused.clear()
             if id is not None and start.detection.class_id:
                 self._classes[id] = start.detection.class_id
+
+    def _best_not_refused(self, detections: list[Detection]) -> Detection | None:
+        """The best detection where no start was refused; after all were refused, nothing for once.
+
+        A detector may keep on finding something that cannot start a target, such as a box that is
+        too small; it must not keep all others from starting.
+        """
+        allowed = [
+            d
+            for d in detections
+            if all(d.box.iou(refused) < _SAME_OBJECT_IOU for refused in self._refused)
+        ]
+        if detections and not allowed:
+            self._refused.clear()
+            self._asked_at[0] = self._clock()
+        return max(allowed, key=lambda d: d.score, default=None)
 
     def _may(self, id: int, now: float) -> bool:
         """Whether it is long enough since this was asked for last."""
