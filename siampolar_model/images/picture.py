@@ -67,7 +67,7 @@ def read_bgr(
 
     Args:
         value_range: the values that become 0 and 255 if pixels have more than 8 bits; None takes
-            the range of this picture, see :func:`~siampolar_model.images.value_range.value_range_of`.
+            the range of this picture, see :func:`.value_range.value_range_of`.
 
     Raises:
         FrameError: as :func:`read_picture`.
