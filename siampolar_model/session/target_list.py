@@ -47,7 +47,7 @@ class _Entry:
 class TargetList:
     """Adds to a tracker what a session needs: image sizes, time lost, and changes of state.
 
-    A target is lost on images that have not the size of the image it was started on.
+    A target is lost on images that do not have the size of the image it was started on.
     """
 
     def __init__(self, tracker: TrackerLike) -> None:

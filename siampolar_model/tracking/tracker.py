@@ -149,7 +149,7 @@ class Tracker:
             until it was seen at one place on ``recover_frames`` images in a row.
 
         Raises:
-            FrameError: the image has not the size of the image that a target started on.
+            FrameError: the image does not have the size of the image that a target started on.
             KeyError: an id that is not followed.
         """
         frame = _as_frame(frame)
