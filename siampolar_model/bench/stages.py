@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engines.base import Candidates, Engine
 from ..geometry.box import Box
-from ..images.frame import Frame
+from ..images.frame import BufferFrame, Frame
 from ..tracking.settings import TrackerSettings
 from ..tracking.tracker import Tracker
 
@@ -56,8 +56,7 @@ class StageTimer:
     def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> StageTimings:
         """Follow ``targets`` targets, all started on one box, through uint8 (H, W, 3) images."""
         clock, tracker = self._clock, self._tracker
-        views = map(Frame.from_bgr, images)
-        frames = [_TimedFrame(f.width, f.height, f.encoding, f.planes, clock) for f in views]
+        frames = [_TimedFrame.of(image, clock) for image in images]
         tracker.reset()
         for _ in range(targets):
             tracker.start(frames[0], box)
@@ -110,10 +109,15 @@ class _TimedEngine(Engine):
 
 
 @dataclass(frozen=True, eq=False)
-class _TimedFrame(Frame):
+class _TimedFrame(BufferFrame):
     """Measures how long cutting takes."""
 
     clock: _Clock
+
+    @classmethod
+    def of(cls, image_bgr: np.ndarray, clock: _Clock) -> _TimedFrame:
+        frame = Frame.from_bgr(image_bgr)
+        return cls(frame.width, frame.height, frame.encoding, frame.planes, clock)
 
     def cut(self, *args: Any, **kwargs: Any) -> np.ndarray:
         start = time.perf_counter()

@@ -17,6 +17,7 @@ import numpy as np
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..results import Target, TargetState
+from ..tracking.redetection import RedetectionBudget
 from ..tracking.tracker import Tracker
 
 # Against rounding, where an answer is finished exactly when an image arrives; in images.
@@ -89,7 +90,8 @@ class Player:
                 targets = self._tracker.update(frame)
             else:
                 elapsed_s = (self._index - self._last_index) / self._fps
-                targets = self._tracker.update(frame, elapsed_s=elapsed_s)
+                budget = RedetectionBudget(elapsed_s=elapsed_s)
+                targets = self._tracker.update(frame, budget=budget)
             track_s = time.perf_counter() - begin
             self._busy(track_s)
             (target,) = targets

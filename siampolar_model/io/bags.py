@@ -181,7 +181,7 @@ def image_of(message: BagMessage) -> StampedImage:
         FrameError: an unknown encoding, a size that contradicts step or data, a damaged file.
     """
     image = image_from_message(message.content)
-    _ = image.frame.planes  # decodes now: a damaged image must not reach the tracker
+    image.frame.decode()  # now, so that a damaged image never reaches the tracker
     return image
 
 

@@ -208,7 +208,7 @@ class TestWhatItFollows:
             for event in events
             if isinstance(event, Targets) and not event.update
         ]
-        assert ids == [[]] * 6 + [[1]] * 14  # image 5 is said again, with the target
+        assert ids == [[]] * 6 + [[1]] * 14  # image 5 is reported again, with the target
         (again,) = [e for e in events if isinstance(e, Targets) and e.update]
         assert again.image.stamp_ns == FIRST_NS + 5 * PERIOD_NS and len(again.targets) == 1
 
@@ -276,16 +276,16 @@ class TestWhatItFollows:
         assert [line["frame"] for line in read] == [0, 1, 2, 3, 4, 5, 7, 8, 9]
         states = [line["targets"][0]["state"] for line in read]
         assert states == ["tracking"] * 6 + ["lost"] + ["tracking"] * 2
-        said = capsys.readouterr().err
-        assert "image refused: unknown encoding 'yuv9000'" in said
-        assert "image size changed from 320x240 to 200x160" in said
-        assert "image stamps went back" in said
-        assert "10 images, 1 of them could not be read" in said
+        printed = capsys.readouterr().err
+        assert "image refused: unknown encoding 'yuv9000'" in printed
+        assert "image size changed from 320x240 to 200x160" in printed
+        assert "image stamps went back" in printed
+        assert "10 images, 1 of them could not be read" in printed
         with VideoReader(video) as reader:
             assert len(list(reader)) == 9
 
-    def test_a_line_is_the_last_word_on_its_image(self, tmp_path: Path) -> None:
-        """The init comes after an image that cannot be read: the one before is said again."""
+    def test_a_line_holds_the_last_report_of_its_image(self, tmp_path: Path) -> None:
+        """The init comes after an unreadable image, so the one before is reported again."""
         recording = Recording(tmp_path / "bag")
         recording.image(scene(0), FIRST_NS)
         recording.image(scene(1), FIRST_NS + PERIOD_NS, encoding="yuv9000")
@@ -342,7 +342,7 @@ class TestBadInput:
             (["--box", "5000,0,9,9"], "--box: init box x=5000 y=0 w=9 h=9 lies wholly outside"),
             (["--box", "1,2,30,40", "--at", "-1"], "--at -1 must be a number of seconds, 0 or"),
             (["--box", "1,2,30,40", "--at", "nan"], "--at nan must be a number of seconds"),
-            (["--box", "1,2,30,40", "--at", "99"], "--at 99: there is no image so long after"),
+            (["--box", "1,2,30,40", "--at", "99"], "--at 99: the recording is shorter than that"),
             (["--box", "1,2,30,40", "--at", "1", "--at", "2"], "--at is given 2 times and --box 1"),
             (["--box", "1,2,30,40", "--topic", "/none"], "/none; image topics in this bag: /"),
             (["--inits", TOPIC], f"topic {TOPIC} is of sensor_msgs/msg/Image; topics of"),
@@ -372,7 +372,9 @@ class TestBadInput:
         assert run(tmp_path / "two", "--box", "56,36,48,48", "--jsonl", out) == 2
         assert "give --topic; image topics in this bag: /left, /right" in capsys.readouterr().err
 
-    def test_outputs_that_cannot_be(self, bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_outputs_that_cannot_be_written(
+        self, bag: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         box = ("--box", "56,36,48,48")
         for arguments, words in (
             ([], "nothing to write"),

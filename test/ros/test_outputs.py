@@ -160,7 +160,7 @@ def test_mask_is_a_label_image(rig: Rig) -> None:
         48,
         128,
     )
-    labels = image_from_message(message).frame.planes[0]
+    labels = image_from_message(message).frame.decode().planes[0]
     assert (labels[12:32, 10:30] == 5).all() and (labels != 0).sum() == 400
 
 

@@ -55,9 +55,7 @@ class FakeTracker:
         self._boxes[id] = box
         return id
 
-    def update(
-        self, frame: Frame, ids: Collection[int] | None = None, **how: float
-    ) -> list[Target]:
+    def update(self, frame: Frame, ids: Collection[int] | None = None, **_: object) -> list[Target]:
         self.faults -= 1
         if self.broken or self.faults >= 0:
             raise RuntimeError("the device was unplugged\nand more")
