@@ -7,7 +7,6 @@ import platform
 from dataclasses import dataclass
 from importlib import metadata
 
-import cv2
 import numpy as np
 
 from ..engines.cpu import cpu_flags, cpu_name
@@ -32,6 +31,8 @@ class Machine:
 
 def versions() -> dict[str, str]:
     """Versions of this package, of Python and of the libraries that results depend on."""
+    import cv2  # here, so that the command is listed where OpenCV is missing
+
     found = {"siampolar_ros": _version("siampolar_ros") or "not installed"}
     found |= {"python": platform.python_version(), "numpy": np.__version__}
     found["opencv"] = cv2.__version__

@@ -48,17 +48,21 @@ def bench(
     precision: Precision = "auto",
     assignments: Set = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
-    targets: Annotated[int, typer.Option(min=1, max=256, help="Targets, all on the box.")] = 1,
+    targets: Annotated[
+        int, typer.Option(min=1, max=256, help="Number of targets; all start on the box.")
+    ] = 1,
     peer: Annotated[
         Path | None,
         typer.Option(help="Folder with TrackerNano's two ONNX files, to run it alongside."),
     ] = None,
     full: Annotated[
         bool,
-        typer.Option("--full", help="Also all engines, numbers of targets and image sizes."),
+        typer.Option(
+            "--full", help="Measure also all engines, numbers of targets and image sizes."
+        ),
     ] = False,
     node: Annotated[
-        bool, typer.Option("--node", help="Also the ROS 2 node, from image to targets.")
+        bool, typer.Option("--node", help="Measure also the ROS 2 node, from image to targets.")
     ] = False,
     json_file: JsonFile = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw (needs matplotlib).")] = None,

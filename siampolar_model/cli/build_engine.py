@@ -20,7 +20,9 @@ def build_engine(
     ] = "auto",
     lean: Annotated[
         bool,
-        typer.Option("--lean", help="For the lean runtime, which names it in engine_path."),
+        typer.Option(
+            "--lean", help="Build it for the lean runtime; give its folder as engine_path."
+        ),
     ] = False,
 ) -> None:
     """Build a model's TensorRT engine for this GPU into ~/.cache/siampolar/tensorrt (minutes)."""

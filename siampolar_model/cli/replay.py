@@ -42,7 +42,7 @@ def replay(
     at: Annotated[
         list[float] | None,
         typer.Option(
-            help="Seconds from the first image to the one a box was drawn on, one per --box."
+            help="Time of the image a box was drawn on, in seconds after the first; one per --box."
         ),
     ] = None,
     inits: Annotated[

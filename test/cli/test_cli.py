@@ -253,7 +253,7 @@ class TestErrors:
         assert run(*(argument.format(**places) for argument in arguments)) == 2
         captured = capsys.readouterr()
         lines = captured.err.splitlines()
-        # Which engine was taken, and why, may have been said before.
+        # Which engine was taken, and why, may have been reported before.
         assert [line.startswith("error: ") for line in lines].count(True) == 1, captured.err
         assert lines[-1].startswith("error: ") and message in lines[-1] and len(lines) <= 2
         assert "Traceback" not in captured.out + captured.err
@@ -363,14 +363,14 @@ class TestErrors:
         assert f"{model / 'search.onnx'} was altered: SHA-256 is" in error
         assert len(error.splitlines()) == 1 and not jsonl.exists()
 
-    def test_our_own_defects_keep_their_traceback(
+    def test_our_own_bugs_keep_their_traceback(
         self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: object) -> None:
-            raise ValueError("a defect")
+            raise ValueError("a bug")
 
         monkeypatch.setattr("siampolar_model.rendering.draw.draw", broken)
-        with pytest.raises(ValueError, match="a defect"):
+        with pytest.raises(ValueError, match="a bug"):
             cli.main(["track", str(video), "--box", BOX, "-o", str(tmp_path / "o.mp4")])
 
 
