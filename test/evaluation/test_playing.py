@@ -13,6 +13,7 @@ from siampolar_model.evaluation import playing
 from siampolar_model.evaluation.playing import Player
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
+from siampolar_model.tracking.redetection import RedetectionBudget
 
 
 class Timed:
@@ -27,10 +28,10 @@ class Timed:
     def start(self, frame: Any, box: Box) -> None:
         self.now += next(self._seconds)
 
-    def update(self, frame: Any, elapsed_s: float = 1 / 30) -> list[Any]:
+    def update(self, frame: Any, *, budget: RedetectionBudget) -> list[Any]:
         self.now += next(self._seconds)
         self.seen.append(int(frame.planes[0][0, 0, 0]))
-        self.elapsed_s.append(elapsed_s)
+        self.elapsed_s.append(budget.elapsed_s)
         box = Box.from_xywh(self.seen[-1], 0, 10, 10)
         state = TargetState.TRACKING
         return [SimpleNamespace(box=box, polygon_xy=box.corners_xy(), state=state)]
