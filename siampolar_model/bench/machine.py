@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
 
 from ..engines.cpu import cpu_flags, cpu_name
+from .results import Machine
 
 # Runtimes of the engines, by the names of their distributions.
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A processor.
-
-    Attributes:
-        cpu_flags: its instructions for networks.
-        cores: how many this process may use.
-    """
-
-    cpu: str
-    cpu_flags: tuple[str, ...]
-    cores: int
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..evaluation.timing import Percentiles
-from .machine import Machine
 
 
 @dataclass(frozen=True)
@@ -184,6 +183,20 @@ class NodeResult:
         width, height = fields["image_size"]
         latency_ms = Percentiles(**fields["latency_ms"])
         return cls(**{**fields, "image_size": (width, height), "latency_ms": latency_ms})
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor.
+
+    Attributes:
+        cpu_flags: its instructions for networks.
+        cores: how many this process may use.
+    """
+
+    cpu: str
+    cpu_flags: tuple[str, ...]
+    cores: int
 
 
 @dataclass(frozen=True)

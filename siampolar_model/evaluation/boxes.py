@@ -25,7 +25,7 @@ BOX_LAYOUT = (
     "and its images in SEQUENCE/img, SEQUENCE/color or SEQUENCE"
 )
 
-_TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
+_TRUTH = re.compile(r"groundtruth(_rect)?(\.\d+)?\.txt")
 _IMAGE_FOLDERS = ("img", "color")
 
 # Truth lies this many folders below the root at most: GOT-10k has val/SEQUENCE, LaSOT
@@ -93,17 +93,20 @@ class BoxDataset:
 def truth_files(root: Path) -> dict[str, Path]:
     """Files of boxes below a folder, by the names of their sequences; empty if there are none.
 
-    Where a folder has several (OTB's Jogging), the sequences are called Jogging.1 and Jogging.2.
+    Where a folder has several (OTB's Jogging), the sequences are called Jogging.1 and Jogging.2;
+    of two folders of one name, the second is called by its parent folder as well.
     """
     found: dict[str, Path] = {}
     for folder in _folders(root, _MAX_DEPTH):
-        for pattern in _TRUTH:
-            files = sorted(path for path in folder.glob(pattern) if path.stat().st_size)
-            for path in files:
-                number = re.sub(r"\D*", "", path.stem) if len(files) > 1 else ""
-                found[f"{folder.name}.{number}" if number else folder.name] = path
-            if files:
-                break
+        files = sorted(path for path in folder.iterdir() if _TRUTH.fullmatch(path.name))
+        # Human4 of OTB has an empty file next to the one that counts.
+        files = [path for path in files if path.exists() and path.stat().st_size] or files
+        for path in files:
+            number = re.sub(r"\D", "", path.stem) if len(files) > 1 else ""
+            name = f"{folder.name}.{number}" if number else folder.name
+            if name in found and found[name].parent != folder:
+                name = f"{folder.parent.name}.{name}"
+            found[name] = path
     return dict(sorted(found.items()))
 
 
@@ -133,11 +136,10 @@ def read_boxes(path: Path) -> np.ndarray:
     corners of a rotated one.
 
     Raises:
-        DatasetError: a line that is neither, or no line at all.
+        DatasetError: a file that cannot be read, a line that is neither, or no line at all.
     """
     rows = []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(text.rstrip().splitlines(), 1):
+    for number, line in enumerate(_text_of(path).rstrip().splitlines(), 1):
         try:
             values = [float(word) for word in _SEPARATOR.split(line.strip())]
         except ValueError:
@@ -199,7 +201,7 @@ def _open_sequence(root: Path, files: dict[str, Path], name: str) -> BoxSequence
 
 def _read_labels(path: Path, count: int) -> np.ndarray:
     """Numbers of a file, one per frame, float64 (count,)."""
-    words = re.split(r"[,\s]+", path.read_text(encoding="utf-8").strip())
+    words = re.split(r"[,\s]+", _text_of(path).strip())
     try:
         values = [float(word) for word in words]
     except ValueError:
@@ -207,3 +209,10 @@ def _read_labels(path: Path, count: int) -> np.ndarray:
     if len(values) != count or not np.isfinite(values).all():
         raise DatasetError(f"{path}: {len(values)} numbers; expected one for each of {count} boxes")
     return np.array(values)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror or error}") from None

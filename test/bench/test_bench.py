@@ -15,13 +15,13 @@ import pytest
 
 from siampolar_model.bench.case import Case
 from siampolar_model.bench.clip import load_clip
-from siampolar_model.bench.machine import Machine
 from siampolar_model.bench.measure import RUNS, measure
 from siampolar_model.bench.page import benchmark_page
 from siampolar_model.bench.peer import PEER_FILES
 from siampolar_model.bench.results import (
     CaseResult,
     EngineListing,
+    Machine,
     NamedResult,
     NodeResult,
     PeerResult,

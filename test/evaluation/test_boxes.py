@@ -143,6 +143,29 @@ class TestLayouts:
         with pytest.raises(DatasetError, match="nowhere: no such folder; expected JPEGImages"):
             open_dataset(tmp_path / "nowhere")
 
+    def test_a_file_of_boxes_that_is_empty_or_missing_costs_only_its_sequence(
+        self, otb: Path
+    ) -> None:
+        for name in ("Empty", "Link"):
+            write_images(otb / name / "img", 3)
+        (otb / "Empty" / "groundtruth_rect.txt").touch()
+        (otb / "Link" / "groundtruth.txt").symlink_to("nowhere")
+        (otb / "Disc" / "groundtruth_rect.1.txt").touch()  # as of Human4
+        found = open_boxes(otb)
+        assert [one.name for one in found.sequences] == ["Disc"]
+        reasons = {one.name: one.reason for one in found.skipped}
+        assert "groundtruth_rect.txt: no boxes" in reasons["Empty"]
+        assert "groundtruth.txt: No such file" in reasons["Link"]
+
+    def test_two_folders_of_one_name(self, otb: Path) -> None:
+        write_images(otb / "more" / "Disc" / "img", 3)
+        (otb / "more" / "Disc" / "groundtruth.txt").write_text(lines(3))
+        found = open_boxes(otb)
+        assert [(one.name, len(one.images)) for one in found.sequences] == [
+            ("Disc", 6),
+            ("more.Disc", 3),
+        ]
+
     def test_images_and_boxes_are_counted(self, otb: Path) -> None:
         write_images(otb / "Short" / "img", 3)
         (otb / "Short" / "groundtruth.txt").write_text(lines(4))
