@@ -14,7 +14,7 @@ from gpu_report import NotHere, Report
 from gpu_setup import ROOT
 
 _CONFIG = ROOT / "config" / "training" / "siampolar_lite0.yaml"
-_BATCH, _STEPS, _EVERY = 64, 150, 25
+_BATCH, _STEPS, _EVERY = 32, 120, 20
 _COMMAND = (
     "import sys; from siampolar_training.run.lightning_cli import TrainingCLI; "
     "TrainingCLI(sys.argv[1:])"
