@@ -87,7 +87,7 @@ def test_the_dtypes_are_those_of_tensorrt() -> None:
         assert set(DTYPES) <= set(names["DataType"]), version
 
 
-@pytest.mark.parametrize("package", ["tensorrt", "tensorrt_lean"])
+@pytest.mark.parametrize("package", ["tensorrt", "tensorrt_lean", "tensorrt_rtx_bindings"])
 def test_every_name_is_in_the_installed_package(stand_in: ModuleType, package: str) -> None:
     used = classes(stand_in)
     sys.modules.pop("tensorrt", None)

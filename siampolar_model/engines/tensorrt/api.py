@@ -113,9 +113,9 @@ def make_logger(
 def construct(kind: Callable[[ILogger], _T], logger: ILogger, messages: Messages) -> _T:
     """A Runtime or a Builder, if it can be used.
 
-    TensorRT carries a CUDA library of its own. Where that one cannot use the driver, TensorRT 11
+    TensorRT contains a CUDA library of its own. If that one cannot use the driver, TensorRT 11
     returns an object whose first use ends the process with a segmentation fault, and older
-    versions raise a TypeError. Both log the reason, and nothing else tells.
+    versions raise a TypeError. Only the log contains the reason.
 
     Args:
         kind: the class.

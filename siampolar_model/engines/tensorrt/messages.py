@@ -1,8 +1,7 @@
-"""What TensorRT logged during a call, and what of it explains a failure.
+"""What TensorRT logged during a call, and which of it is the cause of a failure.
 
-A call that fails returns None or False; the reason stands in the log alone. The cause is logged
-first, and what follows from it after that: the last line is often no more than "Engine
-deserialization failed."
+A call that fails returns None or False, and only the log contains the reason: first the cause, then
+its consequences. The last line is often only "Engine deserialization failed."
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ from __future__ import annotations
 #: How the child that builds marks TensorRT's errors in what it writes to standard error.
 ERROR_PREFIX = "TensorRT error: "
 
-#: How many errors and warnings are kept of one call, the first ones.
+#: Only the first errors and warnings of a call are kept, this many of each.
 _MOST = 50
 
-#: What TensorRT reports when the CUDA library that it carries finds no driver for its version.
-#: TensorRT 8 to 10 log it as a warning, 11 as an error.
+#: TensorRT reports this when the CUDA library that it contains cannot use the driver: 8 to 10 as a
+#: warning, 11 as an error.
 _NO_CUDA = "CUDA initialization failure"
 
-#: What the builder reports of a layer when every kernel failed, for want of memory too.
+#: The builder reports this when every kernel for a layer failed, which too little memory can cause.
 _NO_KERNEL = "Could not find any implementation for node"
 
 
