@@ -34,7 +34,7 @@ LOG = os.path.join(VENV, "setup.log")
 PYTHON = os.path.join(VENV, "bin", "python")
 
 OLDEST, NEWEST_WITH_WHEELS = (3, 10), (3, 14)
-OPTIONAL_EXTRAS = ("train", "dev", "openvino", "tensorrt", "replay")
+OPTIONAL_EXTRAS = ("train", "dev", "docs", "openvino", "tensorrt", "replay")
 # The metrics of the DAVIS authors, which tests compare ours with: it declares neither what its
 # build needs nor limits that hold today, so it is built beside what is installed. And types of
 # TensorRT, which ask for TensorRT itself.
