@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: links from docs/ to other files of the repository work on the site as well.
+"""Hooks of mkdocs: links out of docs/ and roles in docstrings work on the site as well.
 
 Pages are read on a forge too, where ``../config/tracker.yaml`` is a file. For the site, every
 linked file outside docs/ is copied to ``repository/PATH``, and the links are rewritten. A link to a
@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _DOCS, _PLACE = "docs/", "repository/"
 # [text](target) or ![text](target), the target relative and with an optional #anchor.
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
+
+# :class:`~package.module.Name` of a docstring, once it is HTML.
+_ROLE = re.compile(r":(?:class|func|meth|attr|mod):<code>~?([^<]*)</code>")
 
 
 def _path_of(page: str) -> str:
@@ -80,3 +83,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{mark}[{text}]({there}{anchor})"
 
     return _LINK.sub(rewritten, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Show the roles of docstrings as the last part of the name that they refer to."""
+    return _ROLE.sub(lambda match: f"<code>{match[1].rpartition('.')[2]}</code>", html)
