@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from ..bench.plot import plot_benchmark
 from ..bench.tables import tables_of
 from ..errors import CommandError
 from ..geometry.box import parse_box
+from ..plugins import entry_points
 from .console import check_distinct, check_writable, progress_bar, write_json
 
 #: Where a package that has a node registers how to measure it; this one knows no ROS.
@@ -126,7 +126,7 @@ def bench(
 
 def _node_benchmark() -> Any:
     """The function that measures the node, from the package that has one."""
-    found = list(entry_points(group=NODE_GROUP, name="node"))
+    found = [one for one in entry_points(group=NODE_GROUP) if one.name == "node"]
     if not found:
         raise CommandError("--node needs the package siampolar_ros installed, with ROS 2")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+import pytest
 from conftest import ROOT
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
@@ -50,3 +51,15 @@ def test_files_that_pages_name_are_there() -> None:
     assert len(named) > 20
     missing = {one for one in named if not any((base / one[1]).exists() for base in bases)}
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "page, file",
+    [
+        ("in_your_robot.md", "examples/follow_box.py"),
+        ("extending.md", "test/support/toy_package/siampolar_toy/largest.py"),
+    ],
+)
+def test_a_page_shows_the_file_that_is_tested(page: str, file: str) -> None:
+    code = (ROOT / file).read_text()
+    assert f"```python\n{code}```" in (ROOT / "docs" / page).read_text()

@@ -6,7 +6,6 @@ from siampolar_model.results import TargetState
 from siampolar_ros.interfaces.output import Output, Scene
 from siampolar_ros.parameters.table import Changes, Parameter
 
-
 _MIN_AREA = Parameter(
     "largest.min_area_px", 0.0, "Smaller targets are ignored, px^2.", Changes.ANY_TIME, 0.0, 1e9
 )
