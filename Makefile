@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP = $(PYTHON) scripts/setup_env.py
 IN_ENV = scripts/with_env
 # Tests of optional parts skip where those are missing. Here none of these may be missing.
-PYTEST = SIAMPOLAR_REQUIRE=av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg $(IN_ENV) python -m pytest
+PYTEST = SIAMPOLAR_REQUIRE=av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
 
 .PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint docs clean
 

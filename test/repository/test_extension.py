@@ -22,6 +22,7 @@ TOY = ROOT / "test" / "support" / "toy_package"
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that pip installed the toy package into."""
+    pytest.importorskip("wheel", reason="needs the extra dev")
     folder = tmp_path_factory.mktemp("toy")
     source, site = folder / "source", folder / "site"
     shutil.copytree(TOY, source, ignore=shutil.ignore_patterns("__pycache__"))
