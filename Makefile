@@ -2,8 +2,11 @@
 PYTHON ?= python3
 SETUP = $(PYTHON) scripts/setup_env.py
 IN_ENV = scripts/with_env
-# Tests of optional parts skip where those are missing. Here none of these may be missing.
-PYTEST = SIAMPOLAR_REQUIRE=av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
+# Tests of optional parts skip where those are missing; here none of these may be missing.
+# NVIDIA's compiler exists for x86-64 only.
+RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
+COMMA = ,
+PYTEST = SIAMPOLAR_REQUIRE=$(RTX)av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
 
 .PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint docs clean
 
@@ -28,7 +31,7 @@ demo: export DEMO_VIDEO = $(VIDEO)
 demo: export DEMO_BOX = $(BOX)
 demo: export DEMO_OUT = $(or $(OUT),demo_out)
 demo: setup
-	@$(IN_ENV) python -m siampolar_ros.demo.demo --out "$$DEMO_OUT" \
+	@$(IN_ENV) siampolar demo --out "$$DEMO_OUT" \
 		$${DEMO_VIDEO:+--video "$$DEMO_VIDEO"} $${DEMO_BOX:+--box "$$DEMO_BOX"}
 
 lint: setup-dev

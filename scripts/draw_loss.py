@@ -17,7 +17,7 @@ from PIL import Image
 
 from siampolar_model.geometry.box import Box
 from siampolar_model.io.video import VideoFrame, VideoReader
-from siampolar_model.rendering.draw import draw_results
+from siampolar_model.rendering.draw import draw
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
@@ -43,10 +43,7 @@ _CHANGES: tuple[dict[str, float], ...] = (
 def drawn_frames(tracker: Tracker, video: list[VideoFrame]) -> dict[int, np.ndarray]:
     """uint8 (H, W, 3), BGR, with outline and label, by the frame's index in the clip."""
     tracker.start(video[0].image, _BOX)
-    return {
-        frame.index: draw_results(frame.image.copy(), tracker.update(frame.image))
-        for frame in video
-    }
+    return {frame.index: draw(frame.image.copy(), tracker.update(frame.image)) for frame in video}
 
 
 def table(tracker: Tracker, video: list[VideoFrame]) -> str:

@@ -10,12 +10,12 @@ def entry_points(group: str) -> tuple[EntryPoint, ...]:
 
     ``importlib.metadata.entry_points`` looks only at the first distribution of each name. In a
     sourced ROS workspace two distributions are called siampolar_ros, and the first is the one that
-    ament writes for the messages, without entry points. If two entry points have one name, the
-    first on Python's path counts.
+    ament writes for the messages, without entry points. An entry point that is installed twice with
+    the same name and value is given once.
     """
-    found: dict[str, EntryPoint] = {}
+    found: dict[tuple[str, str], EntryPoint] = {}
     for distribution in distributions():
         for entry in distribution.entry_points:
             if entry.group == group:
-                found.setdefault(entry.name, entry)
-    return tuple(found[name] for name in sorted(found))
+                found.setdefault((entry.name, entry.value), entry)
+    return tuple(found[key] for key in sorted(found))

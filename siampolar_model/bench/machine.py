@@ -1,11 +1,11 @@
-"""What a measurement ran on, to be written beside its figures."""
+"""What a measurement ran on, to be written next to its figures."""
 
 from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +14,20 @@ from ..engines.cpu import cpu_flags, cpu_name
 
 # Runtimes of the engines, by the names of their distributions.
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor.
+
+    Attributes:
+        cpu_flags: its instructions for networks.
+        cores: how many this process may use.
+    """
+
+    cpu: str
+    cpu_flags: tuple[str, ...]
+    cores: int
 
 
 def versions() -> dict[str, str]:
@@ -28,13 +42,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
-    """Processor, its instructions for networks, and number of cores that this process may use."""
-    return {
-        "cpu": cpu_name(),
-        "cpu_flags": list(cpu_flags()),
-        "cores": len(os.sched_getaffinity(0)),
-    }
+def machine() -> Machine:
+    """The processor that this process runs on."""
+    return Machine(cpu_name(), tuple(cpu_flags()), len(os.sched_getaffinity(0)))
 
 
 def _version(distribution: str) -> str | None:

@@ -19,11 +19,7 @@ import numpy as np
 from ..errors import FrameError
 from ..geometry.crops import CropWindow
 from .resample import BORDER_BGR, plan_cut, resample
-
-#: mono16: an image's own range leaves this many percent out at either end ...
-_RANGE_PERCENT = 1.0
-#: ... and is estimated on a regular grid of about this many pixels, whatever the image's size.
-_RANGE_SAMPLES = 1 << 16
+from .value_range import value_range_of
 
 
 @dataclass(frozen=True)
@@ -120,6 +116,14 @@ class Frame:
         width, height: size in pixels.
         encoding: one of :data:`ENCODINGS`.
         planes: views: one array (H, W) or (H, W, C), or (H, W) and (H/2, W/2, 2) for nv12/nv21.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Frame
+        >>> frame = Frame.from_bgr(np.zeros((480, 640, 3), np.uint8))
+        >>> grey = Frame.from_buffer(bytes(12), encoding="mono8", width=4, height=3, step=4)
+        >>> frame.width, frame.height, grey.to_bgr().shape
+        (640, 480, (3, 4, 3))
     """
 
     width: int
@@ -263,10 +267,7 @@ class Frame:
 
     @cached_property
     def _own_range(self) -> tuple[float, float]:
-        stride = max(1, math.isqrt(self.width * self.height // _RANGE_SAMPLES))
-        grid = self.planes[0][::stride, ::stride]
-        low, high = np.percentile(grid, [_RANGE_PERCENT, 100 - _RANGE_PERCENT])
-        return float(low), float(max(high, low + 1))  # a flat image has no range of its own
+        return value_range_of(self.planes[0])
 
     def _region_bgr(
         self, x0: int, y0: int, x1: int, y1: int, value_range: tuple[float, float] | None

@@ -1,8 +1,8 @@
 """Reads images and init requests from a rosbag2, and writes results as one, without ROS.
 
 rosbags knows both storages (sqlite3, MCAP) and their compression, and the messages of ROS itself;
-ours are read from msg/*.msg. What a bag says of its own types is not used: rosbags would run it
-as code.
+ours are read from msg/*.msg. The definitions of types in a bag are not used, because
+rosbags would run them as code.
 """
 
 from __future__ import annotations
@@ -15,20 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from ..errors import BagError
-from ..geometry.box import Box
-from ..images.compressed import CompressedFrame
-from ..images.frame import Frame
-from ..results import Target
 from ..session.history import StampedImage
-from ..session.requests import InitRequest, InitResult
+from ..session.requests import InitResult
 from ..session.session import Targets
+from .messages import PACKAGE, ResultMessages, image_from_message
 
-PACKAGE = "siampolar_ros"
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INIT_TARGET = f"{PACKAGE}/msg/InitTarget"
 
@@ -145,7 +140,7 @@ class BagReader:
         return self._topic(name, inits, f"a topic of {INIT_TARGET}", ", ".join(inits) or "none")
 
     def count(self, topic: str) -> int:
-        """How many messages a topic holds, as the bag says."""
+        """How many messages a topic holds, by the bag's own count."""
         return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
 
     def messages(self, *topics: str) -> Iterator[BagMessage]:
@@ -163,7 +158,7 @@ class BagReader:
                 count += 1
         except GeneratorExit:
             raise
-        except Exception as error:  # likewise
+        except Exception as error:  # the same
             raise self._unreadable(error, f" after {count} messages") from None
 
     def _topic(self, name: str, allowed: list[str], what: str, found: str) -> str:
@@ -181,44 +176,15 @@ class BagReader:
         return BagError(f"{self.path}: cannot be read as a rosbag2{where} ({reason})")
 
 
-def stamp_ns_of(header: Any) -> int:
-    """Nanoseconds of a ``std_msgs/Header``'s stamp."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
-
-
 def image_of(message: BagMessage) -> StampedImage:
     """The image of a message: a view on its data, or decoded if it is compressed.
 
     Raises:
         FrameError: an unknown encoding, a size that contradicts step or data, a damaged file.
     """
-    content = message.content
-    frame: Frame
-    if message.type == COMPRESSED:
-        frame = CompressedFrame(content.data)
-        _ = frame.planes  # decodes now: what is damaged must not reach the tracker
-    else:
-        frame = Frame.from_buffer(
-            content.data,
-            encoding=content.encoding,
-            width=content.width,
-            height=content.height,
-            step=content.step,
-            is_bigendian=bool(content.is_bigendian),
-        )
-    return StampedImage(stamp_ns_of(content.header), frame, content.header)
-
-
-def request_of(message: BagMessage) -> InitRequest:
-    """The request of an InitTarget."""
-    content = message.content
-    size = (int(content.image_width), int(content.image_height))
-    return InitRequest(
-        box=Box.from_xywh(content.x, content.y, content.width, content.height),
-        stamp_ns=stamp_ns_of(content.header),
-        id=int(content.id),
-        image_size=size if any(size) else None,
-    )
+    image = image_from_message(message.content)
+    _ = image.frame.planes  # decodes now: a damaged image must not reach the tracker
+    return image
 
 
 class ResultBag:
@@ -240,6 +206,7 @@ class ResultBag:
         """
         self.path = path
         self._store = typestore()
+        self._messages = ResultMessages(self._store.types, lambda floats: floats)
         try:
             self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
             self._writer.open()
@@ -258,15 +225,7 @@ class ResultBag:
         Raises:
             BagError: it cannot be written, as for lack of space.
         """
-        width, height = result.image.size
-        self._write(
-            TARGETS_TOPIC,
-            time_ns,
-            header=result.image.header,
-            image_width=width,
-            image_height=height,
-            targets=[self._target(one) for one in result.targets],
-        )
+        self._write(TARGETS_TOPIC, time_ns, self._messages.targets(result))
 
     def answer(self, time_ns: int, answer: InitResult) -> None:
         """Append the answer to an init request.
@@ -274,15 +233,7 @@ class ResultBag:
         Raises:
             BagError: it cannot be written, as for lack of space.
         """
-        nothing = self._make("Header", "std_msgs", stamp=self._stamp(0), frame_id="")
-        self._write(
-            INIT_RESULT_TOPIC,
-            time_ns,
-            header=nothing if answer.image is None else answer.image.header,
-            success=answer.success,
-            id=answer.id,
-            message=answer.message,
-        )
+        self._write(INIT_RESULT_TOPIC, time_ns, self._messages.init_result(answer))
 
     def __enter__(self) -> ResultBag:
         return self
@@ -298,35 +249,13 @@ class ResultBag:
         except (OSError, WriterError, sqlite3.Error) as failure:
             raise self._unwritable(failure) from None
 
-    def _write(self, topic: str, time_ns: int, **fields: Any) -> None:
+    def _write(self, topic: str, time_ns: int, message: Any) -> None:
         connection = self._topics[topic]
-        message = self._store.types[connection.msgtype](**fields)
         data = self._store.serialize_cdr(message, connection.msgtype, little_endian=True)
         try:
             self._writer.write(connection, time_ns, data)
         except (OSError, WriterError, sqlite3.Error) as error:
             raise self._unwritable(error) from None
-
-    def _target(self, result: Target) -> Any:
-        return self._make(
-            "Target",
-            id=result.id,
-            state=int(result.state),
-            score=result.score,
-            quality=result.quality,
-            x=result.box.x1,
-            y=result.box.y1,
-            width=result.box.width,
-            height=result.box.height,
-            polygon_xy=np.ascontiguousarray(result.polygon_xy, np.float32).ravel(),
-        )
-
-    def _stamp(self, stamp_ns: int) -> Any:
-        seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
-        return self._make("Time", "builtin_interfaces", sec=seconds, nanosec=nanoseconds)
-
-    def _make(self, name: str, package: str = PACKAGE, **fields: Any) -> Any:
-        return self._store.types[f"{package}/msg/{name}"](**fields)
 
     def _unwritable(self, error: Exception) -> BagError:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import re
+import os
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,13 +16,16 @@ import av
 import cv2
 import numpy as np
 
-from ..errors import VideoError
-
-#: Image files that count as frames of a folder.
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+from ..errors import FrameError, VideoError
+from ..images.picture import PICTURE_SUFFIXES, read_picture, to_bgr8
+from ..images.value_range import value_range_of
+from .image_folder import image_folder
 
 #: Frames a second of a folder of images, and of a video that does not say.
 DEFAULT_FPS = 30.0
+
+#: A higher rate is a clock's, as in files that count in 1/90000 s and name no rate.
+_MAX_FPS = 1000.0
 
 # Matrix of BT.601, in limited range, and primaries and transfer of BT.709: what PyAV makes of BGR
 # images, written into the file because players assume another matrix of HD video that says
@@ -46,18 +51,37 @@ class VideoFrame:
 class VideoReader:
     """The frames of a video file or of a folder of images in the order of their names.
 
-    Iterate over it once, best inside ``with``. Numbers in file names sort as numbers.
+    Iterate over it once, best inside ``with``. The frames of a video are turned as they are
+    displayed; images of a folder are taken as they are stored (see ``images/picture.py``). Frames
+    with more than 8 bits become 8 bits by the value range of the first one.
 
     Attributes:
-        width, height: size of the first frame in pixels, as displayed.
-        fps: nominal frames a second.
+        width, height: size of the first frame in pixels.
+        fps: nominal frames per second.
         n_frames: how many frames it will yield, as far as the file knows; None: unknown.
+        notices: what is worth knowing about the file, one line each; damaged parts are added while
+            it is read.
+        damaged_packets: parts of a video file that could not be decoded and were skipped, so far.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import VideoReader, VideoWriter
+        >>> with VideoWriter("clip.mp4", fps=25) as out:
+        ...     for _ in range(5):
+        ...         out.write(np.zeros((48, 64, 3), np.uint8))
+        >>> with VideoReader("clip.mp4", first=2) as reader:
+        ...     print(reader.width, reader.height, reader.fps, reader.n_frames)
+        ...     print([frame.index for frame in reader])
+        64 48 25.0 3
+        [2, 3, 4]
     """
 
     width: int
     height: int
     fps: float
     n_frames: int | None
+    notices: list[str]
+    damaged_packets: int
 
     def __init__(
         self,
@@ -81,6 +105,8 @@ class VideoReader:
         if first < 0 or (last is not None and last < first):
             raise VideoError(f"frames {first} to {last}: need 0 <= first <= last")
         self._first, self._last = first, last
+        self.notices, self.damaged_packets = [], 0
+        self._value_range: tuple[float, float] | None = None
         self._container: Any = None
         self._frames: Generator[VideoFrame, None, None] | None = None
         self._next: VideoFrame | None = None
@@ -96,16 +122,19 @@ class VideoReader:
         total: int | None
         if self.path.is_dir():
             self.fps = folder_fps
-            self._images = image_files(self.path)
+            folder = image_folder(self.path)
+            self._images = folder.files
             if not self._images:
                 raise VideoError(
-                    f"{self.path}: no images in this folder ({', '.join(IMAGE_SUFFIXES)})"
+                    f"{self.path}: no images in this folder ({', '.join(PICTURE_SUFFIXES)})"
                 )
+            if folder.notice:
+                self.notices.append(folder.notice)
             total = len(self._images)
             self._frames = self._read_images()
         else:
             self._stream = self._open_file()
-            self.fps = float(self._stream.average_rate or 0) or DEFAULT_FPS
+            self.fps = _frames_per_second(self._stream)
             total = self._stream.frames or None
             self._frames = self._read_file()
         first, last = self._first, self._last
@@ -115,7 +144,8 @@ class VideoReader:
         self.n_frames = None if end is None else end - first
         self._next = next(self._frames, None)
         if self._next is None:
-            raise VideoError(f"{self.path}: no frame can be read from frame {first} on")
+            damaged = f"; {self.damaged_packets} damaged packets" if self.damaged_packets else ""
+            raise VideoError(f"{self.path}: no frame can be read from frame {first} on{damaged}")
         self.height, self.width = self._next.image.shape[:2]
 
     def __iter__(self) -> Iterator[VideoFrame]:
@@ -149,14 +179,22 @@ class VideoReader:
     def _read_images(self) -> Generator[VideoFrame, None, None]:
         end = None if self._last is None else self._last + 1
         for index, path in list(enumerate(self._images))[self._first : end]:
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise VideoError(f"{path}: not a readable image")
-            yield VideoFrame(index, round(index * 1e9 / self.fps), image)
+            try:
+                pixels = read_picture(path)
+            except FrameError as error:
+                raise VideoError(str(error)) from None
+            yield VideoFrame(index, round(index * 1e9 / self.fps), self._to_bgr(pixels))
+
+    def _to_bgr(self, pixels: np.ndarray) -> np.ndarray:
+        """8 bits of any pixels, by the value range of the first frame."""
+        if pixels.dtype != np.uint8 and self._value_range is None:
+            self._value_range = value_range_of(pixels)
+        return to_bgr8(pixels, self._value_range)
 
     def _open_file(self) -> Any:
         try:
-            self._container = av.open(str(self.path))
+            # "file:" keeps FFmpeg from taking a name such as "data:x" or "concat:a|b" for a URL.
+            self._container = av.open(f"file:{self.path}")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
                 f"{self.path}: cannot be opened as a video ({_reason(error)})"
@@ -165,38 +203,64 @@ class VideoReader:
             raise VideoError(f"{self.path}: cannot be opened as a video (a text file)")
         if not self._container.streams.video:
             raise VideoError(f"{self.path}: has no video stream")
-        stream = self._container.streams.video[0]
+        # Not the first one: that may be a cover picture.
+        stream = self._container.streams.best("video")
         stream.thread_type = "AUTO"
         return stream
 
     def _read_file(self) -> Generator[VideoFrame, None, None]:
-        index = -1
-        try:
-            for index, frame in enumerate(self._container.decode(self._stream)):
-                if self._last is not None and index > self._last:
-                    return
-                if index < self._first:
-                    continue
-                if frame.pts is None or frame.time_base is None:
-                    stamp_ns = round(index * 1e9 / self.fps)
-                else:
-                    stamp_ns = round(frame.pts * frame.time_base * 1_000_000_000)
-                image = frame.to_ndarray(format="bgr24")
-                turns = round(getattr(frame, "rotation", 0) / 90) % 4  # a phone held upright
-                if turns:
-                    image = np.ascontiguousarray(np.rot90(image, turns))
-                yield VideoFrame(index, stamp_ns, image)
-        except av.FFmpegError as error:
-            raise VideoError(
-                f"{self.path}: frame {index + 1} cannot be decoded ({_reason(error)})"
-            ) from None
+        for index, frame in enumerate(self._decode()):
+            if self._last is not None and index > self._last:
+                break
+            if index < self._first:
+                continue
+            if frame.pts is None or frame.time_base is None:
+                stamp_ns = round(index * 1e9 / self.fps)
+            else:
+                stamp_ns = round(frame.pts * frame.time_base * 1_000_000_000)
+            turns = round(frame.rotation / 90) % 4  # a phone held upright
+            image = self._to_bgr(_pixels(frame))
+            if turns:
+                image = np.ascontiguousarray(np.rot90(image, turns))
+            yield VideoFrame(index, stamp_ns, image)
+        if self.damaged_packets:
+            self.notices.append(
+                f"{self.path}: {self.damaged_packets} damaged packets could not be decoded and "
+                "were skipped"
+            )
+
+    def _decode(self) -> Generator[Any, None, None]:
+        """Decoded frames; a packet that cannot be decoded is counted and skipped, as players do."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                self.damaged_packets += 1
+                self.notices.append(f"{self.path}: reading ended early ({_reason(error)})")
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self.damaged_packets += 1
+                continue
+            yield from frames
 
 
 class VideoWriter:
     """Writes BGR images of one size as H.264 (yuv420p) into an MP4 file; use it in ``with``.
 
     An odd width or height, which H.264 does not take, is extended by repeating the last column
-    or row. The file is opened with the first image and complete only after closing.
+    or row. The images go into a hidden folder next to ``path``; :meth:`close` makes the file whole
+    and moves it there, so that an older file of this name is replaced by a playable one or stays.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import VideoWriter
+        >>> with VideoWriter("grey.mp4", fps=30) as out:
+        ...     out.write(np.full((48, 64, 3), 128, np.uint8))
     """
 
     def __init__(self, path: str | Path, fps: float, *, crf: int = 20) -> None:
@@ -227,6 +291,7 @@ class VideoWriter:
         self._container: Any = None
         self._stream: Any = None
         self._size: tuple[int, int] | None = None
+        self._hidden: Path | None = None
 
     def write(self, image: np.ndarray) -> None:
         """Append one image, uint8 (H, W, 3) BGR, of the size of the first.
@@ -253,19 +318,35 @@ class VideoWriter:
             container, self._container = self._container, None
             with contextlib.suppress(av.FFmpegError, OSError):
                 container.close()
+            self._discard()
             raise self._unwritable(error) from None
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._container is not None:
-            container, self._container = self._container, None
+        """Finish the file and move it into place.
+
+        Raises:
+            VideoError: it cannot be written; an older file of this name is still there then.
+        """
+        if self._container is None:
+            return
+        container, self._container = self._container, None
+        try:
             try:
-                try:
-                    container.mux(self._stream.encode())
-                finally:
-                    container.close()
-            except (av.FFmpegError, OSError) as error:
-                raise self._unwritable(error) from None
+                container.mux(self._stream.encode())
+            finally:
+                container.close()
+            assert self._hidden is not None
+            os.replace(self._hidden / self.path.name, self.path)
+        except (av.FFmpegError, OSError) as error:
+            raise self._unwritable(error) from None
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Delete the hidden folder and what is left in it."""
+        if self._hidden is not None:
+            shutil.rmtree(self._hidden, ignore_errors=True)
+            self._hidden = None
 
     def _unwritable(self, error: Exception) -> VideoError:
         return VideoError(f"{self.path}: cannot be written ({_reason(error)})")
@@ -279,11 +360,16 @@ class VideoWriter:
     def _open(self, width: int, height: int) -> None:
         try:
             # The index goes to the front, so that a browser starts before it has everything.
-            self._container = av.open(
-                str(self.path), "w", format="mp4", options={"movflags": "+faststart"}
+            self._hidden = Path(
+                tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             )
+            self._container = av.open(
+                f"file:{self._hidden / self.path.name}",
+                "w", format="mp4", options={"movflags": "+faststart"},
+            )  # fmt: skip
             self._stream = self._container.add_stream("libx264", rate=self._rate)
         except (av.FFmpegError, OSError, ValueError) as error:
+            self._discard()
             raise self._unwritable(error) from None
         self._size = (width, height)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
@@ -297,15 +383,21 @@ class VideoWriter:
         context.color_range = _LIMITED_RANGE
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The images of a folder by name, numbers in names compared as numbers."""
+def _frames_per_second(stream: Any) -> float:
+    """The first rate of a stream that can be one of images; clocks are not."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= _MAX_FPS:
+            return float(rate)
+    return DEFAULT_FPS
 
-    def key(path: Path) -> list[tuple[int, str]]:
-        parts = re.split(r"(\d+)", path.name.lower())
-        return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
-    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted((path for path in files if path.is_file()), key=key)
+def _pixels(frame: Any) -> np.ndarray:
+    """Pixels of a decoded frame: grey of more than 8 bits as uint16, everything else as BGR."""
+    if frame.format.name.startswith("gray") and frame.format.components[0].bits > 8:
+        pixels: np.ndarray = frame.reformat(format="gray16le").to_ndarray()
+        return pixels
+    image: np.ndarray = frame.to_ndarray(format="bgr24")
+    return image
 
 
 def _reason(error: Exception) -> str:

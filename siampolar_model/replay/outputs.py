@@ -11,11 +11,12 @@ from types import TracebackType
 
 import cv2
 
-from ..errors import OutputError
-from ..io.bags import BagReader, ResultBag, stamp_ns_of
+from ..errors import ReplayError
+from ..io.bags import BagReader, ResultBag
 from ..io.jsonl import json_line
+from ..io.messages import stamp_to_ns
 from ..io.video import DEFAULT_FPS, VideoWriter
-from ..rendering.draw import draw_results
+from ..rendering.draw import draw
 from ..session.requests import InitResult
 from ..session.session import Targets
 from .replay import Event
@@ -69,7 +70,7 @@ class ReplayOutputs:
             time_ns: when the message was recorded.
 
         Raises:
-            BagError, OutputError, VideoError: it cannot be written.
+            BagError, ReplayError, VideoError: it cannot be written.
         """
         for event in events:
             if isinstance(event, Targets):
@@ -134,7 +135,7 @@ class _Lines:
         try:
             yield
         except OSError as error:  # which knows no name when the disk is full
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from None
+            raise ReplayError(f"{self._path}: cannot be written ({error.strerror})") from None
 
 
 class _Drawing:
@@ -145,7 +146,7 @@ class _Drawing:
         self._size_wh: tuple[int, int] | None = None
 
     def write(self, result: Targets) -> None:
-        picture = draw_results(result.image.frame.to_bgr(), result.targets)
+        picture = draw(result.image.frame.to_bgr(), result.targets)
         height, width = picture.shape[:2]
         self._size_wh = self._size_wh or (width, height)
         if self._size_wh != (width, height):
@@ -156,7 +157,7 @@ class _Drawing:
 def _rate(reader: BagReader, topic: str) -> float:
     """Images a second at the beginning of a topic."""
     first = itertools.islice(reader.messages(topic), _INTERVALS + 1)
-    stamps = [stamp_ns_of(message.content.header) for message in first]
+    stamps = [stamp_to_ns(message.content.header.stamp) for message in first]
     intervals = [b - a for a, b in itertools.pairwise(stamps) if b > a]
     if not intervals:
         return DEFAULT_FPS

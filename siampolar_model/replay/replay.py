@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from ..errors import FrameError, ReplayError
 from ..geometry.box import Box
-from ..io.bags import INIT_TARGET, BagMessage, image_of, request_of
+from ..io.bags import INIT_TARGET, BagMessage, image_of
+from ..io.messages import request_from_message
 from ..session.requests import InitRequest, InitResult
 from ..session.session import Session, Targets
 from ..session.settings import SessionSettings
@@ -94,7 +95,7 @@ class Replay:
         """
         self._now_s = message.time_ns / 1e9
         if message.type == INIT_TARGET:
-            self._session.init(request_of(message), self._events.append)
+            self._session.init(request_from_message(message.content), self._events.append)
         else:
             self._add_image(message)
         return self._work()

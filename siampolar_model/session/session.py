@@ -26,7 +26,6 @@ from ..tracking.redetection import RedetectionBudget
 from .catch_up import CatchUp
 from .history import Entry, History, StampedImage, format_stamp
 from .requests import Admission, InitCallback, InitRequest, InitResult, Outcome, TargetIds
-from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import SessionSettings
 from .target_list import TargetList, TrackerLike
 
@@ -92,6 +91,25 @@ class Session:
             say with every image is said now and then.
         clock: seconds, for the waiting time of held inits and between notices.
         target_ids: those of an earlier session, so that no id is given again; None: from 1 on.
+
+    Example:
+        >>> import numpy as np
+        >>> import siampolar_model as sp
+        >>> def show(result: sp.Targets) -> None:
+        ...     print([(target.id, target.state.name) for target in result.targets])
+        >>> def answer(result: sp.InitResult) -> None:
+        ...     print(f"target {result.id}" if result.success else result.message)
+        >>> image = np.full((240, 320, 3), 90, np.uint8)
+        >>> image[80:140, 100:180] = (0, 80, 220)
+        >>> tracker = sp.Tracker.from_pretrained("siampolar_lite0", engine="onnxruntime")
+        >>> session = sp.Session(tracker, on_result=show, on_failure=print)
+        >>> session.add_image(sp.StampedImage(1_000_000_000, sp.Frame.from_bgr(image)))
+        >>> session.drain()  # or session.start(), which works in a thread of its own
+        []
+        >>> session.init(sp.InitRequest(sp.Box.from_xywh(100, 80, 80, 60)), answer)
+        target 1
+        >>> session.drain()
+        [(1, 'TRACKING')]
     """
 
     def __init__(

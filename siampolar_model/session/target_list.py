@@ -70,8 +70,7 @@ class TargetList:
             ValueError: the tracker refuses; a target that there was already goes on as before.
         """
         self._tracker.start(image.frame, box, id=id)
-        none = np.zeros((0, 2), np.float32)
-        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, box.center_xy, none[:, 0], none)
+        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, np.zeros((0, 2), np.float32))
         self._entries[id] = _Entry(unseen, image.size)
 
     def drop(self, id: int) -> None:

@@ -170,8 +170,6 @@ class TrackedTarget:
             candidate.score,
             candidate.quality,
             box,
-            center_xy,
-            rays_px,
             outline,
         )
 

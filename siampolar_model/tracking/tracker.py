@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engines.base import PRIOR_COLUMNS, Engine
+from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError, TargetLimitError
-from ..geometry.box import Box, validate_init_box
+from ..geometry.box import Box, as_box, validate_init_box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
+from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .redetection import Sweep, share
 from .search_crop import Candidate, SearchCrop
-from .settings import SETTING_RANGES as SETTING_RANGES
 from .settings import TrackerSettings
 from .target_state import TrackedTarget
 
@@ -36,6 +37,20 @@ class Tracker:
 
     Args:
         engine: a loaded network; the target's id is its slot.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Tracker
+        >>> image = np.full((240, 320, 3), 90, np.uint8)
+        >>> image[80:140, 100:180] = (0, 80, 220)
+        >>> tracker = Tracker.from_pretrained("siampolar_lite0", engine="onnxruntime")
+        >>> tracker.start(image, (100, 80, 80, 60))
+        1
+        >>> for target in tracker.update(np.roll(image, 5, axis=1)):
+        ...     print(target.id, target.state.name, target.polygon_xy.shape)
+        1 TRACKING (72, 2)
+        >>> tracker.targets[0].box.iou(tracker.update(image)[0].box) > 0.5
+        True
     """
 
     def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
@@ -49,21 +64,35 @@ class Tracker:
     @classmethod
     def from_pretrained(
         cls,
-        name: str = "siampolar_lite0",
+        model: str | Path | ModelFolder = "siampolar_lite0",
         *,
         engine: str = "auto",
         settings: TrackerSettings | None = None,
-        **options: Any,
+        precision: str = "auto",
+        num_threads: int | None = None,
+        build_engine: str = "never",
+        engine_path: Path | None = None,
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
         Args:
-            options: fields of :class:`siampolar_model.engines.base.EngineOptions`.
+            model, engine, precision, num_threads, build_engine, engine_path: see
+                :func:`siampolar_model.engines.loading.load_engine`.
+            settings: None for the default ones.
 
         Raises:
-            EngineError: see :func:`siampolar_model.engines.loading.load_engine`.
+            EngineError, EngineMissing, ProcessUnusable: see
+                :func:`siampolar_model.engines.loading.load_engine`.
         """
-        tracker = cls(load_engine(name, engine, **options), settings)
+        loaded = load_engine(
+            model,
+            engine,
+            precision=precision,
+            num_threads=num_threads,
+            build_engine=build_engine,
+            engine_path=engine_path,
+        )
+        tracker = cls(loaded, settings)
         tracker.warm_up()
         return tracker
 
@@ -73,7 +102,7 @@ class Tracker:
         box_xyxy = np.array([0.25, 0.25, 0.75, 0.75], np.float32) * size
         self._engine.encode(slot, np.zeros((size, size, 3), np.uint8), box_xyxy)
         middle = self.spec.search_size / 2
-        prior = np.array([[0, 0, middle, middle, middle, middle]], np.float32)
+        prior = np.array([Prior(0, 0, middle, middle, middle, middle)], np.float32)
         for _ in range(3):
             self._engine.search([slot], np.zeros_like(self._crops[:1]), prior)
         self._engine.release(slot)
@@ -91,24 +120,39 @@ class Tracker:
     def engine(self) -> Engine:
         return self._engine
 
-    def start(self, frame: Frame | np.ndarray, box: Box, *, id: int | None = None) -> int:
+    @property
+    def targets(self) -> list[Target]:
+        """The last result of every target, sorted by id."""
+        return [self._targets[id].result for id in self.ids]
+
+    if not TYPE_CHECKING:  # a checker would take every name for one that exists
+
+        def __getattr__(self, name: str) -> Any:
+            renamed = {"init": "start", "track": "update"}
+            if name in renamed:
+                raise AttributeError(f"Tracker.{name} is called Tracker.{renamed[name]} now")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def start(
+        self, frame: Frame | np.ndarray, box: Box | Sequence[float], *, id: int | None = None
+    ) -> int:
         """Start following what is in a box.
 
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array.
-            box: in image pixels; clipped to the image.
+            box: in image pixels, a :class:`Box` or (x, y, width, height); clipped to the image.
             id: the target to start again, or the id to give to a new one; None takes the next.
 
         Returns:
             The target's id.
 
         Raises:
-            BoxError: see :func:`siampolar_model.geometry.box.validate_init_box`.
+            BoxError: not a box, or see :func:`siampolar_model.geometry.box.validate_init_box`.
             TargetLimitError: no room for another target.
         """
         frame = _as_frame(frame)
         settings = self.settings
-        box = validate_init_box(box, frame.width, frame.height, settings.min_box_px)
+        box = validate_init_box(as_box(box), frame.width, frame.height, settings.min_box_px)
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
         if id not in self._targets and len(self._targets) >= settings.max_targets:
@@ -128,8 +172,6 @@ class Tracker:
             score=1.0,
             quality=0.0,
             box=box,
-            center_xy=box.center_xy,
-            rays_px=np.full(self.spec.n_rays, min(box.width, box.height) / 2, np.float32),
             polygon_xy=box.corners_xy(),
         )
         self._next_id = max(self._next_id, new_id + 1)
@@ -272,13 +314,17 @@ class Tracker:
                 candidates.setdefault(id, []).append(Candidate.of(search_crop, found, i, id))
         return candidates
 
-    def _prior(self, search_crop: SearchCrop) -> tuple[float, ...]:
-        """A row for the graph; the place expected is always the middle of the crop."""
+    def _prior(self, search_crop: SearchCrop) -> Prior:
+        """The expected place is always the middle of the crop."""
         scale, middle = search_crop.window.scale, self.spec.search_size / 2
-        size = search_crop.width * scale, search_crop.height * scale
-        row = search_crop.window_weight, self.settings.scale_penalty, *size, middle, middle
-        assert len(row) == PRIOR_COLUMNS
-        return row
+        return Prior(
+            window_weight=search_crop.window_weight,
+            scale_penalty=self.settings.scale_penalty,
+            width=search_crop.width * scale,
+            height=search_crop.height * scale,
+            center_x=middle,
+            center_y=middle,
+        )
 
 
 def _as_frame(frame: Frame | np.ndarray) -> Frame:

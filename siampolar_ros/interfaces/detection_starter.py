@@ -1,4 +1,4 @@
-"""Which of a detector's boxes start a target; knows no ROS."""
+"""Which of a detector's boxes start a target; does not know ROS."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 
 from ..messages.detection import Detection
-from ..parameters.detection_settings import DetectionSettings
+from ..parameters.settings import DetectionSettings
 
-#: A detection that overlaps a tracked target so much is that target.
+#: A detection that overlaps a tracked target by at least this IoU is that target.
 _SAME_OBJECT_IOU = 0.5
 
-#: Seconds before the same is asked for again: a start takes time, and may be refused.
+#: Seconds before the same start is tried again: it takes time, and may be refused.
 _PAUSE_S = 0.5
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start a target on this detection; ``id`` 0: a new one, else a lost one again."""
+    """Start a target on this detection: a new one if ``id`` is 0, else a lost one again."""
 
     detection: Detection
     id: int = 0
@@ -45,14 +46,15 @@ class DetectionStarter:
         self._classes: dict[int, str] = {}
         self._asked_at: dict[int, float] = {}  # id, or 0 for a new target -> when
         self._unanswered = False  # a new target was asked for, which may wait for its image
+        self._refused: list[Box] = []  # places where no target could start, one after another
 
     def on_result(self, results: Sequence[Target]) -> None:
-        """Take note of all targets on the newest image."""
+        """Remember all targets on the newest image."""
         with self._lock:
             self._results = {result.id: result for result in results}
 
     def class_of(self, id: int) -> str:
-        """The class of a target: of the detection it started on or overlapped; empty: unknown."""
+        """The class of the detection that a target started on or overlapped; empty if unknown."""
         with self._lock:
             return self._classes.get(id, "")
 
@@ -66,7 +68,7 @@ class DetectionStarter:
 
         Args:
             detections: all of one image.
-            followed: ids of all targets, also of those not reported yet.
+            followed: ids of all targets, including those not reported yet.
         """
         with self._lock:
             now = self._clock()
@@ -75,7 +77,7 @@ class DetectionStarter:
             free = self._claim(free)
             starts = self._find_lost(free, now, settings)
             if not followed and settings.auto_init and not self._unanswered and self._may(0, now):
-                best = max(free, key=lambda d: d.score, default=None)
+                best = self._best_not_refused(free)
                 starts = [] if best is None else [Start(best)]
                 self._unanswered = best is not None
             for start in starts:
@@ -83,15 +85,37 @@ class DetectionStarter:
             return starts
 
     def answered(self, start: Start, id: int | None) -> None:
-        """What became of a start: the target's id; None: it was refused."""
+        """The result of a start: the target's id, or None if it was refused."""
         with self._lock:
             if start.id == 0:
                 self._unanswered = False
+                if id is None:
+                    # The next best one need not wait.
+                    self._refused.append(start.detection.box)
+                    self._asked_at.pop(0, None)
+                else:
+                    self._refused.clear()
             if id is not None and start.detection.class_id:
                 self._classes[id] = start.detection.class_id
 
+    def _best_not_refused(self, detections: list[Detection]) -> Detection | None:
+        """The best detection where no start was refused; None once after all were refused.
+
+        A detector may keep on finding something that cannot start a target, such as a box that is
+        too small; it must not keep all others from starting.
+        """
+        allowed = [
+            d
+            for d in detections
+            if all(d.box.iou(refused) < _SAME_OBJECT_IOU for refused in self._refused)
+        ]
+        if detections and not allowed:
+            self._refused.clear()
+            self._asked_at[0] = self._clock()
+        return max(allowed, key=lambda d: d.score, default=None)
+
     def _may(self, id: int, now: float) -> bool:
-        """Whether it is long enough since this was asked for last."""
+        """Whether enough time has passed since this start was last tried."""
         return now - self._asked_at.get(id, -math.inf) >= _PAUSE_S
 
     def _forget(self, followed: Collection[int]) -> None:
@@ -101,7 +125,7 @@ class DetectionStarter:
                 del table[id]
 
     def _claim(self, detections: list[Detection]) -> list[Detection]:
-        """Leave out what is followed already; those targets learn their class from it."""
+        """The detections that are not followed yet; the others give their targets their class."""
         free = []
         tracked = [r for r in self._results.values() if r.state != TargetState.LOST]
         for detection in detections:

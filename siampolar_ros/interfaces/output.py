@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from rclpy.qos import QoSProfile
 
-from siampolar_model.rendering.draw import draw_results
+from siampolar_model.rendering.draw import draw
 from siampolar_model.session.session import Targets
 
 from ..messages.camera_model import CameraModel
@@ -69,7 +69,7 @@ class Scene:
             FrameError: the image is compressed and damaged.
         """
         picture = self.targets.image.frame.to_bgr()
-        draw_results(picture, self.targets.targets)
+        draw(picture, self.targets.targets)
         return picture
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from siampolar_model.errors import SiampolarError
+
 _BROWN = ("plumb_bob", "rational_polynomial")
 _FISHEYE = ("equidistant", "fisheye")
 
 
-class CameraError(ValueError):
+class CameraError(SiampolarError, ValueError):
     """A CameraInfo that cannot be used; the message names what is wrong with it."""
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from siampolar_model.errors import SiampolarError
+
 #: What tracker.launch.py is given for a camera, besides its namespace.
 KEYS = ("image", "camera_info", "params_file", "engine", "model", "overlay")
 
@@ -15,7 +17,7 @@ _EXAMPLE = "cameras: [{name: front, image: /front/image_raw}]"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
-class CameraListError(ValueError):
+class CameraListError(SiampolarError, ValueError):
     """A list that cannot be used; the message names the file, the entry and what is allowed."""
 
 

@@ -48,6 +48,7 @@ OFF_ROBOT = (
     "siampolar_model/export/fp16.py",
     "siampolar_model/export/int8.py",
     "siampolar_model/export/int8_input.py",
+    "siampolar_model/export/metadata.py",
 )
 TORCH_ENGINE = "siampolar_model/engines/torch_engine.py"
 

@@ -9,7 +9,7 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 from siampolar_ros.interfaces.detection_starter import DetectionStarter, Start
 from siampolar_ros.messages.detection import Detection
-from siampolar_ros.parameters.detection_settings import DetectionSettings
+from siampolar_ros.parameters.settings import DetectionSettings
 
 AUTO = DetectionSettings(auto_init=True)
 
@@ -20,7 +20,7 @@ def at(x: float, y: float = 0, side: float = 100) -> Box:
 
 def target(id: int, box: Box, state: TargetState = TargetState.LOST) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return Target(id, state, 0.5, 0.5, box, box.center_xy, nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, box, nothing)
 
 
 class Clock:
@@ -48,16 +48,37 @@ def test_the_best_detection_starts_a_target_while_nothing_is_followed(
     assert starter.decide([bad], (), AUTO) == []
     (start,) = starter.decide([weak, best, bad], (), AUTO)
     assert start == Start(best, 0)
-    # Until it is answered (it may wait for its image) there is no second one, ...
+    # Until it is answered (it may wait for its image) there is no second one.
     clock.now += 1
     assert starter.decide([weak, best], (), AUTO) == []
+
+
+def test_a_best_detection_that_cannot_start_leaves_the_next_best_its_turn(
+    starter: DetectionStarter, clock: Clock
+) -> None:
+    tiny, good, bad = (
+        Detection(at(0, side=3), 0.95),
+        Detection(at(200), 0.7),
+        Detection(at(400), 0.4),
+    )
+    (start,) = starter.decide([tiny, good, bad], (), AUTO)
+    assert start == Start(tiny)
     starter.answered(start, None)
-    (start,) = starter.decide([best], (), AUTO)
-    # ... and what is refused is not asked for again at once.
+    moved = Detection(at(1, side=3), 0.99)  # the detector finds it again, a little further on
+    (start,) = starter.decide([moved, good, bad], (), AUTO)
+    assert start == Start(good)
+    # Where all were refused, the next round begins after a pause.
     starter.answered(start, None)
-    assert starter.decide([weak], (), AUTO) == []
+    assert starter.decide([tiny, good, bad], (), AUTO) == []
+    clock.now += 0.3
+    assert starter.decide([tiny, good, bad], (), AUTO) == []
+    clock.now += 0.3
+    (start,) = starter.decide([tiny, good, bad], (), AUTO)
+    assert start == Start(tiny)
+    # What has started forgets them all.
+    starter.answered(start, 5)
     clock.now += 0.6
-    assert starter.decide([weak], (), AUTO) == [Start(weak, 0)]
+    assert starter.decide([tiny, good, bad], (), AUTO) == [Start(tiny)]
 
 
 def test_nothing_is_started_beside_a_target_even_a_lost_one(starter: DetectionStarter) -> None:

@@ -46,9 +46,7 @@ BOX = Box(10, 12, 30, 32)
 
 def result(frame: Frame | None = None, state: TargetState = TargetState.TRACKING) -> Targets:
     pixels = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-    target = Target(
-        5, state, 0.9, 0.8, BOX, BOX.center_xy, np.zeros(0, np.float32), BOX.corners_xy()
-    )
+    target = Target(5, state, 0.9, 0.8, BOX, BOX.corners_xy())
     return Targets(StampedImage(7, frame or Frame.from_bgr(pixels), HEADER), (target,))
 
 
@@ -114,14 +112,14 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 
 MADE_BY = (
-    "message_from_result", "label_image", "draw_results", "jpeg_from_bgr", "message_from_bgr",
+    "message_from_result", "label_image", "draw", "jpeg_from_bgr", "message_from_bgr",
     "polygon_message",
 )  # fmt: skip
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Fail the test if this function is called by an output."""
-    module = output if name == "draw_results" else standard_outputs
+    module = output if name == "draw" else standard_outputs
     monkeypatch.setattr(module, name, lambda *_: pytest.fail("made for nobody"))
 
 
@@ -140,8 +138,8 @@ def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.Monk
     [
         (msg.Targets, "targets", {"message_from_result"}),
         (Image, "mask", {"label_image"}),
-        (Image, "overlay", {"draw_results", "message_from_bgr"}),
-        (CompressedImage, "overlay/compressed", {"draw_results", "jpeg_from_bgr"}),
+        (Image, "overlay", {"draw", "message_from_bgr"}),
+        (CompressedImage, "overlay/compressed", {"draw", "jpeg_from_bgr"}),
         (PolygonStamped, "polygon", {"polygon_message"}),
     ],
 )

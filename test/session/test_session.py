@@ -82,14 +82,9 @@ class FakeTracker:
         if index_of(frame) == self.fail_on:
             raise RuntimeError("engine broke")
         self.calls.append(("track", index_of(frame), chosen))
-        none = np.zeros(0, np.float32)
         outline = np.array([[1, 1], [60, 1], [60, 40]], np.float32)
         return [
-            Target(
-                i,
-                self.states.get(i, TargetState.TRACKING),
-                *(0.9, 0.8, self.targets[i], (20.0, 20.0), none, outline),
-            )
+            Target(i, self.states.get(i, TargetState.TRACKING), 0.9, 0.8, self.targets[i], outline)
             for i in chosen
         ]
 

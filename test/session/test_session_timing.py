@@ -30,7 +30,7 @@ class SeenOrNot(Engine):
     """Sees its targets in the middle of every crop, but those in ``hidden`` nowhere."""
 
     name = "seen or not"
-    spec = ModelSpec("seen or not", 127, 255, 1.7, 36, 1, 16)
+    spec = ModelSpec("seen or not", 127, 255, 1.7, 36, 16)
 
     def __init__(self) -> None:
         self.hidden: set[int] = set()

@@ -14,11 +14,12 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
 from siampolar_model.models.spec import ModelSpec
 from siampolar_model.results import TargetState
-from siampolar_model.tracking.settings import SETTING_RANGES, TrackerSettings
+from siampolar_model.settings import Setting, settings_of
+from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
 
-SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 2, 4)
+SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 4)
 FRAME = np.zeros((480, 640, 3), np.uint8)
 BOX = Box.from_xywh(200, 150, 80, 60)
 
@@ -44,7 +45,7 @@ class ScriptedEngine(Engine):
         assert crops.shape == (len(slots), 255, 255, 3)
         self.batches.append(list(slots))
         self.priors.append(prior.copy())
-        n, k = len(slots), SPEC.n_candidates
+        n, k = len(slots), 2
         center = np.full((n, k, 2), 127.5, np.float32) + np.float32(self.shift_px)
         half = prior[:, None, 2:4] / 2
         return Candidates(
@@ -71,8 +72,8 @@ def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
     assert result.id == id and result.state == TargetState.TRACKING
     assert result.box.as_xywh() == pytest.approx(BOX.as_xywh(), abs=1e-3)
     scale = engine.priors[0][0, 2] / BOX.width
-    np.testing.assert_allclose(result.rays_px, 20 / scale, rtol=1e-5)
-    np.testing.assert_allclose(result.center_xy, BOX.center_xy, atol=1e-3)
+    rays_xy = result.polygon_xy - BOX.center_xy
+    np.testing.assert_allclose(np.linalg.norm(rays_xy, axis=1), 20 / scale, rtol=1e-4)
 
 
 def test_a_move_in_the_crop_is_a_move_in_the_image(engine: ScriptedEngine) -> None:
@@ -220,13 +221,13 @@ def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, what:
         tracker.update(FRAME)
 
 
-@pytest.mark.parametrize("name", SETTING_RANGES)
+@pytest.mark.parametrize("setting", settings_of(TrackerSettings), ids=lambda one: one.name)
 @pytest.mark.parametrize("side", ["low", "high", "nan"])
-def test_every_setting_refuses_what_it_must(name: str, side: str) -> None:
-    low, high = SETTING_RANGES[name]
-    value = {"low": low - 1, "high": high + 1, "nan": np.nan}[side]
-    with pytest.raises(ValueError, match=f"{name} is .*must be a .*from"):
-        TrackerSettings(**{name: value})
+def test_every_setting_refuses_what_it_must(setting: Setting, side: str) -> None:
+    assert setting.low is not None and setting.high is not None
+    value = {"low": setting.low - 1, "high": setting.high + 1, "nan": np.nan}[side]
+    with pytest.raises(ValueError, match=f"{setting.name} is .*must be a .*from"):
+        TrackerSettings(**{setting.name: value})
 
 
 @pytest.mark.parametrize("value", [2.5, True, "3"])

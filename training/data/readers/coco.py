@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pycocotools import mask as coco_mask
 
 from ...errors import DataError
 from .base import LabelledImage, Reader
+from .coco_outline import OutlineError, checked_outline
 from .decode import labelled, read_image
 from .holdout import empty_side, held_out
 
@@ -23,6 +25,9 @@ LAYOUT = "a JSON file with images, annotations and categories, and the folder of
 
 class Coco(Reader):
     """One side of a set of photographs; crowds and boxes without an outline are left out.
+
+    So are annotations whose outline is damaged (``coco_outline.py``), with one warning that names
+    the first of them: pycocotools takes numbers as they come, and ends the process on some.
 
     Segmentations stay packed as JSON text in one buffer, about the size of the file: a million of
     them as Python objects would take gigabytes, in every worker.
@@ -65,22 +70,32 @@ class Coco(Reader):
         self.categories = {int(one["id"]): str(one["name"]) for one in data["categories"]}
         known = {one["id"] for one in everything}
         row = {one["id"]: index for index, one in enumerate(kept)}
+        size = {one["id"]: (int(one["height"]), int(one["width"])) for one in kept}
         owners, classes, texts = [], [], []
+        damaged: list[str] = []
         for one in data["annotations"]:
             if one["image_id"] not in known or one["category_id"] not in self.categories:
                 raise DataError(f"{path}: annotation {one['id']} is of no known image or category")
             if one.get("iscrowd") or one["image_id"] not in row:
                 continue
-            outline = one.get("segmentation")
-            if isinstance(outline, list):  # pycocotools takes two points for a box
-                outline = [polygon for polygon in outline if len(polygon) != 4]
+            try:
+                outline = checked_outline(one.get("segmentation"), *size[one["image_id"]])
+            except OutlineError as error:
+                damaged.append(f"annotation {one['id']}: {error}")
+                continue
             if not outline:
                 continue
             owners.append(row[one["image_id"]])
             classes.append(one["category_id"])
             texts.append(json.dumps(outline, separators=(",", ":")).encode())
         if not texts:
-            raise DataError(f"{path}: no instances with an outline; expected {LAYOUT}")
+            reason = f" ({len(damaged)} are damaged; {damaged[0]})" if damaged else ""
+            raise DataError(f"{path}: no instances with an outline{reason}; expected {LAYOUT}")
+        if damaged:
+            warnings.warn(
+                f"{path}: {len(damaged)} damaged annotations are left out; {damaged[0]}",
+                stacklevel=3,
+            )
         order = np.argsort(np.array(owners), kind="stable")
         self._text = b"".join(texts[i] for i in order)
         self._ends = np.cumsum([len(texts[i]) for i in order])

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from siampolar_model.evaluation.davis import listed_sequences
-from siampolar_model.io.video import image_files
 
 from ...errors import DataError
+from .decode import picture_files
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
 LAYOUT = (
@@ -113,8 +113,8 @@ def _find_list(root: Path, year: int, split: str) -> Path:
 def _video(images: Path, masks: Path, root: Path) -> Video:
     for folder in (images, masks):
         need_folder(folder, root, LAYOUT)
-    files = image_files(images)
+    files = picture_files(images)
     if not files:
         raise DataError(f"{images}: no images; expected {LAYOUT} in {root}")
-    matched = match_by_stem(files, image_files(masks), masks)
+    matched = match_by_stem(files, picture_files(masks), masks)
     return Video(images.name, tuple(files), tuple((path,) for path in matched))

@@ -5,24 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
+
+from siampolar_model.errors import FrameError, VideoError
+from siampolar_model.images.picture import read_bgr
+from siampolar_model.io.image_folder import image_files
 
 from ...errors import DataError
 from .base import LabelledImage
 
 
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a folder in order, see :func:`siampolar_model.io.image_folder.image_folder`.
+
+    Raises:
+        DataError: a file that is missing or is not a picture.
+    """
+    try:
+        return image_files(folder)
+    except VideoError as error:
+        raise DataError(str(error)) from None
+
+
 def read_image(path: Path) -> np.ndarray:
-    """uint8 (H, W, 3), BGR.
+    """uint8 (H, W, 3), BGR, as stored: masks and outlines belong to the stored pixels.
 
     Raises:
         DataError: not a readable image.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if image is None:
-        raise DataError(f"{path}: not a readable image")
-    return image
+    try:
+        return read_bgr(path)
+    except FrameError as error:
+        raise DataError(str(error)) from None
 
 
 def read_labels(path: Path) -> np.ndarray:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from siampolar_model.io.video import image_files
-
 from ...errors import DataError
 from .base import LabelledImage, Reader
-from .decode import labelled, read_image, read_labels
+from .decode import labelled, picture_files, read_image, read_labels
 from .holdout import empty_side, held_out
 
 LAYOUT = "JPEGImages/photos/NNNNN.jpg and Annotations/photos/NNNNN.png"
@@ -32,7 +30,7 @@ class Photos(Reader):
         self.root = Path(root)
         self._images = self.root / "JPEGImages" / "photos"
         self._masks = self.root / "Annotations" / "photos"
-        files = image_files(self._images) if self._images.is_dir() else []
+        files = picture_files(self._images) if self._images.is_dir() else []
         if not files:
             raise DataError(f"no photographs in {root}; expected {LAYOUT}")
         for path in files:

@@ -8,9 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from siampolar_model.io.video import image_files
-
 from ...errors import DataError
+from .decode import picture_files, read_image
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
 LAYOUT = (
@@ -47,9 +46,7 @@ class SegTrack(VideoReader):
     def read_masks(self, paths: Sequence[Path]) -> np.ndarray:
         labels: np.ndarray | None = None
         for value, path in enumerate(paths, 1):
-            grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if grey is None:
-                raise DataError(f"{path}: not a readable image")
+            grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
             if labels is None:
                 labels = np.zeros_like(grey)
             if grey.shape != labels.shape:
@@ -62,8 +59,8 @@ class SegTrack(VideoReader):
 def _video_v1(folder: Path, root: Path) -> Video:
     """File names of images and masks differ, so they match by order, numbers by their value."""
     truth = next((folder / name for name in _TRUTH if (folder / name).is_dir()), folder / _TRUTH[0])
-    images = image_files(folder)
-    masks = image_files(need_folder(truth, root, LAYOUT))
+    images = picture_files(folder)
+    masks = picture_files(need_folder(truth, root, LAYOUT))
     if not images or len(images) != len(masks):
         raise DataError(
             f"{folder}: {len(images)} images and {len(masks)} masks; expected {LAYOUT} in {root}"
@@ -72,10 +69,10 @@ def _video_v1(folder: Path, root: Path) -> Video:
 
 
 def _video_v2(images: Path, truth: Path, root: Path) -> Video:
-    files = image_files(images)
+    files = picture_files(images)
     if not files:
         raise DataError(f"{images}: no images; expected {LAYOUT} in {root}")
     numbered = [path for path in need_folder(truth, root, LAYOUT).iterdir() if path.is_dir()]
     objects = sorted(numbered, key=lambda path: (len(path.name), path.name)) or [truth]
-    columns = [match_by_stem(files, image_files(folder), folder) for folder in objects]
+    columns = [match_by_stem(files, picture_files(folder), folder) for folder in objects]
     return Video(images.name, tuple(files), tuple(zip(*columns, strict=True)))

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from siampolar_model.io.video import image_files
-
 from ...errors import DataError
+from .decode import picture_files
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
 LAYOUT = "train/meta.json, train/JPEGImages/VIDEO/00000.jpg and train/Annotations/VIDEO/00000.png"
@@ -59,12 +58,12 @@ def _read_meta(path: Path, root: Path) -> dict[str, Any]:
 def _video(images: Path, masks: Path, entry: dict[str, Any], root: Path) -> Video:
     for folder in (images, masks):
         need_folder(folder, root, LAYOUT)
-    annotated = image_files(masks)
+    annotated = picture_files(masks)
     if not annotated:
         raise DataError(f"{masks}: no masks; expected {LAYOUT} in {root}")
     # With the frames of train_all_frames, most images have no mask.
     stems = {path.stem for path in annotated}
-    files = [path for path in image_files(images) if path.stem in stems]
+    files = [path for path in picture_files(images) if path.stem in stems]
     if len(files) != len(annotated):
         missing = min(stems - {path.stem for path in files})
         raise DataError(f"{images}: no image for the mask {missing} of {masks}")

@@ -4,11 +4,9 @@ from geometry_msgs.msg import Point, PointStamped
 
 from siampolar_model.results import TargetState
 from siampolar_ros.interfaces.output import Output, Scene
-from siampolar_ros.parameters.table import Changes, Parameter
+from siampolar_ros.parameters.table import Parameter
 
-_MIN_AREA = Parameter(
-    "largest.min_area_px", 0.0, "Smaller targets are ignored, px^2.", Changes.ANY_TIME, 0.0, 1e9
-)
+_MIN_AREA = Parameter("largest.min_area_px", 0.0, "Smaller targets are ignored, px^2.", 0.0, 1e9)
 
 
 class LargestOutput(Output):

@@ -1,0 +1,117 @@
+"""Reads one picture file: the only place that decodes pictures from disk.
+
+- Any path that Python can open; OpenCV's own file functions end the process on a name that is not
+  UTF-8.
+- Pixels are taken as they are stored. EXIF orientation is ignored, as by the tracker node, because
+  annotations, masks and boxes belong to the stored pixels.
+- 16-bit and floating-point pictures become 8 bits by a value range, as `mono16` images do in the
+  node: from the 1st to the 99th percentile of the first picture of a sequence.
+- A file that ends too early is refused; some decoders would fill the rest with grey.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import FrameError
+from .value_range import value_range_of
+
+#: Files that count as pictures, in lower case.
+PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+# How a file of these suffixes begins; an empty or foreign file is found without decoding it.
+_BEGINNINGS = (
+    b"BM", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"P2", b"P3", b"P5", b"P6",
+    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF",
+)  # fmt: skip
+
+_AS_STORED = cv2.IMREAD_UNCHANGED  # also: no EXIF orientation, every bit depth
+
+
+def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
+    """The pixels of a picture file as they are stored.
+
+    Returns:
+        (H, W) grey or (H, W, 3) BGR, of the file's own type: uint8, uint16, float32, ... A palette
+        is resolved to its colours and transparency is left out.
+
+    Raises:
+        FrameError: no such file, not a picture, or a file that ends too early; it names the file.
+    """
+    path = Path(path)
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise FrameError(f"{path}: {error.strerror or error}") from None
+    try:
+        pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise FrameError(f"{path}: not a readable image")
+    if _ends_early(data):
+        raise FrameError(f"{path}: the file ends too early; its last rows are missing")
+    if pixels.ndim == 3:
+        pixels = pixels[..., 0] if pixels.shape[2] <= 2 else pixels[..., :3]
+    return pixels
+
+
+def read_bgr(
+    path: str | os.PathLike[str], value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """A picture file as uint8 (H, W, 3) BGR.
+
+    Args:
+        value_range: what becomes 0 and 255 where pixels have more than 8 bits; None: the range of
+            this picture, see :func:`~siampolar_model.images.value_range.value_range_of`.
+
+    Raises:
+        FrameError: as :func:`read_picture`.
+    """
+    return to_bgr8(read_picture(path), value_range)
+
+
+def to_bgr8(pixels: np.ndarray, value_range: tuple[float, float] | None = None) -> np.ndarray:
+    """Pixels of any type as contiguous uint8 (H, W, 3) BGR; arguments as of :func:`read_bgr`."""
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * 255
+    if pixels.dtype != np.uint8:
+        low, high = value_range or value_range_of(pixels)
+        inside = np.clip(np.nan_to_num(pixels.astype(np.float64), nan=low), low, high)
+        pixels = np.round((inside - low) * (255 / (high - low))).astype(np.uint8)
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    return np.ascontiguousarray(pixels)
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a file that cannot be a picture by its first bytes; fast enough for a whole folder.
+
+    Raises:
+        FrameError: no such file (a link to nothing included), or no picture; it names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        link = f", a link to {os.readlink(path)}" if path.is_symlink() else ""
+        raise FrameError(f"{path}{link}: {error.strerror or error}") from None
+    if not start.startswith(_BEGINNINGS):
+        begins = f"begins with {start.hex(' ')}" if start else "is empty"
+        raise FrameError(f"{path}: not a readable image; the file {begins}")
+
+
+def _ends_early(data: np.ndarray) -> bool:
+    """Whether a JPEG or PNG file lacks its end marker, which may be followed by other bytes."""
+    head = data[:8].tobytes()
+    if head.startswith(b"\xff\xd8\xff"):
+        # The last start of a scan, then an end of image: a preview in EXIF has markers of its own.
+        whole = data.tobytes()
+        return whole.find(b"\xff\xd9", whole.rfind(b"\xff\xda")) < 0
+    if head.startswith(b"\x89PNG"):
+        return data.tobytes().find(b"IEND") < 0
+    return False

@@ -1,0 +1,132 @@
+"""Exports, read back by the library that owns each format."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from siampolar_model.errors import CommandError
+from siampolar_model.geometry.box import Box
+from siampolar_model.geometry.polar import fill
+from siampolar_model.geometry.rle import encode_rle
+from siampolar_model.io.exports.base import Exports, FrameResult
+from siampolar_model.io.exports.formats import FORMATS, parse_export
+from siampolar_model.results import Target, TargetState
+
+W, H = 80, 60
+
+
+def disc(id: int, x: float, y: float, radius: float, state: TargetState) -> Target:
+    angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    outline = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], 1)
+    box = Box(x - radius, y - radius, x + radius, y + radius)
+    return Target(id, state, 0.75, 0.5, box, outline.astype(np.float32))
+
+
+FRAMES = [
+    FrameResult(
+        index,
+        index * 40_000_000,
+        W,
+        H,
+        (
+            disc(3, 20 + 5 * index, 20, 8, TargetState.TRACKING),
+            disc(9, 60, 40, 6, TargetState.LOST if index == 2 else TargetState.UNCERTAIN),
+        ),
+    )
+    for index in range(4)
+]
+
+
+def export(path: Path, name: str) -> Path:
+    with Exports([(FORMATS[name], path)]) as exports:
+        for frame in FRAMES:
+            exports.write(frame)
+    return path
+
+
+def mask_of(frame: FrameResult, place: int) -> np.ndarray:
+    return fill(frame.targets[place].polygon_xy, H, W)
+
+
+def test_davis_masks_by_pillow(tmp_path: Path) -> None:
+    image_module = pytest.importorskip("PIL.Image", reason="needs pillow")
+    folder = export(tmp_path / "masks", "davis")
+    assert sorted(p.name for p in folder.iterdir()) == [f"{i:05d}.png" for i in range(4)]
+    for frame in FRAMES:
+        with image_module.open(folder / f"{frame.index:05d}.png") as image:
+            index = np.array(image)
+            assert image.mode == "P" and image.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+        np.testing.assert_array_equal(index == 1, mask_of(frame, 0) > 0)
+        lost = frame.targets[1].state == TargetState.LOST
+        np.testing.assert_array_equal(index == 2, (mask_of(frame, 1) > 0) & (not lost))
+
+
+def test_coco_by_pycocotools(tmp_path: Path) -> None:
+    coco_module = pytest.importorskip("pycocotools.coco", reason="needs pycocotools")
+    coco = coco_module.COCO(str(export(tmp_path / "a.json", "coco")))
+    assert len(coco.imgs) == 4 and len(coco.anns) == 7
+    for one in coco.anns.values():
+        frame = FRAMES[one["image_id"] - 1]
+        place = [target.id for target in frame.targets].index(one["track_id"])
+        mask = coco.annToMask(one)
+        np.testing.assert_array_equal(mask, mask_of(frame, place))
+        assert one["area"] == mask.sum() and coco.imgs[one["image_id"]]["height"] == H
+
+
+def test_mot_by_motmetrics(tmp_path: Path) -> None:
+    motmetrics = pytest.importorskip("motmetrics", reason="needs motmetrics")
+    table = motmetrics.io.loadtxt(str(export(tmp_path / "a.txt", "mot")), fmt="mot15-2D")
+    assert len(table) == 7 and set(table.index.get_level_values("Id")) == {3, 9}
+    row = table.loc[(2, 3)]  # its frames count from 1; it counts pixels from 0
+    assert row[["X", "Y", "Width", "Height"]].tolist() == [17, 12, 16, 16]
+    assert row["Confidence"] == 0.75
+
+
+def test_csv_and_json_lines(tmp_path: Path) -> None:
+    with export(tmp_path / "a.csv", "csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and rows[5]["state"] == "lost" and rows[5]["mask_area_px"] == "0"
+    assert rows[2]["stamp_s"] == "0.040000000" and float(rows[2]["x"]) == 17
+    assert int(rows[0]["mask_area_px"]) == mask_of(FRAMES[0], 0).sum()
+    lines = export(tmp_path / "a.jsonl", "jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_run_lengths_by_pycocotools(seed: int) -> None:
+    coco_mask = pytest.importorskip("pycocotools.mask", reason="needs pycocotools")
+    rng = np.random.default_rng(seed)
+    mask = (cv2.GaussianBlur(rng.random((47, 91)), (0, 0), 1 + seed / 3) > 0.5).astype(np.uint8)
+    if seed < 2:
+        mask[:] = seed
+    runs = encode_rle(mask)
+    assert runs["counts"] == coco_mask.encode(np.asfortranarray(mask))["counts"].decode()
+    np.testing.assert_array_equal(coco_mask.decode(runs), mask)
+
+
+def test_exports_appear_whole_or_not_at_all(tmp_path: Path) -> None:
+    old = tmp_path / "a.csv"
+    old.write_text("old")
+    wanted = [(FORMATS["csv"], old), (FORMATS["davis"], tmp_path / "masks")]
+    with pytest.raises(ZeroDivisionError), Exports(wanted) as exports:
+        exports.write(FRAMES[0])
+        raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"] and old.read_text() == "old"
+    with pytest.raises(KeyboardInterrupt), Exports(wanted) as exports:
+        exports.write(FRAMES[0])
+        raise KeyboardInterrupt
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "masks"]
+    assert len(old.read_text().splitlines()) == 3
+
+
+def test_an_export_is_a_format_and_a_path() -> None:
+    assert parse_export("mot:out/a:b.txt") == (FORMATS["mot"], Path("out/a:b.txt"))
+    for text in ("mot", "mot:", "gif:a.gif", ":a"):
+        with pytest.raises(CommandError, match="must be FORMAT:PATH; formats: jsonl, davis"):
+            parse_export(text)
