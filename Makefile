@@ -2,13 +2,13 @@
 PYTHON ?= python3
 SETUP = $(PYTHON) scripts/setup_env.py
 IN_ENV = scripts/with_env
-# Tests of optional parts skip where those are missing; here none of these may be. NVIDIA's compiler
-# comes for x86-64 alone.
+# Tests of optional parts skip where those are missing; here none of these may be missing.
+# NVIDIA's compiler exists for x86-64 only.
 RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
 COMMA = ,
-PYTEST = SIAMPOLAR_REQUIRE=$(RTX)av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg $(IN_ENV) python -m pytest
+PYTEST = SIAMPOLAR_REQUIRE=$(RTX)av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
 
-.PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint clean
+.PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint docs clean
 
 help:
 	@echo "make demo [VIDEO=file-or-folder BOX=x,y,w,h OUT=folder]   follow an object over real ROS 2"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-oldest  Python 3.10, NumPy 1.21 and OpenCV 4.5, without ROS and torch"
 	@echo "make test-jazzy   the tests that need ROS 2, on ROS 2 Jazzy from wheels"
 	@echo "make soak [MINUTES=n OUT=folder]   run the node for minutes and look for leaks"
+	@echo "make docs         the site of docs/, in site/"
 	@echo "make lint         ruff, mypy and the layers of imports, without tests"
 
 setup:
@@ -51,9 +52,14 @@ test-oldest:
 test-jazzy:
 	PYTHON=$(PYTHON) scripts/test_jazzy
 
+docs:
+	@$(SETUP) --with docs
+	NO_MKDOCS_2_WARNING=1 $(IN_ENV) python -m mkdocs build --strict --quiet
+	@echo "docs: open site/index.html"
+
 soak: export SOAK_OUT = $(or $(OUT),soak_out)
 soak: setup-dev
 	@$(IN_ENV) python scripts/soak.py --minutes $(or $(MINUTES),10) --out "$$SOAK_OUT"
 
 clean:
-	rm -rf .venv .venv-oldest .venv-jazzy .ros .ros-jazzy demo_out soak_out
+	rm -rf .venv .venv-oldest .venv-jazzy .ros .ros-jazzy demo_out soak_out site

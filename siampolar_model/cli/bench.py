@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from ..bench.results import NodeResult, Report
 from ..bench.tables import tables_of
 from ..errors import CommandError
 from ..geometry.box import parse_box
+from ..plugins import entry_points
 from ..tracking.settings import TrackerSettings
 from .console import check_distinct, check_writable, progress_bar, require_matplotlib, write_json
 from .options import (
@@ -138,7 +138,7 @@ def bench(
 
 def _node_benchmark() -> Callable[..., tuple[NodeResult, ...]]:
     """The function that measures the node, from the package that has one."""
-    found = list(entry_points(group=NODE_GROUP, name="node"))
+    found = [one for one in entry_points(group=NODE_GROUP) if one.name == "node"]
     if not found:
         raise CommandError("--node needs the package siampolar_ros installed, with ROS 2")
     try:

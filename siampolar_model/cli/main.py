@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import CommandError, SiampolarError
+from ..plugins import entry_points
 
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from ..errors import EngineError, EngineMissing, ProcessUnusable
 from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
+from ..plugins import entry_points
 from .base import BUILT_BY_CALLER, Engine, EngineOptions
 
 #: Engine name -> (module, class, extra that brings the runtime), the fastest first.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from importlib.metadata import entry_points
+
+from siampolar_model.plugins import entry_points
 
 from .output import Output
 
@@ -27,7 +28,7 @@ def installed_outputs(
     """
     found: dict[str, type[Output]] = {}
     topics = set(taken_topics)
-    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
             output = entry.load()
         except Exception as error:  # whatever a foreign module raises while it is imported

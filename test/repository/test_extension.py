@@ -22,6 +22,7 @@ TOY = ROOT / "test" / "support" / "toy_package"
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that pip installed the toy package into."""
+    pytest.importorskip("wheel", reason="needs the extra dev")
     folder = tmp_path_factory.mktemp("toy")
     source, site = folder / "source", folder / "site"
     shutil.copytree(TOY, source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -54,6 +55,21 @@ def test_a_command_is_listed_and_runs(installed: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "4 targets in 3 frames\n"), done.stderr
     done = python(installed, *cli, "count", "absent.jsonl")
     assert (done.returncode, done.stderr) == (2, "error: absent.jsonl: no such file\n")
+
+
+def test_entry_points_are_found_behind_the_messages_of_a_sourced_workspace(
+    installed: Path, tmp_path: Path
+) -> None:
+    """There, ament's distribution of the same name comes first and has no entry points."""
+    info = tmp_path / "siampolar_toy-1.0-py3.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: siampolar_toy\nVersion: 1.0\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+    code += "import importlib.metadata, siampolar_model.plugins as ours; "
+    code += "print([[one.name for one in found(group='siampolar.outputs')] "
+    code += "for found in (importlib.metadata.entry_points, ours.entry_points)])"
+    done = python(installed, "-c", code)
+    assert done.stdout == "[[], ['largest']]\n", done.stderr
 
 
 USE_DATA = """

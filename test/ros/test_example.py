@@ -55,8 +55,3 @@ def test_the_example_starts_a_target_and_reads_its_outline(graph: Graph, tmp_pat
     child.send_signal(signal.SIGINT)
     assert child.wait(20) == 0, log.read_text()
     assert "Traceback" not in log.read_text()
-
-
-def test_the_page_shows_the_tested_file() -> None:
-    page = (ROOT / "docs" / "in_your_robot.md").read_text()
-    assert f'--8<-- "{EXAMPLE.relative_to(ROOT)}"' in page

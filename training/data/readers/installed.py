@@ -7,8 +7,9 @@ docs/extending.md.
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from pathlib import Path
+
+from siampolar_model.plugins import entry_points
 
 from ...errors import DataError
 from .base import Reader
@@ -18,7 +19,7 @@ ENTRY_POINT_GROUP = "siampolar.datasets"
 
 def installed_kinds() -> tuple[str, ...]:
     """The kinds of data sets that installed packages name, in alphabetical order."""
-    return tuple(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
+    return tuple(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))
 
 
 def installed_reader(kind: str) -> type[Reader]:
@@ -27,10 +28,10 @@ def installed_reader(kind: str) -> type[Reader]:
     Raises:
         DataError: no package names this kind, it cannot be imported, or it is not a reader.
     """
-    found = entry_points(group=ENTRY_POINT_GROUP, name=kind)
-    if not found:
-        raise DataError(f"kind {kind!r} is not one of the installed ones, {installed_kinds()}")
-    (entry,) = tuple(found)[:1]
+    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    if kind not in found:
+        raise DataError(f"kind {kind!r} is not one of the installed ones, {tuple(found)}")
+    entry = found[kind]
     try:
         reader = entry.load()
     except Exception as error:  # whatever a foreign module raises while it is imported
