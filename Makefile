@@ -2,19 +2,23 @@
 PYTHON ?= python3
 SETUP = $(PYTHON) scripts/setup_env.py
 IN_ENV = scripts/with_env
-# Tests of optional parts skip where those are missing; here none of these may be.
-PYTEST = SIAMPOLAR_REQUIRE=av,cv2,davisinteractive,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg $(IN_ENV) python -m pytest
+# Tests of optional parts skip where those are missing; here none of these may be missing.
+# NVIDIA's compiler exists for x86-64 only.
+RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
+COMMA = ,
+PYTEST = SIAMPOLAR_REQUIRE=$(RTX)av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
 
-.PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint clean
+.PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy soak lint docs clean
 
 help:
 	@echo "make demo [VIDEO=file-or-folder BOX=x,y,w,h OUT=folder]   follow an object over real ROS 2"
 	@echo "make setup        only create the environment in .venv/ and build the messages"
-	@echo "make test         ruff, mypy and the fast tests (test-all: the slow ones as well)"
+	@echo "make test         make lint and the fast tests (test-all: the slow ones as well)"
 	@echo "make test-oldest  Python 3.10, NumPy 1.21 and OpenCV 4.5, without ROS and torch"
 	@echo "make test-jazzy   the tests that need ROS 2, on ROS 2 Jazzy from wheels"
 	@echo "make soak [MINUTES=n OUT=folder]   run the node for minutes and look for leaks"
-	@echo "make lint         ruff and mypy alone"
+	@echo "make docs         the site of docs/, in site/"
+	@echo "make lint         ruff, mypy and the layers of imports, without tests"
 
 setup:
 	@$(SETUP)
@@ -27,13 +31,14 @@ demo: export DEMO_VIDEO = $(VIDEO)
 demo: export DEMO_BOX = $(BOX)
 demo: export DEMO_OUT = $(or $(OUT),demo_out)
 demo: setup
-	@$(IN_ENV) python -m siampolar_ros.demo.demo --out "$$DEMO_OUT" \
+	@$(IN_ENV) siampolar demo --out "$$DEMO_OUT" \
 		$${DEMO_VIDEO:+--video "$$DEMO_VIDEO"} $${DEMO_BOX:+--box "$$DEMO_BOX"}
 
 lint: setup-dev
 	$(IN_ENV) ruff check .
 	$(IN_ENV) ruff format --check .
 	$(IN_ENV) mypy
+	$(IN_ENV) lint-imports --no-cache
 
 test: lint
 	$(PYTEST) -m "not slow"
@@ -47,9 +52,14 @@ test-oldest:
 test-jazzy:
 	PYTHON=$(PYTHON) scripts/test_jazzy
 
+docs:
+	@$(SETUP) --with docs
+	NO_MKDOCS_2_WARNING=1 $(IN_ENV) python -m mkdocs build --strict --quiet
+	@echo "docs: open site/index.html"
+
 soak: export SOAK_OUT = $(or $(OUT),soak_out)
 soak: setup-dev
 	@$(IN_ENV) python scripts/soak.py --minutes $(or $(MINUTES),10) --out "$$SOAK_OUT"
 
 clean:
-	rm -rf .venv .venv-oldest .venv-jazzy .ros .ros-jazzy demo_out soak_out
+	rm -rf .venv .venv-oldest .venv-jazzy .ros .ros-jazzy demo_out soak_out site

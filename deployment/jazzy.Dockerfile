@@ -12,7 +12,7 @@ RUN apt-get update \
   && rosdep update --rosdistro "$ROS_DISTRO" \
   && rosdep install --from-paths src --ignore-src -y \
   && rm -rf /var/lib/apt/lists/*
-# Beside the system's NumPy and OpenCV, as in the README.
+# Next to the system's NumPy and OpenCV, as in the README.
 RUN python3 -m venv --system-site-packages venv && touch venv/COLCON_IGNORE \
   && source venv/bin/activate \
   && pip install --no-cache-dir "numpy<2" "./src/siampolar_ros[cpu,openvino]"

@@ -31,7 +31,7 @@ def _video(context: LaunchContext) -> list:
         for name in ("video", "box", "select", "namespace")
     )
     by_hand = select.lower() in ("true", "1")
-    # With a calibration, made up, there are markers to look at.
+    # An invented calibration, so that there are markers to look at.
     parameters: dict[str, object] = {"path": video, "loop": by_hand, "horizontal_fov": 60.0}
     if not video:
         clip = default_clip()
@@ -59,7 +59,7 @@ def _video(context: LaunchContext) -> list:
         ),
     ]
     if not by_hand:
-        # Without a target the video would stand still for ever.
+        # Without a target the video would never start to move.
         end = [EmitEvent(event=Shutdown(reason="the target could not be started"))]
         first_target = Node(
             package="siampolar_ros",
@@ -92,14 +92,14 @@ def generate_launch_description() -> LaunchDescription:
             for name in ("namespace", "select", "rviz", "engine", "model")
         }.items(),
     )
-    # RViz shows nothing in a frame that it has never heard of.
+    # RViz shows nothing in a frame that no transform names.
     frame = Node(
         package="tf2_ros",
         executable="static_transform_publisher",
         arguments=["--frame-id", "map", "--child-frame-id", "camera"],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    # The tracker last: launch leaves processes behind when an error follows them.
+    # The tracker comes last: launch does not end processes that it started before an error.
     return LaunchDescription(
         [*arguments, *environment, OpaqueFunction(function=_video), tracker, frame]
     )

@@ -2,7 +2,7 @@
 
     ros2 launch siampolar_ros tracker.launch.py image:=/camera/image_raw
 
-What is not given here comes from the parameters file, and else from the node's own defaults
+Parameters that are not given here come from the parameters file, or else are the node's defaults
 (docs/nodes.md).
 """
 
@@ -53,13 +53,13 @@ def _nodes(context: LaunchContext) -> list:
         executable="select_target",
         name="select_target",
         namespace=namespace,
-        parameters=files,  # how the images come
+        parameters=files,  # image_transport and image_reliability
         remappings=[("image", image)],
         output="screen",
         condition=IfCondition(LaunchConfiguration("select")),
     )
-    beside, slash, _ = image.rpartition("/")
-    info = given["camera_info"] or f"{beside}{slash}camera_info"
+    camera, slash, _ = image.rpartition("/")
+    info = given["camera_info"] or f"{camera}{slash}camera_info"
     rviz = Node(
         package="rviz2",
         executable="rviz2",
@@ -87,7 +87,7 @@ def generate_launch_description() -> LaunchDescription:
 
     arguments = [
         argument("image", "image", "topic of the images"),
-        argument("camera_info", "", "topic of the calibration; the one beside the image"),
+        argument("camera_info", "", "topic of the calibration; else the one next to the image"),
         argument("namespace", "", "namespace of the nodes"),
         argument(
             "params_file", str(share_file("config/tracker.yaml")), "parameters of the tracker"

@@ -17,7 +17,7 @@ from draw_augmentations import FreePhotos
 
 from siampolar_model.evaluation.metrics import mask_box, region_similarity
 from siampolar_model.geometry.polar import fill
-from siampolar_model.rendering.draw import draw_results
+from siampolar_model.rendering.draw import draw
 from siampolar_model.tracking.tracker import Tracker
 from siampolar_training.data.augment.compose import blend, soften
 
@@ -58,7 +58,7 @@ def _warped(matrix: np.ndarray) -> Callable[[np.ndarray, np.ndarray], Scene]:
     return change
 
 
-def _beside_a_twin(image: np.ndarray, mask: np.ndarray) -> Scene:
+def _next_to_a_twin(image: np.ndarray, mask: np.ndarray) -> Scene:
     """The same object again, above left, while most of the target is hidden."""
     alpha = soften(mask.astype(np.float32), 0.8)
     by = np.float32([[1, 0, -170], [0, 1, -120]])
@@ -77,12 +77,12 @@ def _cases() -> tuple[Case, ...]:
         Case("thin legs", _HORSE, _same),
         Case("upside down", _ASTRONAUT, _warped(cv2.getRotationMatrix2D(_MIDDLE, 180, 1))),
         Case("twice as large", _COFFEE, _warped(cv2.getRotationMatrix2D(_MIDDLE, 0, 2))),
-        Case("hidden beside a twin", _COFFEE, _beside_a_twin),
+        Case("hidden next to a twin", _COFFEE, _next_to_a_twin),
     )
 
 
 def _tile(tracker: Tracker, case: Case, photos: FreePhotos) -> np.ndarray:
-    """The second image with what is said of it (coloured) and the truth (white)."""
+    """The second image with the result (coloured) and the truth (white)."""
     photo = photos.read(case.photograph)
     mask = (photo.labels > 0).astype(np.uint8)
     box = mask_box(mask)
@@ -93,14 +93,14 @@ def _tile(tracker: Tracker, case: Case, photos: FreePhotos) -> np.ndarray:
     image, truth = case.change(photo.image, mask)
     (result,) = tracker.update(image)
     found = fill(result.polygon_xy, *truth.shape)
-    seen = draw_results(image.copy(), [result])
+    seen = draw(image.copy(), [result])
     outline, _ = cv2.findContours(truth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(seen, outline, -1, (255, 255, 255), 1)
     part = seen[_PART, _PART]
     tile = cv2.resize(part, (_TILE_PX,) * 2, interpolation=cv2.INTER_AREA)
-    said = f"{case.name}: IoU {100 * region_similarity(truth, found):.0f} %"
+    text = f"{case.name}: IoU {100 * region_similarity(truth, found):.0f} %"
     label = np.full((28, _TILE_PX, 3), 255, np.uint8)
-    cv2.putText(label, said, (4, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(label, text, (4, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([label, tile])
 
 

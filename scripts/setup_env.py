@@ -34,16 +34,16 @@ LOG = os.path.join(VENV, "setup.log")
 PYTHON = os.path.join(VENV, "bin", "python")
 
 OLDEST, NEWEST_WITH_WHEELS = (3, 10), (3, 14)
-OPTIONAL_EXTRAS = ("train", "dev", "openvino", "tensorrt", "replay")
+OPTIONAL_EXTRAS = ("train", "dev", "docs", "openvino", "tensorrt", "replay")
 # The metrics of the DAVIS authors, which tests compare ours with: it declares neither what its
-# build needs nor limits that hold today, so it is built beside what is installed. And types of
+# build needs nor limits that hold today, so it is built with what is installed. And types of
 # TensorRT, which ask for TensorRT itself.
 REFERENCE = ["install", "--no-build-isolation", "--no-deps"]
 REFERENCE += ["davisinteractive==1.0.4", "tensorrt-stubs==10.13.0.35.1"]
 
 
 class SetupError(Exception):
-    """What is missing, one line each, with the command that mends it."""
+    """What is missing, one line each, with the command that fixes it."""
 
 
 def main():
@@ -272,7 +272,7 @@ def install_packages(distro, extras):
 
 
 def installed_constraints():
-    """What pip must not change beside an installed ROS 2, and whether cv2 is there already."""
+    """What pip must not change next to an installed ROS 2, and whether cv2 is there already."""
     code = "import numpy; print(numpy.__version__)"
     found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE)
     lines = constraints(found.stdout.decode().strip() or "1")
@@ -280,7 +280,7 @@ def installed_constraints():
 
 
 def constraints(numpy_version):
-    """Lines for pip beside compiled ROS modules that were built for this NumPy.
+    """Lines for pip that keep compiled ROS modules working, which were built for this NumPy.
 
     Another major version of NumPy breaks them; launch_testing's plugin breaks pytest 9.
     """
@@ -354,7 +354,7 @@ def build_messages(distro):
 def run(command, progress, failure, environment=None):
     """Run a command, its output in the log, its progress on the screen.
 
-    ``progress`` turns a line of output into what is being done, or None where it says nothing.
+    ``progress`` turns a line of output into what is being done, or None where it shows nothing.
     """
     last = []
     with open(LOG, "a") as log, Ticker() as ticker:

@@ -63,7 +63,7 @@ def patch_xy(patch: int, stamp_ns: int) -> tuple[int, int]:
 
 
 def run_camera() -> int:
-    """Publish until a line comes in, then say how many images were sent."""
+    """Publish until a line comes in, then print how many images were sent."""
     random_ = np.random.default_rng(1)
     noise = random_.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     background = cv2.GaussianBlur(noise, (0, 0), 6)
@@ -114,7 +114,7 @@ class _Line:
 
 @dataclass
 class Seconds:
-    """What was noted once a second, and of every result."""
+    """What was measured once a second, and of every result."""
 
     at_s: list[float] = field(default_factory=list)
     rss_mb: list[float] = field(default_factory=list)
@@ -170,7 +170,7 @@ class Operator(Node):
         stamp_ns = stamp_to_ns(message.header.stamp)
         self._ids = [target.id for target in message.targets]
         if self._stamps and stamp_ns <= self._stamps[-1]:
-            return  # said again, because a target has joined or gone
+            return  # reported again, because a target has joined or gone
         self._stamps = [*self._stamps[-30:], stamp_ns]
         self.noted.result_at_s.append(time.monotonic() - self.began_s)
         self.noted.latency_ms.append((time.time_ns() - stamp_ns) / 1e6)

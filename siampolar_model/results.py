@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
+from .geometry import polar
 from .geometry.box import Box
 
 
@@ -44,14 +46,23 @@ class Target:
     """One target on one image.
 
     Attributes:
-        id: stable positive identifier given by ``Tracker.start``.
-        state: tracking, uncertain or lost; a lost target's geometry is the last one believed.
+        id: stable positive identifier given by :meth:`siampolar_model.Tracker.start`.
+        state: tracking, uncertain or lost; the geometry of a lost target is the last one believed.
         score: raw classification score of the best candidate, [0, 1].
         quality: predicted IoU of the polygon with the object, [0, 1].
         box: box of the target in image pixels.
-        center_xy: origin of the rays in image pixels.
-        rays_px: float32 (N,), length of ray k at angle ``2*pi*k/N`` from +x, clockwise.
-        polygon_xy: float32 (M, 2), the outline clipped to the image; M is 0 if nothing is inside.
+        polygon_xy: float32 (M, 2), the outline in image pixels, clipped to the image; M is 0 if
+            no part of it is inside.
+
+    Example:
+        >>> from siampolar_model import Box, Target, TargetState
+        >>> box = Box.from_xywh(2, 1, 3, 2)
+        >>> target = Target(7, TargetState.TRACKING, 0.91, 0.8, box, box.corners_xy())
+        >>> target.mask(4, 6).astype(int)
+        array([[0, 0, 0, 0, 0, 0],
+               [0, 0, 1, 1, 1, 0],
+               [0, 0, 1, 1, 1, 0],
+               [0, 0, 0, 0, 0, 0]])
     """
 
     id: int
@@ -59,6 +70,35 @@ class Target:
     score: float
     quality: float
     box: Box
-    center_xy: tuple[float, float]
-    rays_px: np.ndarray
     polygon_xy: np.ndarray
+
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """The inside of the outline, bool (height, width), in an image of that size.
+
+        A pixel is inside if its centre is, so areas have no bias. The mask of a lost target is
+        where it was last believed to be.
+        """
+        return polar.fill(self.polygon_xy, height, width).view(bool)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, rounded to the digits that mean something.
+
+        Returns:
+            ``id``, ``state`` (lower case), ``score``, ``quality``, ``box`` (x, y, width, height)
+            and ``polygon`` (points x, y), the last two in pixels.
+
+        Example:
+            >>> from siampolar_model import Box, Target, TargetState
+            >>> outline = [(2, 1), (5, 1), (3.5, 3)]
+            >>> box = Box.from_xywh(2, 1, 3, 2)
+            >>> Target(7, TargetState.LOST, 0.25, 0.0, box, outline).to_dict()["polygon"]
+            [[2.0, 1.0], [5.0, 1.0], [3.5, 3.0]]
+        """
+        return {
+            "id": self.id,
+            "state": self.state.name.lower(),
+            "score": round(self.score, 4),
+            "quality": round(self.quality, 4),
+            "box": [round(value, 2) for value in self.box.as_xywh()],
+            "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in self.polygon_xy],
+        }

@@ -1,12 +1,14 @@
-"""The error of this package that a user can mend."""
+"""Errors of this package that the user can fix."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from siampolar_model.errors import SiampolarError
 
-class TrainingError(ValueError):
+
+class TrainingError(SiampolarError, ValueError):
     """A run that cannot start or go on; the message names the value and what is allowed."""
 
 
@@ -26,5 +28,5 @@ def refuse_changed(settings: Mapping[str, tuple[Any, Any]]) -> None:
             raise TrainingError(f"has {name} {theirs}; this run has {ours}")
 
 
-class DataError(ValueError):
+class DataError(SiampolarError, ValueError):
     """A data folder that is missing or damaged; the message names it and the layout expected."""

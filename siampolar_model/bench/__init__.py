@@ -1,5 +1,5 @@
-"""How fast the tracker is: alone and by stage, beside OpenCV's TrackerNano, and as a node.
+"""How fast the tracker is: alone and by stage, next to OpenCV's TrackerNano, and as a node.
 
-``siampolar bench`` (command.py) runs every case in a process of its own (child.py), so that no
-runtime disturbs another and none is timed beside a progress bar.
+``siampolar bench`` (cli/bench.py) measures every case in a process of its own (case.py), so that no
+runtime disturbs another, and none shares its process with a progress bar.
 """

@@ -1,4 +1,4 @@
-"""Runs one case in a process of its own, and asks which engines run at all.
+"""Measures one case in a process of its own, and asks which engines can run at all.
 
 The child takes a request as JSON on its command line and writes JSON lines to standard output:
 ``{"run": true}`` after every timed run, and in the end ``{"result": ...}`` or ``{"error": ...}``.
@@ -11,16 +11,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..engines.base import PRECISIONS
-from ..engines.loading import ENGINES, load_engine
-from ..errors import BenchError, BoxError, EngineError, FrameError, VideoError
+from ..engines.loading import engine_names, load_engine
+from ..errors import BenchError, EngineError, SiampolarError
 from ..geometry.box import Box
+from ..settings import Value
+from ..tracking.settings import TrackerSettings
 from .clip import load_clip
 from .measure import measure
+from .results import CaseResult, EngineListing
 
 #: Environment variable that keeps oneDNN, and so OpenVINO, from using newer instructions.
 MAX_ISA = "ONEDNN_MAX_CPU_ISA"
@@ -33,10 +36,11 @@ class Case:
     Attributes:
         video: file or folder of images; its frames ``first`` to ``last``.
         box_xywh: the target in the first of them.
-        image_size: width and height of the images; larger than the video's: the video stands in
-            the middle of its mirror images. None: the video's own.
-        peer: folder of a TrackerNano to run alongside; None: alone.
-        max_isa: value of :data:`MAX_ISA`; None: as it is.
+        image_size: width and height of the images; in a larger size than its own, the video stands
+            in the middle of its mirror images. None: the video's own.
+        peer: folder of a TrackerNano to run alongside; None: our tracker alone.
+        settings: values of :class:`TrackerSettings` by name; the rest at their defaults.
+        max_isa: value of :data:`MAX_ISA` in the child; None: the one of this process.
     """
 
     video: str
@@ -50,47 +54,49 @@ class Case:
     targets: int = 1
     image_size: tuple[int, int] | None = None
     peer: str | None = None
+    settings: dict[str, Value] = field(default_factory=dict)
     max_isa: str | None = None
 
-    def run(self, on_run: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """The result of :func:`siampolar_model.bench.measure.measure`, from a child process.
+    def run(self, on_run: Callable[[], None] = lambda: None) -> CaseResult:
+        """Measure in a child process, see :func:`siampolar_model.bench.measure.measure`.
 
         Raises:
-            BenchError: what the child says.
+            BenchError: the error of the child.
         """
-        result: dict[str, Any] = _ask({"case": asdict(self)}, self.max_isa, on_run)
-        return result | {"max_isa": self.max_isa}
+        return CaseResult.from_dict(_ask({"case": asdict(self)}, self.max_isa, on_run))
 
-    def engines(self) -> list[dict[str, str]]:
-        """Every engine in every precision: ``engine``, ``precision`` and ``obstacle`` ("": runs).
+    def engines(self) -> list[EngineListing]:
+        """Every engine in every precision, as a child process finds them.
 
         Raises:
-            BenchError: what the child says.
+            BenchError: the error of the child.
         """
-        listed: list[dict[str, str]] = _ask({"list": asdict(self)}, self.max_isa, lambda: None)
-        return listed
+        listed = _ask({"list": asdict(self)}, self.max_isa, lambda: None)
+        return [EngineListing(**one) for one in listed]
 
-    def measure(self, on_run: Callable[[], None]) -> dict[str, Any]:
-        """The same in this process."""
+    def run_here(self, on_run: Callable[[], None]) -> CaseResult:
+        """As :meth:`run`, in this process."""
         images, box = load_clip(
             Path(self.video), self.first, self.last, Box.from_xywh(*self.box_xywh), self.image_size
         )
-        return measure(
+        result = measure(
             lambda: load_engine(
                 self.model, self.engine, precision=self.precision, num_threads=self.num_threads
             ),
             images,
             box,
             num_threads=self.num_threads,
+            settings=TrackerSettings(**self.settings),  # type: ignore[arg-type]
             targets=self.targets,
             peer=None if self.peer is None else Path(self.peer),
             on_run=on_run,
         )
+        return replace(result, max_isa=self.max_isa)
 
-    def list_engines(self) -> list[dict[str, str]]:
-        """What :meth:`engines` gives, in this process."""
+    def engines_here(self) -> list[EngineListing]:
+        """As :meth:`engines`, in this process."""
         listed = []
-        for engine in ENGINES:
+        for engine in engine_names():
             for precision in PRECISIONS[1:]:
                 obstacle = ""
                 try:
@@ -99,7 +105,7 @@ class Case:
                     )
                 except EngineError as error:
                     obstacle = str(error)
-                listed.append({"engine": engine, "precision": precision, "obstacle": obstacle})
+                listed.append(EngineListing(engine, precision, obstacle))
         return listed
 
 
@@ -139,10 +145,10 @@ def main() -> None:
         case = replace(case, image_size=(case.image_size[0], case.image_size[1]))
     try:
         if kind == "list":
-            send(result=case.list_engines())
+            send(result=[asdict(one) for one in case.engines_here()])
         else:
-            send(result=case.measure(lambda: send(run=True)))
-    except (BenchError, BoxError, EngineError, FrameError, VideoError) as error:
+            send(result=asdict(case.run_here(lambda: send(run=True))))
+    except SiampolarError as error:
         send(error=" ".join(str(error).split()))
 
 

@@ -11,7 +11,7 @@ from ..errors import BenchError
 from ..geometry.box import Box
 from ..io.video import VideoReader
 
-#: At most so many frames, and so many bytes.
+#: A clip is cut off at this many frames, or at this many bytes of pixels.
 MAX_FRAMES, MAX_BYTES = 200, 1_000_000_000
 
 

@@ -1,16 +1,15 @@
-"""What a measurement ran on, to be written beside its figures."""
+"""What a measurement ran on, to be written next to its figures."""
 
 from __future__ import annotations
 
 import os
 import platform
 from importlib import metadata
-from typing import Any
 
-import cv2
 import numpy as np
 
 from ..engines.cpu import cpu_flags, cpu_name
+from .results import Machine
 
 # Runtimes of the engines, by the names of their distributions.
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch")
@@ -18,6 +17,8 @@ _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch")
 
 def versions() -> dict[str, str]:
     """Versions of this package, of Python and of the libraries that results depend on."""
+    import cv2  # here, so that the command is listed where OpenCV is missing
+
     found = {"siampolar_ros": _version("siampolar_ros") or "not installed"}
     found |= {"python": platform.python_version(), "numpy": np.__version__}
     found["opencv"] = cv2.__version__
@@ -28,13 +29,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
-    """Processor, its instructions for networks, and number of cores that this process may use."""
-    return {
-        "cpu": cpu_name(),
-        "cpu_flags": list(cpu_flags()),
-        "cores": len(os.sched_getaffinity(0)),
-    }
+def machine() -> Machine:
+    """The processor that this process runs on."""
+    return Machine(cpu_name(), tuple(cpu_flags()), len(os.sched_getaffinity(0)))
 
 
 def _version(distribution: str) -> str | None:

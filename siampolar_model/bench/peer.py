@@ -1,4 +1,4 @@
-"""OpenCV's TrackerNano (boxes only), to be timed beside ours on the same frames."""
+"""OpenCV's TrackerNano (boxes only), timed next to our tracker on the same frames."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Peer:
             self._tracker: Any = create(parameters)
 
     def run(self, images: Sequence[np.ndarray], box: Box) -> Timings:
-        """One pass from a fresh init, with the total alone."""
+        """One pass from a new start."""
         seconds = []
         cpu_s = time.process_time()
         with _one_line_errors(self._folder):
-            self._tracker.start(images[0], tuple(round(value) for value in box.as_xywh()))
+            self._tracker.init(images[0], tuple(round(value) for value in box.as_xywh()))
             for image in images[1:]:
                 start = time.perf_counter()
                 self._tracker.update(image)
                 seconds.append(time.perf_counter() - start)
         cpu_s = time.process_time() - cpu_s
-        return Timings({"total": np.array(seconds)}, cpu_s / len(seconds))
+        return Timings(np.array(seconds), cpu_s / len(seconds))
 
 
 @contextmanager

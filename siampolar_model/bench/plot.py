@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+
+from .results import Report
 
 
-def plot_benchmark(result: dict[str, Any], path: Path) -> None:
+def plot_benchmark(report: Report, path: Path) -> None:
     """Write a PNG.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     figures = importlib.import_module("matplotlib.figure")  # needs no display
-    targets = result.get("targets_by_number", [])
+    suite = report.suite
+    targets = [one.result for one in suite.targets_by_number if one.result] if suite else []
+    cases = [one.result for one in suite.engines if one.result] if suite else [report.case]
     figure = figures.Figure(figsize=(10, 3.4), layout="constrained")
     axes = figure.subplots(1, 2 if targets else 1, squeeze=False)[0]
-    cases = result.get("engines") or [result]
-    names = [f"{one['engine']} {one['precision']}" for one in cases]
+    names = [f"{one.engine} {one.precision}" for one in cases]
+    times = [one.tracker.ms.stages() for one in cases]
     left = [0.0] * len(cases)
-    for stage in (name for name in cases[0]["tracker"]["ms"] if name != "total"):
-        widths = [one["tracker"]["ms"][stage]["p50"] for one in cases]
+    for stage in times[0]:
+        widths = [one[stage].p50 for one in times]
         axes[0].barh(names, widths, left=left, label=stage)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    for name, peer in result.get("peers", {}).items():
-        axes[0].axvline(peer["ms"]["total"]["p50"], color="0.3", linestyle="--", label=name)
+    for name, peer in report.case.peers.items():
+        axes[0].axvline(peer.ms.total.p50, color="0.3", linestyle="--", label=name)
     axes[0].invert_yaxis()
-    axes[0].set(xlabel="ms per frame, medians", title=f"{result['model']}, one target")
+    axes[0].set(xlabel="ms per frame, medians", title=f"{report.case.model}, one target")
     axes[0].legend(fontsize="small")
     if targets:
-        counts = [one["targets"] for one in targets]
-        each = [one["tracker"]["ms"]["total"]["p50"] / one["targets"] for one in targets]
+        counts = [one.targets for one in targets]
+        each = [one.tracker.ms.total.p50 / one.targets for one in targets]
         axes[1].plot(counts, each, marker="o")
         axes[1].set(
             xlabel="targets", ylabel="ms per target, median", xticks=counts, ylim=(0, None),
-            title=f"{result['engine']} {result['precision']}",
+            title=f"{report.case.engine} {report.case.precision}",
         )  # fmt: skip
     figure.savefig(path, dpi=120)

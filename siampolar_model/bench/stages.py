@@ -11,12 +11,9 @@ import numpy as np
 
 from ..engines.base import Candidates, Engine
 from ..geometry.box import Box
-from ..images.frame import Frame
+from ..images.frame import BufferFrame, Frame
+from ..tracking.settings import TrackerSettings
 from ..tracking.tracker import Tracker
-
-#: Parts of ``Tracker.update``: cutting the search crops; the network; from its candidates to
-#: results and states; the rest (windows, priors, checks).
-STAGES = ("crop", "infer", "decode", "state")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,26 +21,42 @@ class Timings:
     """One pass through a video.
 
     Attributes:
-        seconds: float64 (frames,) for "total" and every stage.
+        total: float64 (frames,), seconds for each frame.
         cpu_s: processor seconds of all threads of this process, per frame.
     """
 
-    seconds: dict[str, np.ndarray]
+    total: np.ndarray
     cpu_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class StageTimings(Timings):
+    """The same with the parts of ``Tracker.update``, each float64 (frames,) in seconds.
+
+    Attributes:
+        crop: cutting the search crops.
+        infer: the network.
+        decode: from its candidates to results and states.
+        state: the rest (windows, priors, checks).
+    """
+
+    crop: np.ndarray
+    infer: np.ndarray
+    decode: np.ndarray
+    state: np.ndarray
 
 
 class StageTimer:
     """A tracker around an engine, with clocks between its parts."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
         self._clock = _Clock()
-        self._tracker = Tracker(_TimedEngine(engine, self._clock))
+        self._tracker = Tracker(_TimedEngine(engine, self._clock), settings)
 
-    def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> Timings:
+    def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> StageTimings:
         """Follow ``targets`` targets, all started on one box, through uint8 (H, W, 3) images."""
         clock, tracker = self._clock, self._tracker
-        views = map(Frame.from_bgr, images)
-        frames = [_TimedFrame(f.width, f.height, f.encoding, f.planes, clock) for f in views]
+        frames = [_TimedFrame.of(image, clock) for image in images]
         tracker.reset()
         for _ in range(targets):
             tracker.start(frames[0], box)
@@ -58,12 +71,12 @@ class StageTimer:
             state_s = end - start - clock.crop_s - clock.infer_s - decode_s
             rows.append((end - start, clock.crop_s, clock.infer_s, decode_s, state_s))
         cpu_s = time.process_time() - cpu_s
-        seconds = dict(zip(("total", *STAGES), np.array(rows).T, strict=True))
-        return Timings(seconds, cpu_s / len(rows))
+        total, crop, infer, decode, state = np.array(rows).T
+        return StageTimings(total, cpu_s / len(rows), crop, infer, decode, state)
 
 
 class _Clock:
-    """Where the time of one ``track`` call went."""
+    """Where the time of one ``update`` call went."""
 
     def __init__(self) -> None:
         self.begin()
@@ -75,7 +88,7 @@ class _Clock:
 
 
 class _TimedEngine(Engine):
-    """Passes everything on and notes how long searches take."""
+    """Passes everything on and measures how long searches take."""
 
     def __init__(self, engine: Engine, clock: _Clock) -> None:
         self.name, self.spec, self.precision = engine.name, engine.spec, engine.precision
@@ -98,10 +111,15 @@ class _TimedEngine(Engine):
 
 
 @dataclass(frozen=True, eq=False)
-class _TimedFrame(Frame):
-    """Notes how long cutting takes."""
+class _TimedFrame(BufferFrame):
+    """Measures how long cutting takes."""
 
     clock: _Clock
+
+    @classmethod
+    def of(cls, image_bgr: np.ndarray, clock: _Clock) -> _TimedFrame:
+        frame = Frame.from_bgr(image_bgr)
+        return cls(frame.width, frame.height, frame.encoding, frame.planes, clock)
 
     def cut(self, *args: Any, **kwargs: Any) -> np.ndarray:
         start = time.perf_counter()

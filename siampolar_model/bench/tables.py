@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from ..evaluation.timing import Percentiles
+from .results import CaseResult, NamedResult, NodeResult, Report, SuiteResult
 
 
 @dataclass(frozen=True)
@@ -27,63 +29,63 @@ class Table:
         return "\n".join(lines) + "\n"
 
 
-def tables_of(result: dict[str, Any]) -> list[Table]:
-    """All tables that a result of ``siampolar bench`` holds."""
-    tables = [_stages(result)]
-    if "engines" in result:
+def tables_of(report: Report) -> list[Table]:
+    """All tables that a benchmark gives."""
+    tables = [_stages(report.case)]
+    suite = report.suite
+    if suite is not None:
         tables += [
-            _engines("Engines", _engines_text(result), result["engines"]),
+            _engines("Engines", _engines_text(suite), suite.engines),
             _engines(
                 "Without AMX and AVX-512",
-                f"`{_isa(result['laptop'])}`, set for the measuring process: OpenVINO as on an "
-                "ordinary laptop, beside the same TrackerNano.",
-                result["laptop"],
+                f"`{_isa(suite.laptop)}`, set for the measuring process: OpenVINO as on an "
+                "ordinary laptop, next to the same TrackerNano.",
+                suite.laptop,
             ),
-            _targets(result["targets_by_number"]),
-            _sizes(result["sizes"]),
+            _targets(_measured(suite.targets_by_number)),
+            _sizes(suite.sizes),
         ]
-    if "node" in result:
-        tables.append(_node(result["node"]))
+    if report.node:
+        tables.append(_node(report.node))
     return tables
 
 
-def _stages(result: dict[str, Any]) -> Table:
-    rows = dict(result["tracker"]["ms"])
-    peers = result.get("peers", {})
-    rows |= {name: peer["ms"]["total"] for name, peer in peers.items()}
-    width, height = result["image_size"]
-    ours = result["tracker"]
+def _stages(case: CaseResult) -> Table:
+    ours = case.tracker
+    rows = {"total": ours.ms.total, **ours.ms.stages()}
+    rows |= {name: peer.ms.total for name, peer in case.peers.items()}
+    width, height = case.image_size
     text = (
-        f"{_count(result['targets'])}, {width}x{height}: {ours['fps']:.0f} frames a second (one "
-        f"over the median), {ours['cpu_ms']:.1f} ms of processor time each."
+        f"{_count(case.targets)}, {width}x{height}: {ours.fps:.0f} frames per second (one over the "
+        f"median), {ours.cpu_ms:.1f} ms of processor time each."
     )
-    for name, peer in peers.items():
+    for name, peer in case.peers.items():
         text += (
-            f" {name} (boxes only) in the same process on the same frames: {peer['fps']:.0f} and "
-            f"{peer['cpu_ms']:.1f} ms; ours over its, median of {len(peer['runs'])} alternating "
-            f"runs: **{peer['fps_ratio']:.2f}**."
+            f" {name} (boxes only) in the same process on the same frames: {peer.fps:.0f} and "
+            f"{peer.cpu_ms:.1f} ms; ours over its, median of {len(peer.runs)} alternating "
+            f"runs: **{peer.fps_ratio:.2f}**."
         )
     return Table(
-        f"{result['model']}, {result['engine']} {result['precision']}, by stage",
+        f"{case.model}, {case.engine} {case.precision}, by stage",
         text,
         ("ms per frame", "p50", "p95", "p99"),
         tuple((name, *_percentiles(row)) for name, row in rows.items()),
     )
 
 
-def _engines(title: str, text: str, results: Iterable[dict[str, Any]]) -> Table:
+def _engines(title: str, text: str, results: Iterable[NamedResult]) -> Table:
     rows = []
-    for one in results:
-        ours = one["tracker"]
-        ratios = [f"{peer['fps_ratio']:.2f}" for peer in one.get("peers", {}).values()]
+    for case in _measured(results):
+        ours = case.tracker
+        ratios = [f"{peer.fps_ratio:.2f}" for peer in case.peers.values()]
         rows.append(
             (
-                f"{one['engine']} {one['precision']}",
-                f"{ours['fps']:.0f}",
-                *_percentiles(ours["ms"]["total"]),
-                f"{ours['ms']['infer']['p50']:.2f}",
-                f"{ours['cpu_ms']:.1f}",
-                f"{ours['memory_mb']:.0f}",
+                f"{case.engine} {case.precision}",
+                f"{ours.fps:.0f}",
+                *_percentiles(ours.ms.total),
+                f"{ours.ms.infer.p50:.2f}",
+                f"{ours.cpu_ms:.1f}",
+                f"{ours.memory_mb:.0f}",
                 *(ratios or ["-"]),
             )
         )
@@ -94,64 +96,64 @@ def _engines(title: str, text: str, results: Iterable[dict[str, Any]]) -> Table:
     return Table(title, text, columns, tuple(rows))
 
 
-def _targets(results: Sequence[dict[str, Any]]) -> Table:
+def _targets(cases: Sequence[CaseResult]) -> Table:
     rows = []
-    single = results[0]["tracker"]["ms"]["total"]["p50"]
-    for one in results:
-        p50 = one["tracker"]["ms"]["total"]["p50"]
-        count = one["targets"]
+    single = cases[0].tracker.ms.total.p50
+    for case in cases:
+        total, count = case.tracker.ms.total, case.targets
         rows.append(
             (
                 str(count),
-                *_percentiles(one["tracker"]["ms"]["total"]),
-                f"{p50 / count:.2f}",
-                f"{single * count / p50:.2f}",
+                *_percentiles(total),
+                f"{total.p50 / count:.2f}",
+                f"{single * count / total.p50:.2f}",
             )
         )
     return Table(
         "Targets",
-        "All targets of an image are one batch. *Gain*: against as many calls with one target. The "
-        "quietest of three rounds.",
+        "All targets of an image are one batch. *Gain*: over the same number of calls with one "
+        "target each. The fastest of three rounds.",
         ("targets", "p50 ms", "p95 ms", "p99 ms", "p50 ms per target", "gain"),
         tuple(rows),
     )
 
 
-def _sizes(results: Sequence[dict[str, Any]]) -> Table:
-    measured = [one for one in results if "obstacle" not in one]
+def _sizes(results: Iterable[NamedResult]) -> Table:
+    measured = [(one.name, one.result) for one in results if one.result is not None]
     rows = []
-    for one in measured:
-        ms, smallest = one["tracker"]["ms"], measured[0]["tracker"]["ms"]
-        width, height = one["image_size"]
+    for name, case in measured:
+        ms, smallest = case.tracker.ms, measured[0][1].tracker.ms
+        width, height = case.image_size
         rows.append(
             (
-                f"{one['name']} ({width}x{height})",
-                *_percentiles(ms["total"]),
-                f"{ms['crop']['p50']:.2f}",
-                f"{100 * (ms['total']['p50'] / smallest['total']['p50'] - 1):+.0f} %",
+                f"{name} ({width}x{height})",
+                *_percentiles(ms.total),
+                f"{ms.crop.p50:.2f}",
+                f"{100 * (ms.total.p50 / smallest.total.p50 - 1):+.0f} %",
             )
         )
     return Table(
         "Image sizes",
-        "The same target, of the same size in pixels, in larger images. The quietest of three "
+        "The same target, of the same size in pixels, in larger images. The fastest of three "
         "rounds.",
         ("image", "p50 ms", "p95 ms", "p99 ms", "crop p50", "against the first"),
         tuple(rows),
     )
 
 
-def _node(results: Iterable[dict[str, Any]]) -> Table:
+def _node(results: Iterable[NodeResult]) -> Table:
     rows = []
     for one in results:
-        width, height = one["image_size"]
+        width, height = one.image_size
+        latency = one.latency_ms
         rows.append(
             (
-                f"{width}x{height} at {one['rate_hz']:g} Hz",
-                str(one["sent"]),
-                str(one["lost"]),
-                *(f"{one['latency_ms'][key]:.1f}" for key in ("p50", "p95", "p99")),
-                f"{100 * one['node_cpu']:.0f} %",
-                f"{one['node_memory_mb']:.0f}",
+                f"{width}x{height} at {one.rate_hz:g} Hz",
+                str(one.sent),
+                str(one.lost),
+                *(f"{value:.1f}" for value in (latency.p50, latency.p95, latency.p99)),
+                f"{100 * one.node_cpu:.0f} %",
+                f"{one.node_memory_mb:.0f}",
             )
         )
     return Table(
@@ -164,19 +166,23 @@ def _node(results: Iterable[dict[str, Any]]) -> Table:
     )
 
 
-def _engines_text(result: dict[str, Any]) -> str:
+def _engines_text(suite: SuiteResult) -> str:
     text = "One target; CPU time of all threads per frame; memory that engine and tracker add."
-    missing = {one["engine"] for one in result["not_run"]}
-    missing -= {one["engine"] for one in result["engines"]}
+    missing = {one.engine for one in suite.not_run}
+    missing -= {case.engine for case in _measured(suite.engines)}
     return text + (f" Not on this machine: {', '.join(sorted(missing))}." if missing else "")
 
 
-def _isa(results: Sequence[dict[str, Any]]) -> str:
-    return f"ONEDNN_MAX_CPU_ISA={results[0]['max_isa']}" if results else "ONEDNN_MAX_CPU_ISA"
+def _isa(results: Iterable[NamedResult]) -> str:
+    return "=".join(["ONEDNN_MAX_CPU_ISA", *[c.max_isa or "" for c in _measured(results)][:1]])
 
 
-def _percentiles(row: dict[str, float]) -> tuple[str, ...]:
-    return tuple(f"{row[key]:.2f}" for key in ("p50", "p95", "p99"))
+def _measured(results: Iterable[NamedResult]) -> list[CaseResult]:
+    return [one.result for one in results if one.result is not None]
+
+
+def _percentiles(row: Percentiles) -> tuple[str, ...]:
+    return tuple(f"{value:.2f}" for value in (row.p50, row.p95, row.p99))
 
 
 def _count(targets: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from importlib.metadata import entry_points
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,53 +15,64 @@ from rich.table import Table as RichTable
 
 from ..bench.page import benchmark_page
 from ..bench.plot import plot_benchmark
+from ..bench.results import NodeResult, Report
 from ..bench.tables import tables_of
 from ..errors import CommandError
 from ..geometry.box import parse_box
-from .console import check_distinct, check_writable, progress_bar, write_json
+from ..plugins import entry_points
+from ..tracking.settings import TrackerSettings
+from .console import check_distinct, check_writable, progress_bar, require_matplotlib, write_json
+from .options import (
+    DEFAULT_MODEL,
+    Engine,
+    First,
+    JsonFile,
+    Last,
+    Model,
+    Precision,
+    Set,
+    Video,
+    set_values,
+    settings_with,
+)
 
 #: Where a package that has a node registers how to measure it; this one knows no ROS.
 NODE_GROUP = "siampolar.bench"
 
 
 def bench(
-    video: Annotated[Path, typer.Argument(help="Video file or folder of images.")],
+    video: Video,
     box: Annotated[str, typer.Option(help="x,y,w,h in pixels of the first frame.")],
-    model: Annotated[
-        str, typer.Option(help="Shipped model, or the folder of one.")
-    ] = "siampolar_lite0",
-    engine: Annotated[
-        str, typer.Option(help="Runtime of the network; auto: the fastest that runs here.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto: the fastest.")
-    ] = "auto",
+    model: Model = DEFAULT_MODEL,
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    assignments: Set = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
-    targets: Annotated[int, typer.Option(min=1, max=256, help="Targets, all on the box.")] = 1,
+    targets: Annotated[
+        int, typer.Option(min=1, max=256, help="Number of targets; all start on the box.")
+    ] = 1,
     peer: Annotated[
         Path | None,
         typer.Option(help="Folder with TrackerNano's two ONNX files, to run it alongside."),
     ] = None,
     full: Annotated[
         bool,
-        typer.Option("--full", help="Also all engines, numbers of targets and image sizes."),
+        typer.Option(
+            "--full", help="Measure also all engines, numbers of targets and image sizes."
+        ),
     ] = False,
     node: Annotated[
-        bool, typer.Option("--node", help="Also the ROS 2 node, from image to targets.")
+        bool, typer.Option("--node", help="Measure also the ROS 2 node, from image to targets.")
     ] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File to write all figures to.")
-    ] = None,
+    json_file: JsonFile = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw (needs matplotlib).")] = None,
     write: Annotated[
         Path | None, typer.Option(help="Markdown page to write, such as docs/benchmarks.md.")
     ] = None,
-    first: Annotated[int, typer.Option(min=0, help="Index of the first frame.")] = 0,
-    last: Annotated[
-        int | None, typer.Option(min=0, help="Index of the last frame, included.")
-    ] = None,
+    first: First = 0,
+    last: Last = None,
 ) -> None:
-    """Time the tracker by stage, beside OpenCV's TrackerNano, and as a node."""
+    """Time the tracker by stage, next to OpenCV's TrackerNano, and as a node."""
     from ..bench.case import Case
     from ..bench.machine import machine, versions
     from ..bench.measure import RUNS
@@ -70,6 +81,8 @@ def bench(
     from ..io.image_folder import image_files
 
     target = parse_box(box)
+    settings = set_values(assignments, TrackerSettings)
+    settings_with(TrackerSettings, settings)  # refused here, not in the process that measures
     inputs = [video, *(image_files(video) if video.is_dir() else ())]
     inputs += [] if peer is None else [peer / name for name in PEER_FILES]
     outputs = (json_file, plot, write)
@@ -77,7 +90,7 @@ def bench(
     for path in outputs:
         check_writable(path)
     if plot is not None:
-        _require_matplotlib()
+        require_matplotlib()
     measure_node = _node_benchmark() if node else None
     case = Case(
         video=str(video),
@@ -90,6 +103,7 @@ def bench(
         num_threads=threads,
         targets=targets,
         peer=None if peer is None else str(peer),
+        settings=settings,
     )
     with progress_bar() as progress:
         task = progress.add_task("one target" if targets == 1 else f"{targets} targets", total=RUNS)
@@ -101,45 +115,36 @@ def bench(
             done = next(one.completed for one in progress.tasks if one.id == task)
             progress.update(task, description=name, total=done + runs)
 
-        result: dict[str, Any] = case.run(on_run)
-        result |= {"versions": versions(), "machine": machine()}
-        if full:
-            result |= run_suite(case, on_run, on_case)
-        if measure_node is not None:
-            result["node"] = measure_node(case, on_run, on_case)
-    typer.echo(result["choice"], err=True)
-    result["command"] = _command(
-        video.name, box=box, model=None if model == "siampolar_lite0" else Path(model).name,
+        result = case.run(on_run)
+        suite = run_suite(case, on_run, on_case) if full else None
+        nodes = () if measure_node is None else measure_node(case, on_run, on_case)
+    typer.echo(result.choice, err=True)
+    command = _command(
+        video.name, box=box, model=None if model == DEFAULT_MODEL else Path(model).name,
         engine=None if engine == "auto" else engine,
         precision=None if precision == "auto" else precision, threads=threads,
-        targets=None if targets == 1 else targets, peer=peer and peer.name, full=full, node=node,
-        write=write and write.name, first=first or None, last=last,
+        set=assignments, targets=None if targets == 1 else targets, peer=peer and peer.name,
+        full=full, node=node, write=write and write.name, first=first or None, last=last,
     )  # fmt: skip
-    write_json(json_file, result)
+    report = Report(result, command, versions(), machine(), suite, nodes)
+    write_json(json_file, report.to_dict())
     if plot is not None:
-        plot_benchmark(result, plot)
+        plot_benchmark(report, plot)
     if write is not None:
         picture = None if plot is None else os.path.relpath(plot, write.parent)
-        write.write_text(benchmark_page(result, picture), encoding="utf-8")
-    _print(result)
+        write.write_text(benchmark_page(report, picture), encoding="utf-8")
+    _print(report)
 
 
-def _node_benchmark() -> Any:
+def _node_benchmark() -> Callable[..., tuple[NodeResult, ...]]:
     """The function that measures the node, from the package that has one."""
-    found = list(entry_points(group=NODE_GROUP, name="node"))
+    found = [one for one in entry_points(group=NODE_GROUP) if one.name == "node"]
     if not found:
         raise CommandError("--node needs the package siampolar_ros installed, with ROS 2")
     try:
         return found[0].load()
     except ImportError as error:
         raise CommandError(f"--node cannot be loaded: {error}; source ROS 2 first") from None
-
-
-def _require_matplotlib() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise CommandError("--plot needs matplotlib: pip install matplotlib")
 
 
 def _command(video: str, **options: Any) -> str:
@@ -149,13 +154,14 @@ def _command(video: str, **options: Any) -> str:
         if value is True:
             words.append(f"--{name}")
         elif value is not None and value is not False:
-            words += [f"--{name}", str(value)]
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{name}", str(one)]
     return shlex.join(words)
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(report: Report) -> None:
     console = Console()
-    for table in tables_of(result):
+    for table in tables_of(report):
         shown = RichTable(title=table.title, caption=_plain(table.text), box=boxes.SIMPLE_HEAD)
         for number, column in enumerate(table.columns):
             shown.add_column(column, justify="right" if number else "left")

@@ -8,20 +8,21 @@ import typer
 
 from ..engines.tensorrt.build import BuildProgress
 from ..engines.tensorrt.build import build_engine as build
-from ..models.folder import model_folder
+from ..models.folder import ModelFolder
 from .console import progress_bar
+from .options import DEFAULT_MODEL, Model
 
 
 def build_engine(
-    model: Annotated[
-        str, typer.Option(help="Shipped model, or the folder of one.")
-    ] = "siampolar_lite0",
+    model: Model = DEFAULT_MODEL,
     precision: Annotated[
         str, typer.Option(help="auto, fp16, fp32 or int8; auto: fp16 where the model has it.")
     ] = "auto",
     lean: Annotated[
         bool,
-        typer.Option("--lean", help="For the lean runtime, which names it in engine_path."),
+        typer.Option(
+            "--lean", help="Build it for the lean runtime; give its folder as engine_path."
+        ),
     ] = False,
 ) -> None:
     """Build a model's TensorRT engine for this GPU into ~/.cache/siampolar/tensorrt (minutes)."""
@@ -32,5 +33,5 @@ def build_engine(
             phase = f"{at.graph}: {at.phase}"
             bar.update(task, description=phase, completed=at.step, total=at.steps)
 
-        path = build(model_folder(model), precision, lean=lean, on_progress=show)
+        path = build(ModelFolder.open(model).path, precision, lean=lean, on_progress=show)
     typer.echo(path)

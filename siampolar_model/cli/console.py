@@ -24,7 +24,7 @@ from ..errors import CommandError
 
 
 def progress_bar() -> Progress:
-    """A progress bar on stderr, silent where that is no terminal."""
+    """A progress bar on stderr, silent where that is not a terminal."""
     terminal = sys.stderr.isatty()
     console = Console(stderr=True, quiet=not terminal)
     return Progress(
@@ -55,7 +55,7 @@ def check_distinct(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> No
 
 
 def check_writable(path: Path | None) -> None:
-    """Fail before the work, not after it."""
+    """Refuse a file that cannot be written, before the work instead of after it."""
     if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
         raise CommandError(f"{path}: cannot be written; its folder must exist")
 

@@ -1,26 +1,27 @@
 """The command ``siampolar``.
 
-Its own sub-commands stand here or are listed in ``_OWN``. Other packages add theirs through entry
-points of the group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported
-only when they are called or listed; so this file knows neither ROS nor training.
+Its own sub-commands are listed in ``_OWN``. Other packages add theirs through entry points of the
+group ``siampolar.commands`` (a function or a ``typer.Typer``), which are imported only when they
+are called or listed; so this file knows neither ROS nor training.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from ..errors import CommandError
+from ..errors import CommandError, SiampolarError
+from ..plugins import entry_points
 
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
 
-# Our own commands that live in files of their own.
+# Our own commands, each in a file of its own.
 _OWN = (
     EntryPoint("track", "siampolar_model.cli.track:track", ENTRY_POINT_GROUP),
     EntryPoint("bench", "siampolar_model.cli.bench:bench", ENTRY_POINT_GROUP),
@@ -41,17 +42,6 @@ _MISSING = {
     "av": "PyAV is missing: apt install python3-av, or pip install av",
     "onnx": "onnx is missing: pip install onnx",
 }
-
-# Errors with a message for the user, by name: their modules cannot be imported everywhere.
-_MENDABLE = {
-    (f"siampolar_model.{module}", name)
-    for module, name in (
-        ("errors", "BagError"), ("errors", "BenchError"), ("errors", "CalibrationError"),
-        ("errors", "CommandError"), ("errors", "EngineError"), ("errors", "DatasetError"),
-        ("errors", "FrameError"), ("errors", "QuantizationError"), ("errors", "ReplayError"),
-        ("errors", "BoxError"), ("errors", "TargetLimitError"), ("errors", "VideoError"),
-    )
-}  # fmt: skip
 
 
 class _Commands(TyperGroup):
@@ -98,15 +88,27 @@ def _load(entry: EntryPoint) -> typer.Typer:
 app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"siampolar {version('siampolar_ros')}")
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
-def _root(ctx: typer.Context) -> None:
+def _root(
+    ctx: typer.Context,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None:
     """Follow any object pointed at with one box."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; what the user can mend is one line on stderr, code 2."""
+    """Run the command line and exit; what the user can fix is one line on stderr, code 2."""
     try:
         code = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except Exception as error:
@@ -121,15 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _message_of(error: Exception) -> str | None:
-    """One line for an error that the user can mend; None for a defect of ours."""
+    """One line for an error that the user can fix; None for a bug."""
     if isinstance(error, _UsageError):
         return " ".join(error.format_message().split())
     if isinstance(error, typer.Abort):
         return "aborted"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    names = {(one.__module__, one.__name__) for one in type(error).__mro__}
-    if isinstance(error, CommandError) or names & _MENDABLE:
+    if isinstance(error, SiampolarError):
         return " ".join(str(error).split())
     return _missing_module(error)
 

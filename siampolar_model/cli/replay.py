@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
-from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
-from ..errors import BagError, CommandError, OutputError, VideoError
+from ..errors import CommandError, SiampolarError
 from ..geometry.box import parse_box
 from ..io.bags import BagReader
 from ..io.staging import Staging
@@ -21,9 +19,16 @@ from ..session.settings import SessionSettings
 from ..tracking.settings import TrackerSettings
 from ..tracking.tracker import Tracker
 from .console import check_distinct, progress_bar
-from .options import Precision
-
-_Settings = TypeVar("_Settings", TrackerSettings, SessionSettings)
+from .options import (
+    DEFAULT_MODEL,
+    Engine,
+    Model,
+    Precision,
+    SetWithSession,
+    Threads,
+    set_values,
+    settings_with,
+)
 
 
 def replay(
@@ -37,7 +42,7 @@ def replay(
     at: Annotated[
         list[float] | None,
         typer.Option(
-            help="Seconds from the first image to the one a box was drawn on, one per --box."
+            help="Time of the image a box was drawn on, in seconds after the first; one per --box."
         ),
     ] = None,
     inits: Annotated[
@@ -50,20 +55,11 @@ def replay(
         Path | None, typer.Option(help="File to write one line of JSON per image to.")
     ] = None,
     video: Annotated[Path | None, typer.Option(help="Video to write (H.264, .mp4).")] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="NAME=VALUE, a parameter of tracker or session; repeatable."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="Shipped model, or the folder of one.")
-    ] = "siampolar_lite0",
-    engine: Annotated[
-        str, typer.Option(help="Runtime of the network; auto: the first that is there.")
-    ] = "auto",
+    assignments: SetWithSession = None,
+    model: Model = DEFAULT_MODEL,
+    engine: Engine = "auto",
     precision: Precision = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
-    ] = None,
+    threads: Threads = None,
 ) -> None:
     """Track in a recorded bag with the node's session, image by image, without ROS."""
     boxes = _timed_boxes(box or [], at or [])
@@ -74,12 +70,9 @@ def replay(
     if output is not None and output.exists():
         raise CommandError(f"{output}: exists already; give the name of a new folder")
     check_distinct([bag], (output, jsonl, video))
-    values = _values(parameter or [])
-    tracker_settings = _filled(TrackerSettings(), values)
-    session_settings = _filled(SessionSettings(), values)
-    if values:
-        raise CommandError(f"--set {next(iter(values))}: no such parameter of tracker or session")
-
+    values = set_values(assignments, TrackerSettings, SessionSettings)
+    settings = settings_with(TrackerSettings, values)
+    session_settings = settings_with(SessionSettings, values)
     staging = Staging()
     try:
         with ExitStack() as stack:
@@ -89,7 +82,7 @@ def replay(
             tracker = Tracker.from_pretrained(
                 model,
                 engine=engine,
-                settings=tracker_settings,
+                settings=settings,
                 precision=precision,
                 num_threads=threads,
             )
@@ -114,7 +107,7 @@ def replay(
                 outputs.take(run.images - 1, time_ns, events)
                 progress.update(task, completed=run.images)
             outputs.take(run.images - 1, time_ns, run.finish())
-    except (BagError, OutputError, VideoError, OSError) as error:
+    except (SiampolarError, OSError) as error:
         raise CommandError(staging.final_names(_one_line(error))) from None
     typer.echo(f"{run.images} images, {run.refused} of them could not be read", err=True)
 
@@ -126,29 +119,6 @@ def _timed_boxes(boxes: list[str], at: list[float]) -> list[TimedBox]:
         )
     times = at or [0.0] * len(boxes)
     return [TimedBox(parse_box(one), at_s) for one, at_s in zip(boxes, times, strict=True)]
-
-
-def _values(given: list[str]) -> dict[str, Any]:
-    """NAME=VALUE as numbers, booleans or text."""
-    values: dict[str, Any] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise CommandError(f"--set {text}: must be NAME=VALUE, such as lost_frames=20")
-        try:
-            values[name] = json.loads(value)
-        except ValueError:
-            values[name] = value
-    return values
-
-
-def _filled(defaults: _Settings, values: dict[str, Any]) -> _Settings:
-    """The settings with their part of the values, which is taken out of them."""
-    own = {f.name: values.pop(f.name) for f in fields(defaults) if f.name in values}
-    try:
-        return replace(defaults, **own)
-    except ValueError as error:
-        raise CommandError(f"--set: {error}") from None
 
 
 def _one_line(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""Runtimes behind one interface (base.py), one file each."""
+"""Runtimes behind one interface (base.py), each in its own file."""

@@ -1,4 +1,4 @@
-"""What every runtime offers the tracker."""
+"""The interface between the tracker and every runtime of the network."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import EngineError
-from ..models.folder import FP16_FILE, INT8_FILE
 from ..models.spec import ModelSpec, mask_cells
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Best K places of N targets, in search-crop pixels, the prior's favourite first.
+    """The best K places for each of N crops, in search-crop pixels; the prior's top one first.
 
     Attributes:
         score: float32 (N, K), raw classification score in [0, 1], without the prior.
@@ -33,28 +33,45 @@ class Candidates:
     rays_px: np.ndarray
 
 
-#: Columns of a prior row: window weight, scale penalty, previous width and height, window centre.
-PRIOR_COLUMNS = 6
+class Prior(NamedTuple):
+    """Where a target is expected and how large: one row of the search graph's input ``prior``.
+
+    Attributes:
+        window_weight: how much nearness to the expected place counts against the score, [0, 1].
+        scale_penalty: how strongly another size or aspect counts against a candidate.
+        width, height: the target's last size, in search-crop pixels.
+        center_x, center_y: the expected place, in search-crop pixels.
+    """
+
+    window_weight: float
+    scale_penalty: float
+    width: float
+    height: float
+    center_x: float
+    center_y: float
 
 
-#: What a network can compute in; "auto": the fastest that the engine, the processor and the model
-#: offer together.
+#: What a network can compute in; "auto": the fastest that engine, processor and model offer.
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 #: When TensorRT engines are built: only by ``siampolar build-engine``, or also when one is missing.
 BUILD_ENGINE = ("never", "if_missing")
 
+#: As "if_missing", but the caller builds it: a missing engine raises EngineMissing.
+BUILT_BY_CALLER = "by_caller"
+
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How to run a network, for every engine alike.
+    """How to run a network, for every engine.
 
     Attributes:
         precision: one of :data:`PRECISIONS`.
-        num_threads: of the runtime, on a CPU; None: one per core.
-        build_engine: one of :data:`BUILD_ENGINE`, for TensorRT; the build blocks for minutes.
-        engine_path: folder of a built TensorRT engine in the user's cache; None: the one that was
-            built for this model, GPU and TensorRT.
+        num_threads: threads of the runtime on a CPU; None for one per core.
+        build_engine: one of :data:`BUILD_ENGINE`, for TensorRT, whose build blocks for minutes; or
+            :data:`BUILT_BY_CALLER`.
+        engine_path: folder of a built TensorRT engine in the user's cache; None for the one that
+            was built for this model, GPU and TensorRT.
 
     Raises:
         EngineError: an unknown precision or ``build_engine``, or fewer than one thread.
@@ -72,7 +89,7 @@ class EngineOptions:
             )
         if self.num_threads is not None and self.num_threads < 1:
             raise EngineError(f"num_threads is {self.num_threads}; it must be at least 1")
-        if self.build_engine not in BUILD_ENGINE:
+        if self.build_engine not in (*BUILD_ENGINE, BUILT_BY_CALLER):
             raise EngineError(
                 f"build_engine is {self.build_engine!r}; allowed: {', '.join(BUILD_ENGINE)}"
             )
@@ -84,8 +101,8 @@ def choose_precision(engine: str, wanted: str, obstacles: Mapping[str, str | Non
     Args:
         engine: its name, for messages.
         wanted: one of :data:`PRECISIONS`.
-        obstacles: every precision of this engine, the preferred one first, with what stands in
-            its way here; None: nothing.
+        obstacles: every precision of this engine, the preferred one first, with the reason why it
+            cannot be used here; None if it can.
 
     Raises:
         EngineError: the engine cannot run in ``wanted``; the message says what is missing.
@@ -98,36 +115,30 @@ def choose_precision(engine: str, wanted: str, obstacles: Mapping[str, str | Non
     return wanted
 
 
-def int8_obstacle(folder: Path, file: str = INT8_FILE) -> str | None:
-    """What keeps a model folder from being run in 8 bits; None: nothing."""
-    path = folder / file
-    return None if path.is_file() else f"{path} is missing; siampolar quantize makes it"
-
-
-def fp16_obstacle(folder: Path) -> str | None:
-    """What keeps TensorRT from running a model folder in fp16; None: nothing."""
-    path = folder / FP16_FILE
-    if path.is_file():
-        return None
-    return f"{path} is missing; python -m siampolar_model.export.fp16 {folder} makes it"
-
-
 class Engine(ABC):
-    """One loaded network. Template features stay in the engine's memory, by slot."""
+    """One loaded network. Template features stay in the engine's memory, by slot.
 
-    #: Short name used in logs and in ``engine:`` settings.
+    ``load_engine`` constructs a subclass as ``Subclass(model, options)``, with a
+    :class:`~siampolar_model.models.folder.ModelFolder` and :class:`EngineOptions`. The constructor
+    raises EngineError if the model cannot be run this way on this machine.
+
+    Attributes:
+        name: short name, used in logs and in ``engine:`` settings.
+        spec: what the tracker must know about the network.
+        precision: what the search graph is computed in, one of :data:`PRECISIONS` except "auto".
+        choice: one line for a log that says why this engine was chosen; ``load_engine`` writes it.
+    """
+
     name: str
     spec: ModelSpec
-    #: What the search graph is computed in, one of :data:`PRECISIONS` but "auto".
     precision: str = "fp32"
-    #: How this engine came to be chosen, for one line of a log; load_engine writes it.
     choice: str = ""
 
     @abstractmethod
     def encode(
         self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
     ) -> None:
-        """Keep the template features of one target in ``slot``.
+        """Compute the template features of one target and keep them in ``slot``.
 
         Args:
             crop: uint8 (T, T, 3), BGR.
@@ -141,11 +152,13 @@ class Engine(ABC):
         """Look for the target of each slot in its crop.
 
         Args:
-            slots: 1 to ``spec.max_targets`` slots filled by :meth:`encode`; one may stand
-                several times.
+            slots: 1 to ``spec.max_targets`` slots filled by :meth:`encode`; a slot may occur
+                several times, with different crops.
             crops: uint8 (N, S, S, 3), BGR.
-            prior: float32 (N, 6): window weight [0, 1], scale penalty, previous width and
-                height, window centre x and y, all in crop pixels.
+            prior: float32 (N, 6), a :class:`Prior` per crop.
+
+        Returns:
+            The candidates of every crop, in the same order.
         """
 
     def template_inputs(

@@ -1,4 +1,4 @@
-"""What the processor is, its instructions for neural networks, and how much of it may be used."""
+"""The processor: its name, its instructions for neural networks, how much of it may be used."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _NOTED = (
     "asimd", "asimddp", "i8mm", "bf16",
 )  # fmt: skip
 
-#: Any of these multiplies 8-bit numbers without saturating in between.
+#: Each of these multiplies 8-bit numbers without saturating intermediate sums.
 _INT8_DOT_PRODUCTS = {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}
 
 
 def cpu_name() -> str:
-    """Model name, as the system gives it."""
+    """Model name as the system reports it."""
     name = _first_value("model name")
     return name or platform.processor() or platform.machine()
 
 
 def cpu_flags() -> tuple[str, ...]:
-    """Those of the noted instruction sets that this processor has."""
+    """The instruction sets listed in this file that this processor has."""
     flags = set((_first_value("flags") or _first_value("Features") or "").split())
     return tuple(flag for flag in _NOTED if flag in flags)
 
@@ -71,7 +71,7 @@ def _quota(path: Path) -> float:
 
 @lru_cache(maxsize=4)
 def _first_value(key: str) -> str | None:
-    """Of the first processor in /proc/cpuinfo; None where there is no such key or file."""
+    """The first value of a key in /proc/cpuinfo; None if the key or the file does not exist."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

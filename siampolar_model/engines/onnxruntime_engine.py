@@ -9,12 +9,11 @@ import numpy as np
 import onnxruntime as ort
 
 from ..errors import EngineError
-from ..models.folder import INT8_FILE
-from ..models.spec import ModelSpec
-from .base import Candidates, Engine, EngineOptions, choose_precision, int8_obstacle
+from ..models.folder import INT8_FILE, SEARCH_FILE, TEMPLATE_FILE, ModelFolder
+from .base import Candidates, Engine, EngineOptions, choose_precision
 from .cpu import has_int8_dot_product, quota_threads
 
-#: Up to 1.13, what comes out for more than one target is wrong.
+#: Up to 1.13, results for more than one target are wrong.
 _INT8_SINCE = (1, 14)
 
 
@@ -22,14 +21,15 @@ class OnnxRuntimeEngine(Engine):
     """Runs ``template.onnx`` and ``search.onnx`` (or ``search.int8.onnx``) of a model folder.
 
     Raises:
-        EngineError: a file that ONNX Runtime cannot load or without our metadata, or a precision
-            that this CPU or model does not have.
+        EngineError: ONNX Runtime cannot load a file, or this CPU or model does not have the
+            precision.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, folder: Path, options: EngineOptions) -> None:
-        obstacles = {"int8": _int8_obstacle(folder), "fp32": None}
+    def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
+        self.spec = model.spec
+        obstacles = {"int8": _int8_obstacle(model), "fp32": None}
         self.precision = choose_precision(self.name, options.precision, obstacles)
         session = ort.SessionOptions()
         session.log_severity_level = 3
@@ -38,11 +38,9 @@ class OnnxRuntimeEngine(Engine):
         threads = options.num_threads or quota_threads()
         if threads is not None:
             session.intra_op_num_threads = threads
-        path = folder / (INT8_FILE if self.precision == "int8" else "search.onnx")
-        self._template = _session(folder / "template.onnx", session)
-        self._search = _session(path, session)
-        metadata = self._search.get_modelmeta().custom_metadata_map
-        self.spec = ModelSpec.from_metadata(metadata.get("siampolar"), path)
+        search = INT8_FILE if self.precision == "int8" else SEARCH_FILE
+        self._template = _session(model.file(TEMPLATE_FILE), session)
+        self._search = _session(model.file(search), session)
         self._features: dict[int, np.ndarray] = {}
 
     def encode(
@@ -57,22 +55,22 @@ class OnnxRuntimeEngine(Engine):
             "features": np.concatenate([self._features[slot] for slot in slots]),
             "prior": prior,
         }
-        # IO binding would save 3 of the 8 microseconds that this call costs beside the network.
+        # IO binding would save 3 of the 8 microseconds that this call costs besides the network.
         return Candidates(*self._search.run(None, feeds))
 
     def release(self, slot: int) -> None:
         self._features.pop(slot, None)
 
 
-def _int8_obstacle(folder: Path) -> str | None:
-    """What keeps the INT8 file from being run fast and right; None: nothing."""
+def _int8_obstacle(model: ModelFolder) -> str | None:
+    """Why the INT8 file cannot be run fast and correctly here; None if it can."""
     if not has_int8_dot_product():
         # Kernels for older processors add pairs of products in 16 bits, which saturates.
         return "this CPU has no 8-bit dot product (VNNI, or ARM's)"
     version = ort.__version__
     if tuple(int(part) for part in version.split(".")[:2]) < _INT8_SINCE:
         return f"ONNX Runtime {version} computes batches in 8 bits wrongly; install 1.14 or later"
-    return int8_obstacle(folder)
+    return model.missing(INT8_FILE)
 
 
 def _session(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:

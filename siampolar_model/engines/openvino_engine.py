@@ -12,13 +12,12 @@ import numpy as np
 import openvino as ov
 
 from ..errors import EngineError
-from ..models.folder import INT8_FILE
-from ..models.spec import ModelSpec
-from .base import PRIOR_COLUMNS, Candidates, Engine, EngineOptions, choose_precision, int8_obstacle
+from ..models.folder import INT8_FILE, SEARCH_FILE, TEMPLATE_FILE, ModelFolder
+from .base import Candidates, Engine, EngineOptions, Prior, choose_precision
 from .cpu import has_int8_dot_product, quota_threads
 
-#: Keeps oneDNN, from which OpenVINO's kernels come, from newer instructions; OpenVINO itself lists
-#: what the processor has.
+#: Keeps oneDNN, which has OpenVINO's kernels, from using newer instructions. OpenVINO ignores it
+#: when it lists what the processor has.
 _MAX_ISA = "ONEDNN_MAX_CPU_ISA"
 _WITHOUT_DOT_PRODUCT = ("SSE41", "AVX", "AVX2", "AVX512_CORE")
 _WITHOUT_BF16 = (*_WITHOUT_DOT_PRODUCT, "AVX2_VNNI", "AVX512_CORE_VNNI")
@@ -28,26 +27,26 @@ class OpenVinoEngine(Engine):
     """Runs ``template.onnx`` and ``search.onnx`` (or ``search.int8.onnx``) of a model folder.
 
     Raises:
-        EngineError: a file that OpenVINO cannot load or without our metadata, or a precision
-            that this CPU or model does not have.
+        EngineError: OpenVINO cannot load a file, or this CPU or model does not have the precision.
     """
 
     name = "openvino"
 
-    def __init__(self, folder: Path, options: EngineOptions) -> None:
+    def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
+        self.spec = model.spec
         core = _core()
         self.precision = choose_precision(
             self.name,
             options.precision,
             {
-                "int8": _int8_instructions() or int8_obstacle(folder),
-                "bf16": _bf16_instructions(core),
+                "int8": _no_int8_instructions() or model.missing(INT8_FILE),
+                "bf16": _no_bf16_instructions(core),
                 "fp32": None,
             },
         )
-        # Said explicitly: where the CPU has bf16, OpenVINO would take that by itself. What an INT8
-        # graph leaves in floating point is slower without it.
-        rest = "f32" if self.precision == "fp32" or _bf16_instructions(core) else "bf16"
+        # Always given: OpenVINO would choose bf16 by itself where the CPU has it. In bf16 the
+        # floating-point part of an INT8 graph is faster.
+        rest = "f32" if self.precision == "fp32" or _no_bf16_instructions(core) else "bf16"
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": rest,
@@ -55,21 +54,20 @@ class OpenVinoEngine(Engine):
         threads = options.num_threads or quota_threads()
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
-        template = _read(core, folder / "template.onnx")
-        path = folder / (INT8_FILE if self.precision == "int8" else "search.onnx")
-        search = _read(core, path)
-        self.spec = _spec(search, path)
-        # Templates are encoded once a target: always in fp32.
+        template_path = model.file(TEMPLATE_FILE)
+        path = model.file(INT8_FILE if self.precision == "int8" else SEARCH_FILE)
+        template, search = _read(core, template_path), _read(core, path)
+        # Always fp32: the template is encoded only once per target.
         exact = {**properties, "INFERENCE_PRECISION_HINT": "f32"}
-        self._template = _requests(core, template, exact, 1, folder / "template.onnx")[0]
-        # Always one target a call: with known shapes OpenVINO fuses more and infers no shapes anew,
-        # and several calls at once, on a core each, take less time than a batch on all of them.
+        self._template = _requests(core, template, exact, 1, template_path)[0]
+        # One target per call: with fixed shapes OpenVINO fuses more and infers no shapes at run
+        # time. Several parallel calls on one core each are faster than one batch on all cores.
         search.reshape({port.any_name: [1, *_row(port)] for port in search.inputs})
         count, size = self.spec.max_targets, self.spec.search_size
         features = next(port for port in search.inputs if port.any_name == "features")
         self._crops = np.zeros((count, size, size, 3), np.uint8)
         self._rows = np.zeros((count, *_row(features)), np.float32)
-        self._prior = np.ones((count, PRIOR_COLUMNS), np.float32)
+        self._prior = np.ones((count, len(Prior._fields)), np.float32)
         self._outputs = [np.empty((count, *_row(port)), np.float32) for port in search.outputs]
         self._single = _requests(core, search, properties, 1, path)[0]
         self._bind(self._single, 0)
@@ -78,7 +76,7 @@ class OpenVinoEngine(Engine):
         self._parallel = _requests(core, search, parallel, count, path)
         for row, request in enumerate(self._parallel):
             self._bind(request, row)
-        self._run(count)  # the first call of each is slow
+        self._run(count)  # the first call of every request is slow
         self._features: dict[int, np.ndarray] = {}
 
     def encode(
@@ -124,25 +122,25 @@ class OpenVinoEngine(Engine):
 
 @functools.cache
 def _core() -> ov.Core:
-    """The one core of this process, kept to its end.
+    """The only core of this process, kept until it ends.
 
-    Each core puts the thread's stack for signals (sigaltstack) on memory of its own and, when it
-    goes, puts back what it had found. Of two that go in the order they came, the second puts back
-    the first one's freed memory, and the next signal, be it Ctrl-C, ends the process
-    (OpenVINO 2026.4).
+    Each core sets the thread's stack for signals (sigaltstack) to its own memory and restores the
+    previous one when it is freed. If two cores are freed in the order of their creation, the second
+    restores the freed memory of the first, and the next signal, Ctrl-C for instance, crashes the
+    process (OpenVINO 2026.4).
     """
     return ov.Core()
 
 
-def _int8_instructions() -> str | None:
-    """Why not; None: nothing stands in the way. Kernels for older processors saturate."""
+def _no_int8_instructions() -> str | None:
+    """Why int8 cannot run here; None if it can. Kernels for older processors saturate."""
     if not has_int8_dot_product():
         return "this CPU has no 8-bit dot product (VNNI, or ARM's)"
     return _ruled_out(_WITHOUT_DOT_PRODUCT)
 
 
-def _bf16_instructions(core: Any) -> str | None:
-    """Likewise."""
+def _no_bf16_instructions(core: Any) -> str | None:
+    """Why bf16 cannot run here; None if it can."""
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return "this CPU has no bf16 instructions"
     return _ruled_out(_WITHOUT_BF16)
@@ -171,14 +169,8 @@ def _requests(
 
 
 def _cannot_load(path: Path, error: RuntimeError) -> EngineError:
-    # The first lines only say where in OpenVINO.
+    # The first lines only name a place in OpenVINO's sources.
     return EngineError(f"OpenVINO cannot load {path}: {str(error).strip().splitlines()[-1]}")
-
-
-def _spec(model: Any, path: Path) -> ModelSpec:
-    place = ["framework", "siampolar"]
-    text = str(model.get_rt_info(place).value) if model.has_rt_info(place) else None
-    return ModelSpec.from_metadata(text, path)
 
 
 def _row(port: Any) -> list[int]:

@@ -6,50 +6,28 @@ Not for robots: it needs the training extra.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..errors import EngineError
+from ..models.folder import WEIGHTS_FILE, ModelFolder
 from ..network.checkpoint import load_network
 from ..network.graphs import SearchGraph, TemplateGraph, spec_of
 from ..network.siampolar import SiamPolar
 from .base import Candidates, Engine, EngineOptions, choose_precision
 
 
-class TorchEngine(Engine):
-    """Runs a network in torch fp32.
-
-    Args:
-        folder: a model folder that holds ``weights.safetensors`` besides the ONNX files.
-    """
+class NetworkEngine(Engine):
+    """Runs a network that is in memory, on its device, in fp32 (validation during training)."""
 
     name = "torch"
 
-    def __init__(self, folder: Path, options: EngineOptions) -> None:
-        self.precision = choose_precision(self.name, options.precision, {"fp32": None})
-        path = folder / "weights.safetensors"
-        if not path.is_file():
-            raise EngineError(f"{path} is missing; export the model again")
-        model = load_network(path)
-        if options.num_threads is not None:
-            torch.set_num_threads(options.num_threads)
-        self._load(model)
-
-    @classmethod
-    def of(cls, model: SiamPolar) -> TorchEngine:
-        """Engine around a network in memory, on its device (validation during training)."""
-        engine = cls.__new__(cls)
-        engine._load(model)
-        return engine
-
-    def _load(self, model: SiamPolar) -> None:
-        model = model.eval()
-        self.spec = spec_of(model)
-        self._device = next(model.parameters()).device
-        self._template = TemplateGraph(model)
-        self._search = SearchGraph(model).to(self._device)
+    def __init__(self, network: SiamPolar) -> None:
+        network = network.eval()
+        self.spec = spec_of(network)
+        self._device = next(network.parameters()).device
+        self._template = TemplateGraph(network)
+        self._search = SearchGraph(network).to(self._device)
         self._features: dict[int, torch.Tensor] = {}
 
     @torch.inference_mode()
@@ -70,3 +48,18 @@ class TorchEngine(Engine):
 
     def release(self, slot: int) -> None:
         self._features.pop(slot, None)
+
+
+class TorchEngine(NetworkEngine):
+    """Runs the ``weights.safetensors`` of a model folder in fp32.
+
+    Raises:
+        EngineError: the model has no such file, or another precision is wanted.
+    """
+
+    def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
+        precision = choose_precision(self.name, options.precision, {"fp32": None})
+        if options.num_threads is not None:
+            torch.set_num_threads(options.num_threads)
+        super().__init__(load_network(model.file(WEIGHTS_FILE)))
+        self.precision = precision

@@ -1,7 +1,7 @@
-"""Crops as the tracker cuts them, from annotated photographs: what an INT8 network is fitted to.
+"""Crops for fitting an INT8 network, cut from annotated photographs as the tracker cuts them.
 
-Each object gives one pair from the same photograph: its template crop, and a search crop whose
-window is shifted and scaled as if the object had moved since the last image.
+Each object gives a template crop and a search crop of the same photograph. The window of the search
+crop is shifted and scaled as if the object had moved since the last image.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from ..errors import CalibrationError
+from ..engines.base import Prior
+from ..errors import DatasetError
 from ..evaluation.metrics import mask_box
+from ..evaluation.pictures import VOID, has_void, read_image, read_labels
 from ..geometry.box import Box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
@@ -25,11 +26,11 @@ from ..tracking.settings import TrackerSettings
 #: What a folder of photographs looks like; PNG values are objects, 0 is background.
 LAYOUT = "JPEGImages/NAME/00000.jpg and Annotations/NAME/00000.png"
 
-# How far an object lies from the middle of its search crop, as a share of the crop's context side
-# (standard deviation), and how much its size differs (natural logarithm, at most).
+# Distance of an object from the middle of its search crop (standard deviation, as a fraction of the
+# template window's side), and how much its size differs (natural logarithm, at most).
 _SHIFT, _LOG_SCALE = 0.1, 0.35
 
-# Objects smaller than this in their photograph show little but interpolation.
+# The crop of a smaller object would be mostly interpolation.
 _MIN_SIDE_PX = 24
 
 
@@ -41,7 +42,7 @@ class CropPair:
         template: uint8 (T, T, 3), BGR.
         box_xyxy: float32 (4,), the object in the template crop.
         search: uint8 (S, S, 3), BGR.
-        prior: float32 (6,), see :data:`siampolar_model.engines.base.PRIOR_COLUMNS`.
+        prior: float32 (6,), a :class:`siampolar_model.engines.base.Prior`.
     """
 
     template: np.ndarray
@@ -51,17 +52,17 @@ class CropPair:
 
 
 def crop_pairs(folder: str | Path, spec: ModelSpec, count: int) -> Iterator[CropPair]:
-    """Pairs of ``count`` photographs, evenly spread over the annotated ones; always the same.
+    """Pairs from ``count`` photographs, evenly spread over all; the same ones in every call.
 
-    A photograph whose object is smaller than 24 px gives none.
+    Photographs whose object is smaller than 24 px are left out.
 
     Raises:
-        CalibrationError: no annotated photographs, fewer than ``count``, or a damaged one.
+        DatasetError: fewer than ``count`` annotated photographs, or a damaged one.
     """
     folder = Path(folder)
     masks = sorted((folder / "Annotations").glob("**/*.png"))
     if len(masks) < count:
-        raise CalibrationError(
+        raise DatasetError(
             f"{folder}: {len(masks)} annotated photographs, {count} are needed; expected {LAYOUT}"
         )
     rng = np.random.default_rng(0)
@@ -77,21 +78,17 @@ def _read(folder: Path, mask_path: Path) -> tuple[np.ndarray, Box]:
     """A photograph and the box of its largest object."""
     image_path = folder / "JPEGImages" / mask_path.relative_to(folder / "Annotations")
     image_path = image_path.with_suffix(".jpg")
-    image, mask = _pixels(image_path), _pixels(mask_path)
-    # Of an index image OpenCV gives the palette's colours, one an object.
-    labels = mask.astype(np.int64) @ np.array([1, 256, 65536])
+    try:
+        image, labels = read_image(image_path), read_labels(mask_path)
+    except DatasetError as error:
+        raise DatasetError(f"{error}; expected {LAYOUT}") from None
     values, sizes = np.unique(labels[labels > 0], return_counts=True)
-    box = mask_box((labels == values[sizes.argmax()]).astype(np.uint8)) if len(values) else None
-    if box is None or image.shape != mask.shape:
-        raise CalibrationError(f"{mask_path}: no object, or another size than {image_path}")
+    if has_void(values.tolist()):
+        values, sizes = values[values != VOID], sizes[values != VOID]
+    box = mask_box(labels == values[sizes.argmax()]) if len(values) else None
+    if box is None or image.shape[:2] != labels.shape:
+        raise DatasetError(f"{mask_path}: no object, or not of the size of {image_path}")
     return image, box
-
-
-def _pixels(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise CalibrationError(f"{path}: no readable image; expected {LAYOUT}")
-    return image
 
 
 def _pair(frame: Frame, box: Box, spec: ModelSpec, rng: np.random.Generator) -> CropPair:
@@ -100,9 +97,15 @@ def _pair(frame: Frame, box: Box, spec: ModelSpec, rng: np.random.Generator) -> 
     x, y = np.array(box.center_xy) + rng.normal(0, _SHIFT * around.side, 2)
     width, height = box.width * scale, box.height * scale
     window = search_window((x, y), width, height, spec.search_factor, spec.search_size)
-    size, middle = (width * window.scale, height * window.scale), spec.search_size / 2
-    settings = TrackerSettings()
-    prior = settings.window_weight, settings.scale_penalty, *size, middle, middle
+    settings, middle = TrackerSettings(), spec.search_size / 2
+    prior = Prior(
+        window_weight=settings.window_weight,
+        scale_penalty=settings.scale_penalty,
+        width=width * window.scale,
+        height=height * window.scale,
+        center_x=middle,
+        center_y=middle,
+    )
     return CropPair(
         template=frame.cut(around),
         box_xyxy=around.box_to_crop(box).as_xyxy(),

@@ -1,4 +1,4 @@
-"""How far one engine's answers are from another's."""
+"""How far the results of one engine are from those of another."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..geometry.box import Box
 
 @dataclass(frozen=True)
 class Difference:
-    """Means over the best candidates of single targets.
+    """Means over the best candidates of all pairs of results.
 
     Attributes:
         score: absolute difference of the raw scores.
-        box_iou, outline_iou: overlap of the boxes and of the filled outlines, in [0, 1].
+        box_iou, outline_iou: IoU of the boxes and of the filled outlines, in [0, 1].
     """
 
     score: float
@@ -27,7 +27,7 @@ class Difference:
 
 
 def difference(actual: Sequence[Candidates], expected: Sequence[Candidates]) -> Difference:
-    """Compare answers to the same crops, each about one target."""
+    """Compare results for the same crops, each for one target."""
     rows = []
     for a, e in zip(actual, expected, strict=True):
         box, other = (Box(*map(float, one.box_xyxy[0, 0])) for one in (a, e))
@@ -37,7 +37,7 @@ def difference(actual: Sequence[Candidates], expected: Sequence[Candidates]) -> 
 
 
 def _outline_iou(a: Candidates, b: Candidates) -> float:
-    """In pixels of the search crop; what lies beyond its left and upper border is left out."""
+    """Rasterized in search-crop pixels; parts left of or above the crop are ignored."""
     outlines = [polar.polygon(one.center_xy[0, 0], one.rays_px[0, 0]) for one in (a, b)]
     side = int(np.ceil(max(outline.max() for outline in outlines))) + 1
     first, second = (polar.fill(outline, side, side) > 0 for outline in outlines)

@@ -1,38 +1,36 @@
-"""The search graph with its large layers in fp16, as strongly typed TensorRT networks want it.
+"""The search graph with its large layers in fp16, for TensorRT's strongly typed networks.
 
-Since TensorRT 11 the types in the ONNX file alone decide what an engine computes in. Which value
-is half here follows from the graph, as in PyTorch's autocast: convolutions compute in fp16, what
-moves, clamps or adds their results follows them, and everything else stays in fp32. So scores,
-priors, coordinates and the choice among candidates keep their full precision.
+Since TensorRT 11 the types in the ONNX file alone decide what an engine computes in. As in
+PyTorch's autocast, they follow from the operators: convolutions compute in fp16; nodes that move,
+clamp or add their results do so too; everything else stays in fp32. So scores, priors, coordinates
+and the choice among candidates keep their full precision.
 
 ONNX Runtime's own converter (``onnxruntime.transformers.float16``) is not used because it rounds
-to half between any two nodes that it was told to leave in fp32, coordinates included.
-
-Use: ``python -m siampolar_model.export.fp16 MODEL_FOLDER``
+to fp16 between nodes that it was told to leave in fp32, coordinates included.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..errors import PrecisionError
-from ..models.folder import FP16_FILE
+from ..errors import ExportError
+from ..models.folder import FP16_FILE, SEARCH_FILE, ModelFolder
+from .metadata import derived_from, write_metadata
 
-#: Compute in half whatever they are given.
+#: Compute in fp16, whatever their operands are.
 _HALF = {"Conv", "ConvTranspose", "Gemm"}
 
-#: Compute in half if one of their operands does: template features meet maps here.
+#: Compute in fp16 if one of their operands is fp16: here template features meet maps.
 _HALF_WITH_ANY = {"Concat", "MatMul", "Mul"}
 
-#: Compute in half if all of their operands do: an offset in half added to a place stays exact.
+#: Compute in fp16 only if all operands are fp16: the sum of an fp32 place and an fp16 offset stays
+#: exact.
 _FOLLOW = {
     "Abs", "Add", "AveragePool", "Clip", "DepthToSpace", "Expand", "Flatten", "Gather",
     "GatherElements", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
@@ -41,38 +39,33 @@ _FOLLOW = {
     "Where",
 }  # fmt: skip
 
-#: Inputs that ONNX wants in fp32 whatever the others are: operator and index.
+#: Inputs that must be fp32, whatever the others are: operator and index.
 _ALWAYS_FP32 = {("Resize", 1), ("Resize", 2)}
 
 _MAX_HALF = float(np.finfo(np.float16).max)
 
 
-def derive_fp16(folder: Path) -> Path:
-    """Write a model folder's ``search.fp16.onnx`` from its ``search.onnx`` and list its hash.
+def derive_fp16(model: ModelFolder) -> ModelFolder:
+    """Add ``search.fp16.onnx``, made from ``search.onnx``, to a model folder.
 
     Raises:
-        PrecisionError: see :func:`to_fp16`.
+        ExportError: see :func:`to_fp16`.
     """
-    path = folder / FP16_FILE
-    write_fp16(folder / "search.onnx", path)
-    sums = folder / "SHA256SUMS"
-    lines = [line for line in sums.read_text().splitlines() if not line.endswith(FP16_FILE)]
-    lines.append(f"{_sha256(path)}  {FP16_FILE}")
-    sums.write_text("".join(line + "\n" for line in lines))
-    return path
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / FP16_FILE
+        write_fp16(model.file(SEARCH_FILE), made)
+        return model.add(made)
 
 
 def write_fp16(source: Path, target: Path) -> None:
-    """Convert a file; the new one's metadata names the SHA-256 of what it was made from.
+    """Convert a file; the metadata of the new one names the SHA-256 of the source.
 
     Raises:
-        PrecisionError: see :func:`to_fp16`.
+        ExportError: see :func:`to_fp16`.
     """
-    model = to_fp16(onnx.load(str(source)))
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    about = json.loads(metadata["siampolar"])
-    about |= {"precision": "fp16", "derived_from_sha256": _sha256(source)}
-    helper.set_model_props(model, metadata | {"siampolar": json.dumps(about)})
+    original = onnx.load(str(source))
+    model = to_fp16(original)
+    write_metadata(model, derived_from(source, original, "fp16"))
     onnx.save(model, str(target))
 
 
@@ -80,20 +73,20 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose convolutions compute in fp16; inputs and outputs keep their types.
 
     Raises:
-        PrecisionError: a quantised graph, or one with subgraphs.
+        ExportError: the graph is quantized already, or has subgraphs.
     """
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     return _Conversion(inferred).run()
 
 
 class _Conversion:
-    """One pass over the nodes, which ONNX keeps in the order of computation."""
+    """One pass over the nodes, which ONNX stores in the order of computation."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = model
         graph = model.graph
         values = [*graph.input, *graph.output, *graph.value_info]
-        #: Values that were fp32, and those of them that are half now.
+        #: Values that were fp32 in the original graph, and those of them that are fp16 now.
         self._floats = {v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT}
         self._half: set[str] = set()
         self._constants = {i.name: i for i in graph.initializer if i.data_type == TensorProto.FLOAT}
@@ -109,7 +102,7 @@ class _Conversion:
             self._convert(node)
         del graph.node[:]
         graph.node.extend(self._nodes)
-        del graph.value_info[:]  # of the types before
+        del graph.value_info[:]  # it has the old types
         used = {name for node in graph.node for name in node.input}
         kept = [i for i in graph.initializer if i.name in used]
         del graph.initializer[:]
@@ -119,10 +112,10 @@ class _Conversion:
 
     def _convert(self, node: onnx.NodeProto) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            raise PrecisionError("the graph is quantised already; give the fp32 one")
+            raise ExportError("the graph is quantized already; give the fp32 one")
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
                for a in node.attribute):  # fmt: skip
-            raise PrecisionError(f"{node.op_type} {node.name!r} has a subgraph")
+            raise ExportError(f"{node.op_type} {node.name!r} has a subgraph")
         if node.op_type == "Constant":
             for attribute in node.attribute:
                 if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
@@ -157,7 +150,7 @@ class _Conversion:
             self._as_half[name] = f"{name}_fp16"
             if name in self._constants:
                 values = numpy_helper.to_array(self._constants[name])
-                # Limits of a Clip may be larger than any half, as may be "no limit" itself.
+                # Limits of a Clip may be too large for fp16; infinity, meaning "no limit", stays.
                 finite = np.where(np.isfinite(values), values.clip(-_MAX_HALF, _MAX_HALF), values)
                 half = numpy_helper.from_array(finite.astype(np.float16), self._as_half[name])
                 self._model.graph.initializer.append(half)
@@ -175,7 +168,11 @@ class _Conversion:
 
 
 def _computes_in_half(op_type: str, operands: Collection[bool]) -> bool:
-    """Whether a node does, given for each operand that is no constant whether it is half."""
+    """Whether a node computes in fp16.
+
+    Args:
+        operands: whether the input is fp16, for each fp32 input that is not a constant.
+    """
     if op_type in _HALF:
         return True
     if op_type in _HALF_WITH_ANY:
@@ -185,24 +182,3 @@ def _computes_in_half(op_type: str, operands: Collection[bool]) -> bool:
 
 def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
     return helper.make_node("Cast", [source], [target], name=f"Cast_{target}", to=to)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    folders = sys.argv[1:] if arguments is None else arguments
-    if len(folders) != 1:
-        print("use: python -m siampolar_model.export.fp16 MODEL_FOLDER", file=sys.stderr)
-        return 2
-    try:
-        print(derive_fp16(Path(folders[0])))
-    except (OSError, PrecisionError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,22 +1,20 @@
 """The search graph with 8-bit convolutions, fitted to photographs.
 
-ONNX Runtime's static quantisation, and not NNCF: that gives every depth-wise convolution one scale
-a channel for what flows in, which neither ONNX Runtime nor TensorRT runs in 8 bits.
+Made with ONNX Runtime's static quantization. NNCF was not used: it gives the input of a depth-wise
+convolution one scale per channel, which neither ONNX Runtime nor TensorRT runs in 8 bits.
 
-Only convolutions are quantised; for TensorRT not those that see the image, which is an exact 8-bit
-input only where there are zero points. What a convolution gives is rounded where the next one takes
-it in, and nowhere else, so scores and pixels are not: rounding twice made outlines differ from fp32
-three times as much. Ranges are the mean of the calibration crops' extremes.
+Only convolutions are quantized. For TensorRT the first one stays in float: without zero points the
+image cannot be represented exactly. Activations are quantized at the input of the next convolution
+only, so scores and coordinates stay in float; with rounding at outputs as well, outlines differed
+from fp32 three times as much. Ranges are the mean of the extremes of all calibration crops.
 
-Two files, with one set of weights: processors multiply unsigned by signed numbers, and ONNX Runtime
-wants a zero point that says what a clamp says; TensorRT knows no zero points.
+Two files with the same weights: processors multiply unsigned by signed numbers, and ONNX Runtime
+uses the zero point to express the lower clamp (ReLU); TensorRT does not support zero points.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,22 +33,28 @@ from onnxruntime.quantization import (
 )
 
 from ..engines.base import Candidates
-from ..errors import EngineError, QuantizationError
-from ..models.folder import INT8_FILE, TENSORRT_INT8_FILE, model_folder, sha256
-from ..models.spec import ModelSpec
+from ..errors import EngineError, ExportError
+from ..models.folder import (
+    INT8_FILE,
+    SEARCH_FILE,
+    TEMPLATE_FILE,
+    TENSORRT_INT8_FILE,
+    ModelFolder,
+)
 from .calibration import CropPair, crop_pairs
 from .compare import Difference, difference
 from .int8_input import center_on_level
+from .metadata import derived_from, write_metadata
 
-#: Pairs of crops: two thirds to take the ranges from, a third to compare on.
+#: Pairs of crops: two thirds for the ranges, one third to compare with fp32.
 PAIRS = 300
 
-#: Below this mean overlap with the outlines of fp32 something is broken.
+#: Below this mean IoU with the outlines of fp32, a quantized graph is refused.
 MIN_OUTLINE_IOU = 0.9
 
 
 def quantize(
-    model: str | Path,
+    model: str | Path | ModelFolder,
     photos: Path,
     out: Path,
     on_step: Callable[[str, int, int], None] = lambda name, done, total: None,
@@ -62,64 +66,61 @@ def quantize(
         model: shipped model, or the folder of one.
         photos: see :data:`siampolar_model.export.calibration.LAYOUT`.
         out: may be the model's own folder.
-        on_step: called with what is being done, how much of it is, and of how much.
-        pairs: how many, see :data:`PAIRS`.
+        on_step: called with the name of the step, how much of it is done, and the total.
+        pairs: number of photographs, see :data:`PAIRS`.
 
     Returns:
-        How far each file's answers are from those of ``search.onnx``.
+        By file name, how far its results are from those of ``search.onnx``.
 
     Raises:
-        CalibrationError: too few photographs, or a damaged one.
-        EngineError: no usable model.
-        QuantizationError: a file whose answers are too far off; ``out`` stays as it was.
+        DatasetError: too few photographs, or a damaged one.
+        EngineError: the model cannot be used.
+        ExportError: the results of a file are too far off; ``out`` stays as it was.
     """
-    folder = model_folder(model)
-    search = folder / "search.onnx"
+    folder = ModelFolder.open(model)
+    search = folder.file(SEARCH_FILE)
     runtime = _session(search)
-    metadata = runtime.get_modelmeta().custom_metadata_map
-    spec = ModelSpec.from_metadata(metadata.get("siampolar"), search)
     feeds = []
-    for feed in _feeds(folder, crop_pairs(photos, spec, pairs)):
+    for feed in _feeds(folder.file(TEMPLATE_FILE), crop_pairs(photos, folder.spec, pairs)):
         feeds.append(feed)
         on_step("crops", len(feeds), pairs)
     # Every third pair is for the comparison, so that both sides see all kinds of photographs.
     fitted = [feed for i, feed in enumerate(feeds) if i % 3]
     compared = feeds[::3]
     expected = [_run(runtime, feed) for feed in compared]
-    about = json.loads(metadata["siampolar"])
-    about |= {"precision": "int8", "derived_from_sha256": sha256(search)}
-    about["calibration"] = {"crops": len(fitted), "photographs": photos.resolve().name}
+    calibration = {"crops": len(fitted), "photographs": photos.resolve().name}
     differences = {}
     with TemporaryDirectory() as unchecked:
         for number, (file, options) in enumerate(_OPTIONS.items()):
             on_step(file, number, len(_OPTIONS))
             path = Path(unchecked) / file
-            _write(search, path, fitted, options, about)
+            _write(search, path, fitted, options, calibration)
             found = _session(path)
             differences[file] = difference([_run(found, feed) for feed in compared], expected)
             if not differences[file].outline_iou >= MIN_OUTLINE_IOU:
-                raise QuantizationError(
-                    f"{file}: outlines overlap those of fp32 by "
-                    f"{differences[file].outline_iou:.2f} on average; {MIN_OUTLINE_IOU} are needed"
+                raise ExportError(
+                    f"{file}: the mean IoU with the outlines of fp32 is "
+                    f"{differences[file].outline_iou:.2f}; at least {MIN_OUTLINE_IOU} is needed"
                 )
-        _install(folder, Path(unchecked), out)
+        folder.copy_to(out).add(*(Path(unchecked) / file for file in _OPTIONS))
     return differences
 
 
-#: How each file differs, in the words of ``quantize_static``.
+#: How the files differ: arguments of ``quantize_static``, and in ``image`` whether the first
+#: convolution reads the image as 8-bit numbers.
 _OPTIONS: dict[str, dict[str, Any]] = {
     INT8_FILE: {"activation_type": QuantType.QUInt8, "extra_options": {}, "image": True},
     TENSORRT_INT8_FILE: {
         "activation_type": QuantType.QInt8,
         "image": False,
-        # TensorRT takes no 32-bit integers for biases.
+        # TensorRT does not accept biases as 32-bit integers.
         "extra_options": {"ActivationSymmetric": True, "QuantizeBias": False},
     },
 }
 
 
 def first_convolutions(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions that no other one precedes."""
+    """Names of the convolutions that do not depend on another one."""
     makers = {name: node for node in graph.node for name in node.output}
 
     def is_first(node: onnx.NodeProto) -> bool:
@@ -141,16 +142,17 @@ def first_convolutions(graph: onnx.GraphProto) -> list[str]:
 
 def _write(
     source: Path, target: Path, feeds: list[dict[str, np.ndarray]], options: dict[str, Any],
-    about: dict[str, Any],
+    calibration: dict[str, Any],
 ) -> None:  # fmt: skip
     model = onnx.load(str(source))
+    about = {**derived_from(source, model, "int8"), "calibration": calibration}
     version, opsets = model.ir_version, {entry.domain for entry in model.opset_import}
     for number, node in enumerate(model.graph.node):
-        node.name = node.name or f"node_{number}"  # to be excluded by
+        node.name = node.name or f"node_{number}"  # nodes_to_exclude needs names
     try:
         image = center_on_level(model) if options["image"] else None
     except ValueError as error:
-        raise QuantizationError(f"{source}: {error}; export the model again") from None
+        raise ExportError(f"{source}: {error}; export the model again") from None
     with _quiet():
         quantize_static(
             model,
@@ -164,9 +166,9 @@ def _write(
             activation_type=options["activation_type"],
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={
-                "CalibMovingAverage": True,  # what ONNX Runtime calls the mean
+                "CalibMovingAverage": True,  # ONNX Runtime's name for the mean of all extremes
                 "OpTypesToExcludeOutputQuantization": ["Conv"],
-                "QDQKeepRemovableActivations": True,  # runtimes drop them where they can
+                "QDQKeepRemovableActivations": True,  # runtimes remove them where they can
                 "WeightSymmetric": True,
                 **({"TensorQuantOverrides": image.overrides} if image else {}),
                 **options["extra_options"],
@@ -176,8 +178,7 @@ def _write(
     quantized.ir_version = version
     for entry in [one for one in quantized.opset_import if one.domain not in opsets]:
         quantized.opset_import.remove(entry)
-    del quantized.metadata_props[:]
-    onnx.helper.set_model_props(quantized, {"siampolar": json.dumps(about)})
+    write_metadata(quantized, about)
     onnx.checker.check_model(quantized, full_check=True)
     onnx.save(quantized, str(target))
 
@@ -190,9 +191,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
-def _feeds(folder: Path, pairs: Iterator[CropPair]) -> Iterator[dict[str, np.ndarray]]:
-    """Inputs of the search graph for each pair, with the features of its template."""
-    template = _session(folder / "template.onnx")
+def _feeds(path: Path, pairs: Iterator[CropPair]) -> Iterator[dict[str, np.ndarray]]:
+    """Inputs of the search graph for each pair; ``path`` is the template graph."""
+    template = _session(path)
     # A mask that may be given is not.
     absent = {
         one.name: np.full((1, *one.shape[1:]), -1, np.float32)
@@ -218,29 +219,9 @@ def _run(session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> Candidat
     return Candidates(*session.run(None, feed))
 
 
-def _install(folder: Path, made: Path, out: Path) -> None:
-    """The model's files and the new ones, with the hashes of all."""
-    out.mkdir(parents=True, exist_ok=True)
-    listed = [line.split(maxsplit=1)[1].lstrip("*") for line in _lines(folder / "SHA256SUMS")]
-    names = [name for name in dict.fromkeys(listed) if name not in _OPTIONS]
-    if out.resolve() != folder.resolve():
-        for name in names:
-            if (folder / name).is_file():
-                shutil.copy2(folder / name, out / name)
-    for name in _OPTIONS:
-        shutil.move(made / name, out / name)
-    lines = [line for line in _lines(folder / "SHA256SUMS") if line.split()[1] not in _OPTIONS]
-    lines += [f"{sha256(out / name)}  {name}" for name in _OPTIONS]
-    (out / "SHA256SUMS").write_text("".join(line + "\n" for line in lines))
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without ONNX Runtime's advice, which it gives through the root logger."""
+    """Silence the advice that ONNX Runtime gives through the root logger."""
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,13 +1,12 @@
 """torch to ONNX: a model folder that every engine reads.
 
-Two graphs (network/graphs.py) whose only dynamic axis is N. Checked before it is left behind:
-ONNX Runtime gives what torch gives.
+Two graphs (network/graphs.py) whose only dynamic axis is N. The folder is written only if ONNX
+Runtime gives the same results as torch.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import tempfile
 import warnings
 from dataclasses import asdict
@@ -22,8 +21,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from ..engines.base import Prior
 from ..errors import ExportError
-from ..models.folder import FILES, FP16_FILE, INT8_FILE, TENSORRT_INT8_FILE, sha256
+from ..models.folder import FP16_FILE, SEARCH_FILE, TEMPLATE_FILE, WEIGHTS_FILE, ModelFolder
 from ..models.spec import MASK_CELL_PX
 from ..network.checkpoint import save_network
 from ..network.config import NetworkConfig
@@ -31,8 +31,9 @@ from ..network.correlation import PARTS
 from ..network.graphs import SearchGraph, TemplateGraph, spec_of
 from ..network.siampolar import SiamPolar
 from .fp16 import write_fp16
+from .metadata import write_metadata
 
-#: ONNX Runtime 1.12 (the oldest tested) ends at 17; TensorRT 10 and OpenVINO know it too.
+#: The newest that ONNX Runtime 1.12 (the oldest tested) supports; TensorRT 10 and OpenVINO do too.
 OPSET = 17
 
 OUTPUTS = ("score", "quality", "box_xyxy", "center_xy", "rays_px")
@@ -48,65 +49,59 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
     t, s = config.template_size, config.search_size
     columns = PARTS + 1 + config.template_mask + 2 * config.ridge
     cells = -(-t // MASK_CELL_PX)
-    middle = torch.tensor([0.3, 0.15, s / 4, s / 4, s / 2, s / 2])
+    middle = torch.tensor(Prior(0.3, 0.15, s / 4, s / 4, s / 2, s / 2))
     return {
         "crop": (noise(n, t, t, 3) * 255).to(torch.uint8),
         "box_xyxy": torch.tensor([[t * 0.25, t * 0.2, t * 0.75, t * 0.8]]).repeat(n, 1),
         "crops": (noise(n, s, s, 3) * 255).to(torch.uint8),
         "features": noise(n, len(config.levels), config.width, columns) - 0.5,
-        "prior": middle.repeat(n, 1) * (0.8 + 0.4 * noise(n, 6)),
+        "prior": middle.repeat(n, 1) * (0.8 + 0.4 * noise(n, len(middle))),
         "mask": noise(n, cells, cells) * 2 - 1,
     }
 
 
-def export(model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = None) -> Path:
-    """Write both ONNX files, ``search.fp16.onnx``, ``weights.safetensors`` and ``SHA256SUMS``.
+def export(
+    model: SiamPolar, folder: str | Path, about: dict[str, Any] | None = None
+) -> ModelFolder:
+    """Write a model folder: both graphs, ``search.fp16.onnx``, ``weights.safetensors``, model.json.
 
     Args:
         model: a trained network; it is not changed.
-        folder: made if it does not exist; its files are replaced.
-        about: what else than the network's configuration belongs into the files' metadata
+        folder: made if it does not exist; its model files are replaced.
+        about: what to write into model.json and the ONNX files besides the network's configuration
             (training data, commit, scores).
 
     Raises:
         ExportError: ONNX Runtime and torch disagree.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as unchecked:
-        files = _export(model, Path(unchecked), about or {})
-        sums = [f"{sha256(path)}  {path.name}\n" for path in files]
-        for path in files:
-            path.replace(folder / path.name)
-    for derived in (INT8_FILE, TENSORRT_INT8_FILE):  # from the graph that was just replaced
-        (folder / derived).unlink(missing_ok=True)
-    (folder / "SHA256SUMS").write_text("".join(sums))
-    return folder
+    spec = spec_of(model)
+    about = {"network": asdict(model.config), **(about or {})}
+    with tempfile.TemporaryDirectory() as unchecked:
+        files = _export(model, Path(unchecked), {"spec": asdict(spec), **about})
+        return ModelFolder.write(Path(folder), spec, files, about)
 
 
-def _export(model: SiamPolar, folder: Path, about: dict[str, Any]) -> list[Path]:
-    weights = folder / "weights.safetensors"
+def _export(model: SiamPolar, folder: Path, metadata: dict[str, Any]) -> list[Path]:
+    weights = folder / WEIGHTS_FILE
     save_network(weights, model)
     exact, folded = copy.deepcopy(model).eval(), _without_batch_norms(model)
     for backbone in (folded.template_backbone, folded.search_backbone):
         backbone.fold_colours()
     folded.head.join_outs()
     config = model.config
-    spec = asdict(spec_of(model))
-    metadata = {"siampolar": json.dumps({"spec": spec, "network": asdict(config), **about})}
     inputs = example_inputs(config, 2)
     template_inputs = ("crop", "box_xyxy", *(("mask",) if config.given_mask else ()))
     graphs: tuple[tuple[str, type[nn.Module], tuple[str, ...], tuple[str, ...]], ...] = (
-        ("template.onnx", TemplateGraph, template_inputs, ("features",)),
-        ("search.onnx", SearchGraph, ("crops", "features", "prior"), OUTPUTS),
+        (TEMPLATE_FILE, TemplateGraph, template_inputs, ("features",)),
+        (SEARCH_FILE, SearchGraph, ("crops", "features", "prior"), OUTPUTS),
     )
     for file, graph, names, outputs in graphs:
         given = {k: inputs[k] for k in names}
         _write(graph(folded).eval(), given, outputs, folder / file, metadata)
         other = {k: example_inputs(config, 3, 1)[k] for k in names}
         _compare(graph(exact).eval(), other, folder / file)
-    write_fp16(folder / "search.onnx", folder / FP16_FILE)
-    return [*(folder / file for file in (*FILES, FP16_FILE)), weights]
+    write_fp16(folder / SEARCH_FILE, folder / FP16_FILE)
+    return [folder / file for file in (TEMPLATE_FILE, SEARCH_FILE, FP16_FILE, WEIGHTS_FILE)]
 
 
 def _write(
@@ -114,10 +109,10 @@ def _write(
     inputs: dict[str, torch.Tensor],
     outputs: tuple[str, ...],
     path: Path,
-    metadata: dict[str, str],
+    metadata: dict[str, Any],
 ) -> None:
     with warnings.catch_warnings():
-        # The tracing exporter is the one that still writes opset 17.
+        # Only the tracing exporter (dynamo=False) still writes opset 17.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
@@ -129,12 +124,12 @@ def _write(
             opset_version=OPSET,
             dynamo=False,
         )
-    # Folds the shape arithmetic that tracing leaves behind: only N is unknown.
-    # (onnxslim 0.1.98 gave a template graph with other results.)
+    # Fold the shape arithmetic that tracing leaves behind: only N is unknown.
+    # onnxslim is not used: version 0.1.98 gave a template graph with other results.
     proto, _ = onnxsim.simplify(onnx.load(str(path)))
-    proto.ir_version = 8  # ONNX Runtime 1.12 again
+    proto.ir_version = 8  # the newest that ONNX Runtime 1.12 reads
     _fix_output_shapes(proto, graph, inputs)
-    onnx.helper.set_model_props(proto, metadata)
+    write_metadata(proto, metadata)
     onnx.checker.check_model(proto)
     onnx.save(proto, str(path))
 
@@ -142,7 +137,7 @@ def _write(
 def _fix_output_shapes(
     proto: onnx.ModelProto, graph: nn.Module, inputs: dict[str, torch.Tensor]
 ) -> None:
-    """Write down what tracing does not know: only N varies in what comes out."""
+    """Write the shapes of the outputs, which tracing does not know: all but N are fixed."""
     with torch.inference_mode():
         values = graph(*inputs.values())
     for output, value in zip(
@@ -172,7 +167,7 @@ def _compare(graph: nn.Module, inputs: dict[str, torch.Tensor], path: Path) -> N
 
 
 def _without_batch_norms(model: SiamPolar) -> SiamPolar:
-    """A copy in eval mode whose batch norms are folded into the convolution before them."""
+    """A copy in eval mode with every batch norm folded into the convolution before it."""
     folded = copy.deepcopy(model).eval()
     for module in folded.modules():
         previous: nn.Conv2d | None = None

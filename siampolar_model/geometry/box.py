@@ -13,7 +13,24 @@ from ..errors import BoxError
 
 @dataclass(frozen=True)
 class Box:
-    """Axis-aligned half-open box in continuous pixels, x to the right, y down."""
+    """Axis-aligned half-open box in continuous pixels, x to the right, y down.
+
+    Pixel (row i, column j) covers [j, j+1) x [i, i+1), so the width is simply ``x2 - x1``.
+
+    Attributes:
+        x1, y1: top-left corner.
+        x2, y2: bottom-right corner.
+
+    Example:
+        >>> from siampolar_model import Box
+        >>> box = Box.from_xywh(100, 80, 60, 120)
+        >>> box.x2, box.y2, box.center_xy, box.area
+        (160.0, 200.0, (130.0, 140.0), 7200.0)
+        >>> round(box.iou(Box(100, 80, 160, 140)), 3)
+        0.5
+        >>> print(box.clip(width=640, height=150))
+        x=100 y=80 w=60 h=70
+    """
 
     x1: float
     y1: float
@@ -32,18 +49,22 @@ class Box:
 
     @property
     def width(self) -> float:
+        """In pixels."""
         return self.x2 - self.x1
 
     @property
     def height(self) -> float:
+        """In pixels."""
         return self.y2 - self.y1
 
     @property
     def center_xy(self) -> tuple[float, float]:
+        """The middle, in pixels."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
     @property
     def area(self) -> float:
+        """Square pixels; 0 if a side is not above 0."""
         return max(self.width, 0.0) * max(self.height, 0.0)
 
     def intersection(self, other: Box) -> float:
@@ -65,6 +86,7 @@ class Box:
         return Box(x1, y1, x2, y2)
 
     def as_xywh(self) -> tuple[float, float, float, float]:
+        """Top-left corner and size in pixels."""
         return self.x1, self.y1, self.width, self.height
 
     def as_xyxy(self) -> np.ndarray:
@@ -81,7 +103,7 @@ class Box:
 
 
 def validate_init_box(box: Box, image_width: int, image_height: int, min_box_px: float) -> Box:
-    """Clip an init box to the image, or say why no target can start from it.
+    """Clip an init box to the image, or refuse it.
 
     A box is accepted while at least half of its area lies inside the image and both sides
     of what is inside measure at least ``min_box_px`` pixels.
@@ -110,16 +132,25 @@ def validate_init_box(box: Box, image_width: int, image_height: int, min_box_px:
     return clipped
 
 
+def as_box(box: Box | Sequence[float]) -> Box:
+    """A box as it is, or four numbers x, y, width, height in pixels as a box.
+
+    Raises:
+        BoxError: see :func:`parse_box`.
+    """
+    return box if isinstance(box, Box) else parse_box(box)
+
+
 def parse_box(text: str | Sequence[float]) -> Box:
     """Read ``"x,y,w,h"`` (or four numbers), in pixels, as a box.
 
     Raises:
         BoxError: not four finite numbers, or no area.
     """
-    parts = text.split(",") if isinstance(text, str) else list(text)
     try:
+        parts = text.split(",") if isinstance(text, str) else list(text)
         x, y, w, h = (float(p) for p in parts)
-    except ValueError:
+    except (TypeError, ValueError):
         raise BoxError(
             f"box {text!r} is not four numbers x,y,w,h in pixels, such as 100,80,60,120"
         ) from None

@@ -33,8 +33,8 @@ def fill(polygon_xy: np.ndarray, height: int, width: int, value: int = 1) -> np.
     """Mask uint8 (height, width) of a polygon (M, 2) given in continuous pixels.
 
     A pixel belongs to the polygon if its centre lies inside (even-odd rule), so areas have no
-    bias. ``cv2.fillPoly`` paints every pixel that the outline touches, which grows a shape by up
-    to 0.7 px depending on how dense its vertices are.
+    bias. ``cv2.fillPoly`` paints every pixel that the outline touches, so shapes grow by up to
+    0.7 px, more so with dense vertices.
     """
     mask = np.zeros((height, width), np.uint8)
     fill_into(mask, polygon_xy, value)
@@ -79,8 +79,8 @@ def box_of(polygon_xy: np.ndarray) -> tuple[float, float, float, float]:
 def clip_polygon(polygon_xy: np.ndarray, width: float, height: float) -> np.ndarray:
     """The polygon clipped to [0, width] x [0, height] (Sutherland-Hodgman), float32 (M, 2).
 
-    M is 0 when nothing is left. A star-shaped outline clipped by a convex window may come back
-    with edges along the border, which adds no area.
+    M is 0 when nothing is left. A clipped outline may have edges along the border that
+    enclose no area.
     """
     points = np.asarray(polygon_xy, np.float32)
     if len(points) == 0:

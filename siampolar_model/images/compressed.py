@@ -1,23 +1,23 @@
-"""JPEG and PNG images as frames that are decoded when their pixels are first asked for.
+"""JPEG and PNG images as frames that are decoded when their pixels are first needed.
 
-The size is read from the first bytes, so that an image too large is refused before anything is
-allocated for it, and an image that is skipped because a newer one came is never decoded.
+The size is read from the first bytes. An image that is too large is therefore refused before any
+memory is allocated for it, and an image that is skipped because a newer one came is never decoded.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import cv2
 import numpy as np
 
 from ..errors import FrameError
-from .frame import Frame
+from ..geometry.crops import CropWindow
+from .frame import BufferFrame, Frame
 
-#: Most pixels of an image unless told otherwise: 8K (33 million) and some room.
+#: Default limit of pixels per image: 8K has 33 million.
 MAX_PIXELS = 50_000_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -28,11 +28,11 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
-# What a camera mounted upside down writes into EXIF must not turn the image: boxes belong to the
-# pixels as they are stored.
+# The EXIF orientation of a camera mounted upside down must not rotate the image, because boxes are
+# given in the pixels as they are stored.
 _AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
 
-# Encoding of the decoded pixels -> how to decode, and bytes a pixel.
+# Encoding of the decoded pixels -> flags of cv2.imdecode, and bytes per pixel.
 _DECODE = {
     "bgr8": (cv2.IMREAD_COLOR | _AS_STORED, 3),
     "mono8": (cv2.IMREAD_GRAYSCALE | _AS_STORED, 1),
@@ -42,7 +42,7 @@ _DECODE = {
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the first bytes say: size in pixels, and the encoding its pixels will have."""
+    """What the first bytes of a file tell: its size in pixels and the encoding of its pixels."""
 
     kind: str
     width: int
@@ -51,9 +51,10 @@ class ImageHeader:
 
 
 def read_header(data: bytes | memoryview) -> ImageHeader:
-    """Size and kind of a JPEG or PNG image; nothing is decoded.
+    """Size and kind of a JPEG or PNG image, without decoding it.
 
-    Colour becomes ``bgr8`` (16-bit colour as well), grey ``mono8`` or, from 16-bit PNG, ``mono16``.
+    The encoding of colour is ``bgr8``, also of 16-bit colour; that of grey is ``mono8`` or, in a
+    16-bit PNG, ``mono16``.
 
     Raises:
         FrameError: neither JPEG nor PNG, or a header that is cut off or not allowed.
@@ -106,7 +107,7 @@ def _read_jpeg(data: bytes | memoryview) -> ImageHeader:
                 break
             precision, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
             if precision != 8:
-                raise FrameError(f"JPEG image of {precision} bits a sample; supported: 8")
+                raise FrameError(f"JPEG image of {precision} bits per sample; supported: 8")
             return ImageHeader("JPEG", width, height, "mono8" if components == 1 else "bgr8")
         if length < 2:
             break
@@ -115,34 +116,32 @@ def _read_jpeg(data: bytes | memoryview) -> ImageHeader:
 
 
 class CompressedFrame(Frame):
-    """A frame whose pixels are decoded once, when they are first asked for.
+    """A JPEG or PNG file whose pixels are decoded once, by the first method that needs them.
 
-    Asking (``planes``, ``cut``, ``to_bgr``, ``value_range``) raises :class:`FrameError` for an
-    image that cannot be decoded. Not for several threads at once.
+    Not for use by several threads at once.
 
     Args:
-        data: the whole file; must not change.
-        max_pixels: most pixels it may have.
+        data: bytes of the whole file; they must not change.
+        max_pixels: most pixels that the image may have.
 
     Raises:
         FrameError: see :func:`read_header`; or more pixels than allowed.
     """
 
-    _kind: str
-    _data: memoryview
-
     def __init__(self, data: Any, max_pixels: int = MAX_PIXELS) -> None:
-        data = memoryview(data).cast("B")
-        header = read_header(data)
-        check_pixels(header.width, header.height, max_pixels)
-        # Past the frozen dataclass: ``planes`` is computed below instead of being stored.
-        for name in ("width", "height", "encoding"):
-            object.__setattr__(self, name, getattr(header, name))
-        object.__setattr__(self, "_kind", header.kind)
-        object.__setattr__(self, "_data", data)
+        self._data = memoryview(data).cast("B")
+        self._header = read_header(self._data)
+        self.width, self.height = self._header.width, self._header.height
+        self.encoding = self._header.encoding
+        check_pixels(self.width, self.height, max_pixels)
+        self._decoded: BufferFrame | None = None
 
-    @cached_property
-    def planes(self) -> tuple[np.ndarray, ...]:  # type: ignore[override]
+    def decode(self) -> BufferFrame:
+        if self._decoded is None:
+            self._decoded = BufferFrame(self.width, self.height, self.encoding, (self._pixels(),))
+        return self._decoded
+
+    def _pixels(self) -> np.ndarray:
         """The decoded pixels, (H, W, 3) or (H, W)."""
         flags, _ = _DECODE[self.encoding]
         try:
@@ -151,16 +150,29 @@ class CompressedFrame(Frame):
             image, reason = None, error.err or str(error)
         else:
             reason = "it is cut off or damaged"
-        size = f"{self._kind} image of {self.width}x{self.height} px"
+        size = f"{self._header.kind} image of {self.width}x{self.height} px"
         if image is None:
             raise FrameError(f"{size} cannot be decoded: {' '.join(reason.split())}")
         if image.shape[:2] != (self.height, self.width):
             raise FrameError(f"{size} was decoded to {image.shape[1]}x{image.shape[0]} px")
-        return (image,)
+        return image
+
+    def cut(
+        self,
+        window: CropWindow,
+        out: np.ndarray | None = None,
+        value_range: tuple[float, float] | None = None,
+    ) -> np.ndarray:
+        return self.decode().cut(window, out, value_range)
+
+    def to_bgr(self, value_range: tuple[float, float] | None = None) -> np.ndarray:
+        return self.decode().to_bgr(value_range)
+
+    def value_range(self) -> tuple[float, float] | None:
+        return self.decode().value_range()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the file and of its decoded pixels, which may not exist yet."""
         return len(self._data) + self.width * self.height * _DECODE[self.encoding][1]
 
 

@@ -66,8 +66,8 @@ def read_bgr(
     """A picture file as uint8 (H, W, 3) BGR.
 
     Args:
-        value_range: what becomes 0 and 255 where pixels have more than 8 bits; None: the range of
-            this picture, see :func:`~siampolar_model.images.value_range.value_range_of`.
+        value_range: the values that become 0 and 255 if pixels have more than 8 bits; None takes
+            the range of this picture, see :func:`.value_range.value_range_of`.
 
     Raises:
         FrameError: as :func:`read_picture`.
@@ -89,10 +89,11 @@ def to_bgr8(pixels: np.ndarray, value_range: tuple[float, float] | None = None) 
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a file that cannot be a picture by its first bytes; fast enough for a whole folder.
+    """Refuse a file whose first bytes are not those of a picture; fast enough for whole folders.
 
     Raises:
-        FrameError: no such file (a link to nothing included), or no picture; it names the file.
+        FrameError: the file does not exist, is a broken link, or is not a picture; it names the
+            file.
     """
     try:
         with path.open("rb") as file:

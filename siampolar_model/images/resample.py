@@ -24,9 +24,9 @@ class CutPlan:
 
     Attributes:
         x0, y0, x1, y1: the rectangle in pixels, inside the image, x0 and y0 multiples of ``cell``.
-        cell: side in pixels of the squares averaged before the warp; 1: none.
+        cell: side in pixels of the squares averaged before the warp; 1 averages nothing.
         matrix: float64 (2, 3), crop pixel index to cell index in the rectangle.
-        hangs: whether the crop sees something outside the image.
+        hangs: whether the window reaches outside the image.
     """
 
     x0: int
@@ -39,11 +39,15 @@ class CutPlan:
 
 
 def plan_cut(window: CropWindow, width: int, height: int) -> CutPlan | None:
-    """The plan of a crop; None when it sees nothing of the image.
+    """The plan of a crop; None if its window lies outside the image.
 
-    Shrinking by two or more first averages squares of whole pixels on a grid that starts at the
-    image's corner, so that the same object looks the same wherever the window begins. Their side
-    is a power of two: halving is four times faster than any other shrinking in OpenCV.
+    A window that shrinks by two or more first averages squares of whole pixels, on a grid that
+    starts at the image's corner, so that an object looks the same wherever the window begins. The
+    side of the squares is a power of two, because halving is four times faster than any other
+    shrinking in OpenCV.
+
+    Raises:
+        FrameError: a window that is not finite, too wide, or has no size.
     """
     if not (
         math.isfinite(window.cx)
@@ -56,13 +60,13 @@ def plan_cut(window: CropWindow, width: int, height: int) -> CutPlan | None:
             f"{_MAX_SIDE_PX} px, and a size above 1"
         )
     pitch = window.side / window.size
-    # Never wider than the image: beyond that, averaging would only mix in more border.
+    # Not wider than the image, because more averaging would only mix in more border.
     cell = 1 << max(0, min(math.floor(pitch + 1e-9), width, height).bit_length() - 1)
     spans, offsets, hangs = [], [], False
     for origin, extent in zip(window.origin_xy, (width, height), strict=True):
         first = (origin + 0.5 * pitch) / cell - 0.5
         last = first + (window.size - 1) * pitch / cell
-        # One cell more on each side than bilinear sampling touches: the warp rounds coordinates.
+        # One cell more on each side than bilinear sampling needs, because the warp rounds.
         low, high = math.floor(first) - 1, math.floor(last) + 3
         hangs |= math.floor(first) < 0 or (math.floor(last) + 2) * cell > extent
         low, high = max(low, 0), min(high, -(-extent // cell))
@@ -84,18 +88,18 @@ def resample(
     out: np.ndarray | None = None,
     interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
-    """Shrink and warp the plan's rectangle (h, w) or (h, w, C) to (size, size[, C])."""
+    """Shrink and warp the plan's rectangle, (h, w) or (h, w, C), to (size, size[, C])."""
     cell = plan.cell
     while cell > 1:
         height, width = region.shape[:2]
-        if height % 2 or width % 2:  # a square cut by the image's edge: the rest of it is border
+        if height % 2 or width % 2:  # a square at the image's edge is filled up with border
             region = cv2.copyMakeBorder(
                 region, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=border
             )
         half = (-(-width // 2), -(-height // 2))
         region = cv2.resize(region, half, interpolation=cv2.INTER_AREA)
         cell //= 2
-    region = _more_than_a_pixel(region, border)
+    region = _at_least_two_pixels(region, border)
     flags = interpolation | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(
         region, plan.matrix, (size, size), dst=out, flags=flags,
@@ -103,13 +107,13 @@ def resample(
     )  # fmt: skip
 
 
-def _more_than_a_pixel(region: np.ndarray, border: tuple[float, ...]) -> np.ndarray:
-    """OpenCV 4.5 takes no array of a single pixel: lay one of border beside it."""
+def _at_least_two_pixels(region: np.ndarray, border: tuple[float, ...]) -> np.ndarray:
+    """The region, with border added to a single pixel, which OpenCV 4.5 does not accept."""
     if region.shape[:2] != (1, 1):
         return region
-    beside = np.empty_like(region)
-    beside[:] = border if region.ndim == 3 else border[0]
-    return np.concatenate([region, beside], axis=1)
+    neighbour = np.empty_like(region)
+    neighbour[:] = border if region.ndim == 3 else border[0]
+    return np.concatenate([region, neighbour], axis=1)
 
 
 def cut_array(

@@ -10,7 +10,7 @@ import numpy as np
 #: black.
 _PERCENT = 1.0
 
-#: Pixels looked at, on a regular grid; enough for a percentile.
+#: The percentiles are estimated from about this many pixels on a regular grid.
 _SAMPLES = 1 << 16
 
 

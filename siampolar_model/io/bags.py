@@ -1,8 +1,8 @@
 """Reads images and init requests from a rosbag2, and writes results as one, without ROS.
 
-rosbags knows both storages (sqlite3, MCAP) and their compression, and the messages of ROS itself;
-ours are read from msg/*.msg. What a bag says of its own types is not used: rosbags would run it
-as code.
+rosbags reads both storages (sqlite3, MCAP), their compression and the messages of ROS itself; ours
+are read from msg/*.msg. The definitions of types in a bag are not used, because
+rosbags would run them as code.
 """
 
 from __future__ import annotations
@@ -15,20 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from ..errors import BagError
-from ..geometry.box import Box
-from ..images.compressed import CompressedFrame
-from ..images.frame import Frame
-from ..results import Target
 from ..session.history import StampedImage
-from ..session.requests import InitRequest, InitResult
+from ..session.requests import InitResult
 from ..session.session import Targets
+from .messages import PACKAGE, ResultMessages, image_from_message
 
-PACKAGE = "siampolar_ros"
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INIT_TARGET = f"{PACKAGE}/msg/InitTarget"
 
@@ -93,7 +88,7 @@ class BagReader:
             path: folder with metadata.yaml, or a single .mcap or .db3 file.
 
         Raises:
-            BagError: nothing there, or nothing readable in it.
+            BagError: it does not exist or cannot be read.
         """
         self.path = path
         self._store = typestore()
@@ -102,7 +97,7 @@ class BagReader:
         try:
             self._reader: Any = Reader(path)
             self._reader.open()
-        except Exception as error:  # the parser raises whatever a damaged file leads it to
+        except Exception as error:  # the parser raises anything on a damaged file
             raise self._unreadable(error) from None
         self._types = {
             connection.topic: connection.msgtype for connection in self._reader.connections
@@ -127,13 +122,7 @@ class BagReader:
         Raises:
             BagError: no such topic, one of another type, or several to choose from.
         """
-        images = sorted(t for t, kind in self._types.items() if kind in (IMAGE, COMPRESSED))
-        found = ", ".join(images) or "none"
-        if name is None:
-            if len(images) == 1:
-                return images[0]
-            raise BagError(f"{self.path}: give --topic; image topics in it: {found}")
-        return self._topic(name, images, "an image topic", found)
+        return self._topic(name, "image topics", (IMAGE, COMPRESSED))
 
     def init_topic(self, name: str) -> str:
         """The topic of this name.
@@ -141,11 +130,10 @@ class BagReader:
         Raises:
             BagError: no such topic, or one of another type.
         """
-        inits = sorted(t for t, kind in self._types.items() if kind == INIT_TARGET)
-        return self._topic(name, inits, f"a topic of {INIT_TARGET}", ", ".join(inits) or "none")
+        return self._topic(name, f"topics of {INIT_TARGET}", (INIT_TARGET,))
 
     def count(self, topic: str) -> int:
-        """How many messages a topic holds, as the bag says."""
+        """How many messages a topic holds, by the bag's own count."""
         return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
 
     def messages(self, *topics: str) -> Iterator[BagMessage]:
@@ -163,27 +151,27 @@ class BagReader:
                 count += 1
         except GeneratorExit:
             raise
-        except Exception as error:  # likewise
+        except Exception as error:  # the same
             raise self._unreadable(error, f" after {count} messages") from None
 
-    def _topic(self, name: str, allowed: list[str], what: str, found: str) -> str:
-        if name in allowed:
+    def _topic(self, name: str | None, what: str, types: tuple[str, ...]) -> str:
+        """The topic of this name, or the only one of these types."""
+        found = sorted(topic for topic, type in self._types.items() if type in types)
+        if name is not None and name in found:
             return name
-        if name in self._types:
-            raise BagError(
-                f"{self.path}: topic {name} is of {self._types[name]}, not {what}; such are: "
-                f"{found}"
-            )
-        raise BagError(f"{self.path}: no topic {name}; {what} is: {found}")
+        if name is None and len(found) == 1:
+            return found[0]
+        if name is None:
+            problem = "give --topic"
+        elif name in self._types:
+            problem = f"topic {name} is of {self._types[name]}"
+        else:
+            problem = f"no topic {name}"
+        raise BagError(f"{self.path}: {problem}; {what} in this bag: {', '.join(found) or 'none'}")
 
     def _unreadable(self, error: Exception, where: str = "") -> BagError:
         reason = " ".join(str(error).split()) or type(error).__name__
         return BagError(f"{self.path}: cannot be read as a rosbag2{where} ({reason})")
-
-
-def stamp_ns_of(header: Any) -> int:
-    """Nanoseconds of a ``std_msgs/Header``'s stamp."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 def image_of(message: BagMessage) -> StampedImage:
@@ -192,33 +180,9 @@ def image_of(message: BagMessage) -> StampedImage:
     Raises:
         FrameError: an unknown encoding, a size that contradicts step or data, a damaged file.
     """
-    content = message.content
-    frame: Frame
-    if message.type == COMPRESSED:
-        frame = CompressedFrame(content.data)
-        _ = frame.planes  # decodes now: what is damaged must not reach the tracker
-    else:
-        frame = Frame.from_buffer(
-            content.data,
-            encoding=content.encoding,
-            width=content.width,
-            height=content.height,
-            step=content.step,
-            is_bigendian=bool(content.is_bigendian),
-        )
-    return StampedImage(stamp_ns_of(content.header), frame, content.header)
-
-
-def request_of(message: BagMessage) -> InitRequest:
-    """The request of an InitTarget."""
-    content = message.content
-    size = (int(content.image_width), int(content.image_height))
-    return InitRequest(
-        box=Box.from_xywh(content.x, content.y, content.width, content.height),
-        stamp_ns=stamp_ns_of(content.header),
-        id=int(content.id),
-        image_size=size if any(size) else None,
-    )
+    image = image_from_message(message.content)
+    image.frame.decode()  # now, so that a damaged image never reaches the tracker
+    return image
 
 
 class ResultBag:
@@ -240,6 +204,7 @@ class ResultBag:
         """
         self.path = path
         self._store = typestore()
+        self._messages = ResultMessages(self._store.types, lambda floats: floats)
         try:
             self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
             self._writer.open()
@@ -256,33 +221,17 @@ class ResultBag:
         """Append the targets on one image, under its header.
 
         Raises:
-            BagError: it cannot be written, as for lack of space.
+            BagError: it cannot be written, for example because the disk is full.
         """
-        width, height = result.image.size
-        self._write(
-            TARGETS_TOPIC,
-            time_ns,
-            header=result.image.header,
-            image_width=width,
-            image_height=height,
-            targets=[self._target(one) for one in result.targets],
-        )
+        self._write(TARGETS_TOPIC, time_ns, self._messages.targets(result))
 
     def answer(self, time_ns: int, answer: InitResult) -> None:
         """Append the answer to an init request.
 
         Raises:
-            BagError: it cannot be written, as for lack of space.
+            BagError: it cannot be written, for example because the disk is full.
         """
-        nothing = self._make("Header", "std_msgs", stamp=self._stamp(0), frame_id="")
-        self._write(
-            INIT_RESULT_TOPIC,
-            time_ns,
-            header=nothing if answer.image is None else answer.image.header,
-            success=answer.success,
-            id=answer.id,
-            message=answer.message,
-        )
+        self._write(INIT_RESULT_TOPIC, time_ns, self._messages.init_result(answer))
 
     def __enter__(self) -> ResultBag:
         return self
@@ -298,35 +247,13 @@ class ResultBag:
         except (OSError, WriterError, sqlite3.Error) as failure:
             raise self._unwritable(failure) from None
 
-    def _write(self, topic: str, time_ns: int, **fields: Any) -> None:
+    def _write(self, topic: str, time_ns: int, message: Any) -> None:
         connection = self._topics[topic]
-        message = self._store.types[connection.msgtype](**fields)
         data = self._store.serialize_cdr(message, connection.msgtype, little_endian=True)
         try:
             self._writer.write(connection, time_ns, data)
         except (OSError, WriterError, sqlite3.Error) as error:
             raise self._unwritable(error) from None
-
-    def _target(self, result: Target) -> Any:
-        return self._make(
-            "Target",
-            id=result.id,
-            state=int(result.state),
-            score=result.score,
-            quality=result.quality,
-            x=result.box.x1,
-            y=result.box.y1,
-            width=result.box.width,
-            height=result.box.height,
-            polygon_xy=np.ascontiguousarray(result.polygon_xy, np.float32).ravel(),
-        )
-
-    def _stamp(self, stamp_ns: int) -> Any:
-        seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
-        return self._make("Time", "builtin_interfaces", sec=seconds, nanosec=nanoseconds)
-
-    def _make(self, name: str, package: str = PACKAGE, **fields: Any) -> Any:
-        return self._store.types[f"{package}/msg/{name}"](**fields)
 
     def _unwritable(self, error: Exception) -> BagError:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -4,26 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from ..results import Target
-
-
-def target_fields(result: Target) -> dict[str, Any]:
-    """One target for JSON, its numbers rounded to what means anything.
-
-    Returns:
-        ``id``, ``state`` (lower case), ``score``, ``quality``, ``box`` (x, y, width, height) and
-        ``polygon`` (points x, y), both in pixels.
-    """
-    return {
-        "id": result.id,
-        "state": result.state.name.lower(),
-        "score": round(result.score, 4),
-        "quality": round(result.quality, 4),
-        "box": [round(value, 2) for value in result.box.as_xywh()],
-        "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in result.polygon_xy],
-    }
 
 
 def json_line(frame: int, stamp_ns: int, results: Iterable[Target]) -> str:
@@ -35,7 +17,8 @@ def json_line(frame: int, stamp_ns: int, results: Iterable[Target]) -> str:
         results: what the tracker returned for it.
 
     Returns:
-        ``{"frame", "stamp_ns", "targets"}``, the targets as in :func:`target_fields`.
+        ``{"frame", "stamp_ns", "targets"}``, the targets as
+        :meth:`siampolar_model.results.Target.to_dict` gives them.
     """
-    targets = [target_fields(result) for result in results]
+    targets = [result.to_dict() for result in results]
     return json.dumps({"frame": frame, "stamp_ns": stamp_ns, "targets": targets}) + "\n"

@@ -62,6 +62,18 @@ class VideoReader:
         notices: what is worth knowing about the file, one line each; damaged parts are added while
             it is read.
         damaged_packets: parts of a video file that could not be decoded and were skipped, so far.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import VideoReader, VideoWriter
+        >>> with VideoWriter("clip.mp4", fps=25) as out:
+        ...     for _ in range(5):
+        ...         out.write(np.zeros((48, 64, 3), np.uint8))
+        >>> with VideoReader("clip.mp4", first=2) as reader:
+        ...     print(reader.width, reader.height, reader.fps, reader.n_frames)
+        ...     print([frame.index for frame in reader])
+        64 48 25.0 3
+        [2, 3, 4]
     """
 
     width: int
@@ -243,6 +255,12 @@ class VideoWriter:
     An odd width or height, which H.264 does not take, is extended by repeating the last column
     or row. The images go into a hidden folder next to ``path``; :meth:`close` makes the file whole
     and moves it there, so that an older file of this name is replaced by a playable one or stays.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import VideoWriter
+        >>> with VideoWriter("grey.mp4", fps=30) as out:
+        ...     out.write(np.full((48, 64, 3), 128, np.uint8))
     """
 
     def __init__(self, path: str | Path, fps: float, *, crf: int = 20) -> None:

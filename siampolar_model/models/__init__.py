@@ -1,1 +1,1 @@
-"""What a model is on disk: a folder of files with hashes, and its specification."""
+"""A model on disk: a folder of files with hashes, and what a tracker must know about it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,29 +17,51 @@ MASK_CELL_PX = 4
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a tracker must know about a network; stored as metadata in its ONNX files."""
+    """What a tracker must know about a network; stored in the ``model.json`` of its folder.
+
+    Attributes:
+        name: of the network, for messages and results.
+        template_size, search_size: side of the template crop and of the search crop, pixels.
+        search_factor: the target's context times this is the side of the search window.
+        n_rays: rays of an outline.
+        max_targets: most targets in one call of ``Engine.search``.
+        takes_mask: whether a target can be started from a mask, too: a third input of the template
+            graph.
+
+    Raises:
+        EngineError: a number that is not positive, or a size or count that is not whole.
+    """
 
     name: str
     template_size: int
     search_size: int
     search_factor: float
     n_rays: int
-    n_candidates: int
     max_targets: int
-    #: Whether a target can be started from a mask, too: the template graph has a third input.
     takes_mask: bool = False
 
+    def __post_init__(self) -> None:
+        for field in ("template_size", "search_size", "n_rays", "max_targets"):
+            value = getattr(self, field)
+            if type(value) is not int or value < 1:
+                raise EngineError(f"{field} is {value!r}; it must be a whole number of at least 1")
+        factor = self.search_factor
+        if type(factor) not in (int, float) or not (math.isfinite(factor) and factor > 0):
+            raise EngineError(f"search_factor is {factor!r}; it must be a positive number")
+
     @classmethod
-    def from_metadata(cls, text: str | None, path: Path) -> ModelSpec:
-        """Read the ``siampolar`` metadata of an ONNX file; ``text`` is None if it has none.
+    def read(cls, path: Path) -> ModelSpec:
+        """From the ``spec`` of a ``model.json``.
 
         Raises:
-            EngineError: not written by our export.
+            EngineError: the file is not one, a field is missing or unknown, or a value is wrong.
         """
         try:
-            return cls(**json.loads(text or "")["spec"])
+            return cls(**json.loads(path.read_text(encoding="utf-8"))["spec"])
+        except EngineError as error:
+            raise EngineError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
-            raise EngineError(f"{path} has no usable 'siampolar' metadata ({error!r})") from None
+            raise EngineError(f"{path} does not describe a model ({error!r})") from None
 
 
 def mask_cells(spec: ModelSpec, mask: np.ndarray | None) -> np.ndarray:

@@ -80,7 +80,7 @@ class SearchGraph(nn.Module):
         Args:
             crops: uint8 BGR (N, S, S, 3).
             features: (N, L, C, D).
-            prior: (N, 6), see :data:`siampolar_model.engines.base.PRIOR_COLUMNS`.
+            prior: (N, 6), see :class:`siampolar_model.engines.base.Prior`.
 
         Returns:
             score and quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R).
@@ -158,7 +158,6 @@ def spec_of(model: SiamPolar) -> ModelSpec:
         search_size=config.search_size,
         search_factor=config.search_factor,
         n_rays=config.head.rays,
-        n_candidates=config.candidates,
         max_targets=MAX_TARGETS,
         takes_mask=config.given_mask,
     )

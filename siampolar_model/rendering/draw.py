@@ -1,4 +1,4 @@
-"""Draws results on an image: outline, translucent fill, box, id, state and score."""
+"""Draws targets on an image: outline, translucent fill, box, id, state and score."""
 
 from __future__ import annotations
 
@@ -23,32 +23,42 @@ _SHIFT = 4
 
 
 def color_of(target_id: int) -> tuple[int, int, int]:
-    """A vivid BGR colour that belongs to this id; neighbouring ids look far apart."""
-    # Steps of the golden angle never come round; brightness parts the hues that come close.
+    """The vivid BGR colour of this id; neighbouring ids look far apart."""
+    # Steps of the golden angle never repeat; brightness separates the hues that come close.
     hue = (0.33 + target_id * 0.6180339887) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, (1.0, 0.75)[target_id // 8 % 2])
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw_results(image: np.ndarray, results: Iterable[Target]) -> np.ndarray:
-    """Draw results onto an image, in place.
+def draw(image: np.ndarray, targets: Iterable[Target]) -> np.ndarray:
+    """Draw targets onto an image, in place: outline, fill, box, id, state and score.
 
-    Lines and text grow with the image, so that they stay legible from 480p to 4K.
+    Lines and text grow with the image, so that they stay legible from 480p to 4K. Lost targets
+    are dashed and not filled.
 
     Args:
         image: uint8 (H, W, 3), BGR, writable.
-        results: what the tracker returned for this image.
+        targets: what the tracker returned for this image.
 
     Returns:
         The same array.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Box, Target, TargetState, draw
+        >>> image = np.zeros((120, 160, 3), np.uint8)
+        >>> box = Box.from_xywh(40, 30, 60, 50)
+        >>> target = Target(1, TargetState.TRACKING, 0.9, 0.8, box, box.corners_xy())
+        >>> draw(image, [target]) is image, bool(image.any())
+        (True, True)
     """
     height, width = image.shape[:2]
     line = max(1, round(math.hypot(width, height) / 500))
-    results = list(results)
-    for result in results:
-        _draw_shape(image, result, line)
-    for result in results:  # labels last: no other target's fill may hide them
-        _draw_label(image, result, line)
+    targets = list(targets)
+    for target in targets:
+        _draw_shape(image, target, line)
+    for target in targets:  # labels last: no other target's fill may hide them
+        _draw_label(image, target, line)
     return image
 
 

@@ -1,4 +1,4 @@
-"""One image that says for every pixel which target it belongs to."""
+"""One image that gives for every pixel the target it belongs to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..geometry import polar
 from ..results import Target, TargetState
 
-#: Ids above it come round: an image of 16 bits is what every viewer and cv_bridge can read.
+#: Ids above it start from 1 again: every viewer and cv_bridge can read an image of 16 bits.
 _MAX_LABEL = 65535
 
 
@@ -21,8 +21,8 @@ def label_of(target_id: int) -> int:
 def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarray:
     """Outlines filled with their target's label, uint16 (height, width); 0 is background.
 
-    Where outlines overlap, the higher id lies on top. Lost targets are left out: where they were
-    last believed says nothing about this image.
+    Where outlines overlap, the higher id lies on top. Lost targets are left out, because
+    their last outline need not fit this image.
     """
     labels = np.zeros((height, width), np.uint16)
     for result in sorted(results, key=lambda result: result.id):

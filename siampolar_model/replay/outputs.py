@@ -1,4 +1,4 @@
-"""What a replay writes: a bag, lines of JSON, a video; each of them only if it is wanted."""
+"""What a replay writes: a bag, lines of JSON, a video, each only if it is asked for."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from types import TracebackType
 
 import cv2
 
-from ..errors import OutputError
-from ..io.bags import BagReader, ResultBag, stamp_ns_of
+from ..errors import ReplayError
+from ..io.bags import BagReader, ResultBag
 from ..io.jsonl import json_line
+from ..io.messages import stamp_to_ns
 from ..io.video import DEFAULT_FPS, VideoWriter
-from ..rendering.draw import draw_results
+from ..rendering.draw import draw
 from ..session.requests import InitResult
 from ..session.session import Targets
 from .replay import Event
 
-# The video's rate is one over the median of so many intervals between stamps.
+# The frame rate of the video is one over the median of this many intervals between stamps.
 _INTERVALS = 30
 
 
 class ReplayOutputs:
-    """Writes results and answers; complete after leaving ``with``.
+    """Writes the results of a replay; the files are complete after leaving ``with``.
 
     The bag holds every message that the node would publish. Lines and video hold every image
-    once: what is said of it last counts.
+    once, with the last report of it.
 
     Args:
         reader: the recording, for the kind of storage and the rate of the video.
@@ -62,21 +63,21 @@ class ReplayOutputs:
             self._files = files.pop_all()
 
     def take(self, index: int, time_ns: int, events: Iterable[Event]) -> None:
-        """Write what the session made of a message.
+        """Write the events that a message has led to.
 
         Args:
-            index: of the last image in its topic, from 0.
+            index: of the last image within its topic, from 0.
             time_ns: when the message was recorded.
 
         Raises:
-            BagError, OutputError, VideoError: it cannot be written.
+            BagError, ReplayError, VideoError: it cannot be written.
         """
         for event in events:
             if isinstance(event, Targets):
                 if self._bag is not None:
                     self._bag.result(time_ns, event)
                 if event.update and self._last is not None:
-                    index = self._last[0]  # images since may not have been readable
+                    index = self._last[0]  # later images may have been unreadable
                 else:
                     self._write_last()
                 self._last = index, event
@@ -133,19 +134,19 @@ class _Lines:
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:  # which knows no name when the disk is full
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from None
+        except OSError as error:  # it does not name the file if the disk is full
+            raise ReplayError(f"{self._path}: cannot be written ({error.strerror})") from None
 
 
 class _Drawing:
-    """Draws results on their images, all at the size of the first: a stream may change it."""
+    """Draws targets on their images, scaled to the size of the first if the stream changes it."""
 
     def __init__(self, writer: VideoWriter) -> None:
         self._writer = writer
         self._size_wh: tuple[int, int] | None = None
 
     def write(self, result: Targets) -> None:
-        picture = draw_results(result.image.frame.to_bgr(), result.targets)
+        picture = draw(result.image.frame.to_bgr(), result.targets)
         height, width = picture.shape[:2]
         self._size_wh = self._size_wh or (width, height)
         if self._size_wh != (width, height):
@@ -154,9 +155,9 @@ class _Drawing:
 
 
 def _rate(reader: BagReader, topic: str) -> float:
-    """Images a second at the beginning of a topic."""
+    """Images per second at the beginning of a topic."""
     first = itertools.islice(reader.messages(topic), _INTERVALS + 1)
-    stamps = [stamp_ns_of(message.content.header) for message in first]
+    stamps = [stamp_to_ns(message.content.header.stamp) for message in first]
     intervals = [b - a for a, b in itertools.pairwise(stamps) if b > a]
     if not intervals:
         return DEFAULT_FPS

@@ -1,7 +1,7 @@
-"""Drives the node's session over recorded messages: every image, and the same answer every time.
+"""Feeds recorded messages to the session that the node uses, with the same results every time.
 
-A replay waits for the tracker as no camera does, so nothing is skipped, and a late init has caught
-up before the next image.
+Unlike a camera, a replay waits for the tracker. No image is skipped, and a late init has caught up
+before the next image.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from ..errors import FrameError, ReplayError
 from ..geometry.box import Box
-from ..io.bags import INIT_TARGET, BagMessage, image_of, request_of
+from ..io.bags import INIT_TARGET, BagMessage, image_of
+from ..io.messages import request_from_message
 from ..session.requests import InitRequest, InitResult
 from ..session.session import Session, Targets
 from ..session.settings import SessionSettings
 from ..session.target_list import TrackerLike
 
-# Times are typed to the millisecond: 0.167 s means the image at 0.166667 s.
+# Users give times in milliseconds: 0.167 s means the image at 0.166667 s.
 _TYPED_NS = 1_000_000
 
 
@@ -28,7 +29,7 @@ class TimedBox:
 
     Attributes:
         box: in image pixels.
-        at_s: seconds from the first image's stamp to that of the image it was drawn on.
+        at_s: seconds from the stamp of the first image to that of the image it was drawn on.
     """
 
     box: Box
@@ -57,8 +58,8 @@ class Replay:
         boxes: targets to start; a refused one ends the replay.
 
     Attributes:
-        images: fed so far.
-        refused: those of them that could not be read.
+        images: number of images fed so far.
+        refused: how many of them could not be read.
     """
 
     def __init__(
@@ -79,37 +80,34 @@ class Replay:
             on_result=self._events.append,
             on_failure=self._fail,
             on_notice=lambda text: self._events.append(Notice(text)),
-            # Requests wait for their image in the recording's time, not in ours.
+            # Requests wait for their image in the time of the recording.
             clock=lambda: self._now_s,
         )
 
     def feed(self, message: BagMessage) -> list[Event]:
-        """Take the next message, an image or an InitTarget, and do all the work that it makes.
+        """Take the next message, an image or an InitTarget, and do all work that it causes.
 
         Returns:
-            What the node would have said, in order.
+            What the node would have published or logged, in order.
 
         Raises:
             ReplayError: a box was refused, or the tracker failed.
         """
         self._now_s = message.time_ns / 1e9
         if message.type == INIT_TARGET:
-            self._session.init(request_of(message), self._events.append)
+            self._session.init(request_from_message(message.content), self._events.append)
         else:
             self._add_image(message)
         return self._work()
 
     def finish(self) -> list[Event]:
-        """Answer what still waits after the last message.
+        """Refuse requests that still wait after the last message.
 
         Raises:
             ReplayError: the recording ended before the time of a box.
         """
         if self._boxes:
-            raise ReplayError(
-                f"--at {self._boxes[0].at_s:g}: there is no image so long after the first; the "
-                "recording ends before"
-            )
+            raise ReplayError(f"--at {self._boxes[0].at_s:g}: the recording is shorter than that")
         self._now_s = math.inf
         return self._work()
 
@@ -132,7 +130,7 @@ class Replay:
                 break
             del self._boxes[0]
             request = InitRequest(one.box, min(stamp_ns, image.stamp_ns))
-            self._session.init(request, self._answer_box)
+            self._session.init(request, self._on_box_result)
 
     def _work(self) -> list[Event]:
         self._session.drain()
@@ -142,10 +140,10 @@ class Replay:
         self._events.clear()
         return done
 
-    def _answer_box(self, answer: InitResult) -> None:
-        if not answer.success:
-            raise ReplayError(f"--box: {answer.message}")
-        self._events.append(answer)
+    def _on_box_result(self, result: InitResult) -> None:
+        if not result.success:
+            raise ReplayError(f"--box: {result.message}")
+        self._events.append(result)
 
     def _fail(self, error: Exception) -> None:
         self._failure = error

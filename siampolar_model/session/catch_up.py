@@ -1,4 +1,4 @@
-"""Targets that start in the past, and the images that they have yet to see."""
+"""Targets that started on an image of the past, and the images that they have yet to see."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ from collections.abc import Iterable
 
 from .history import Entry, History
 
-#: Late targets shall be nearer to the stream by a factor of e in so many seconds.
+#: Time constant of catching up: a late target's lag shrinks by a factor of e in this many seconds.
 _CATCH_UP_S = 1.0
 
 
 class CatchUp:
     """Which image of the history is next, and for which targets.
 
-    Late targets see every image if the engine is fast enough for them to catch up; else only every
-    second one, or third, ..., as the live images that a slow engine skips.
+    Late targets see every image if the engine is fast enough for them to catch up. If not, they see
+    only every second image, or third, ..., just as a slow engine skips live images.
 
-    Not thread-safe: the session locks.
+    Not thread-safe: the schedule locks.
     """
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._seen: dict[int, int] = {}  # target -> sequence of the last image it has seen
+        self._seen: dict[int, int] = {}  # late target -> sequence of the last image it has seen
         self._stride = 1
         self._live_sequence = 0
 
-    def __contains__(self, id: int) -> bool:
-        return id in self._seen
+    @property
+    def ids(self) -> frozenset[int]:
+        """Targets that have yet to catch up."""
+        return frozenset(self._seen)
 
     def add(self, id: int, entry: Entry) -> None:
-        """A target starts on this image, which it sees as well."""
+        """A target starts on this image, which is also the first one that it sees."""
         self._seen[id] = entry.sequence - 1
 
     def discard(self, id: int) -> None:
         self._seen.pop(id, None)
 
     def pace(self, live: Entry, steps: int) -> None:
-        """Take note that a live image comes next, after so many pieces of work for late targets."""
+        """Choose the stride of late targets.
+
+        Args:
+            live: the image of the stream that is worked on next.
+            steps: pieces of work done for late targets since the last live image.
+        """
         arrived = live.sequence - self._live_sequence
         self._live_sequence = live.sequence
         oldest = next(self._history.after(min(self._seen.values())), None) if self._seen else None
@@ -48,7 +55,7 @@ class CatchUp:
             self._stride = max(1, math.ceil(arrived * (1 + behind_s / _CATCH_UP_S) / steps))
 
     def next(self, live: Entry | None) -> tuple[Entry, list[int]] | None:
-        """The oldest image up to the live one that late targets see next, and which of them."""
+        """The oldest image up to the live one that a late target sees next, and all that see it."""
         found: tuple[Entry, list[int]] | None = None
         for id in self._seen:
             entry = self._next_of(id, live)
@@ -61,11 +68,12 @@ class CatchUp:
         return found
 
     def saw(self, entry: Entry, ids: Iterable[int]) -> None:
+        """Targets have seen an image."""
         for id in ids:
             self._seen[id] = entry.sequence
 
     def take_caught_up(self, live: Entry | None) -> list[int]:
-        """Targets that have seen all there is to see; from now on they go with the stream."""
+        """Targets that have seen all images up to the live one; they are no longer late."""
         done = [id for id in self._seen if self._next_of(id, live) is None]
         for id in done:
             del self._seen[id]

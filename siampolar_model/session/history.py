@@ -1,4 +1,4 @@
-"""The last images of a stream, to find the one that an init box was drawn on."""
+"""The last images of a stream, from which an init takes the image that its box was drawn on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 from ..errors import StampError
 from ..images.frame import Frame
 
-#: Intervals between images that the frame period is the median of.
+#: The frame period is the median of this many intervals between images.
 _PERIOD_INTERVALS = 30
 
-#: So many images out of order in a row keep an order of their own: time was set back.
-_OTHER_ORDER = 10
+#: After this many out-of-order images in a row, assume the clock was set back and start a new
+#: history.
+_CLOCK_SET_BACK = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +25,10 @@ class StampedImage:
     """One image as it came in.
 
     Attributes:
-        stamp_ns: when it was taken, nanoseconds.
-        frame: its pixels; the buffer below must not change any more.
-        header: whatever the owner wants back with the results (the node: the ROS header).
-        arrived_s: when it came in, on the monotonic clock; None: unknown.
+        stamp_ns: when it was taken, in nanoseconds.
+        frame: its pixels, in a buffer that no longer changes.
+        header: anything that the owner wants back with the results; the node puts the ROS header.
+        arrived_s: when it came in, in seconds of the monotonic clock; None if unknown.
     """
 
     stamp_ns: int
@@ -47,11 +48,12 @@ class StampedImage:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An image and its place in the order of arrival, which also holds where time jumps back.
+    """An image and its place in the order of arrival.
 
     Attributes:
-        newest_ns: the newest stamp of the stream by then. If it is not the image's own, the image
-            is out of order and not in the history.
+        sequence: how many images arrived before it; it grows even where stamps go back.
+        newest_ns: the newest stamp of the stream when it arrived. If that is not its own stamp, the
+            image is out of order and is not in the history.
     """
 
     sequence: int
@@ -60,7 +62,7 @@ class Entry:
 
 
 def format_stamp(stamp_ns: int) -> str:
-    """``12.345678901 s``; no floats, which lose nanoseconds on the scale of today's clocks."""
+    """``12.345678901 s``, without floats, which cannot hold the nanoseconds of today's date."""
     sign = "-" if stamp_ns < 0 else ""
     seconds, nanoseconds = divmod(abs(stamp_ns), 1_000_000_000)
     return f"{sign}{seconds}.{nanoseconds:09d} s"
@@ -69,7 +71,7 @@ def format_stamp(stamp_ns: int) -> str:
 class History:
     """Images in order of arrival and of stamp, bounded in time and in bytes.
 
-    The newest image is always kept, however large. Not thread-safe: the session locks.
+    The newest image is always kept, however large. Not thread-safe: the schedule locks.
     """
 
     def __init__(self, max_ns: int, max_bytes: int) -> None:
@@ -79,7 +81,7 @@ class History:
         self._stamps: list[int] = []
         self._bytes = 0
         self._arrived = 0
-        self._out_of_order = 0  # in a row
+        self._out_of_order = 0  # images out of order in a row
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -96,16 +98,17 @@ class History:
     def add(self, image: StampedImage) -> Entry:
         """Append an image and drop those that no longer fit.
 
-        One with the newest stamp again takes that image's place: without stamps all are alike. An
-        older one is out of order and not kept, unless it is older than all or one of many in a
-        row. Then the clock was set back or a recording began again: stamps before and after
-        cannot be compared, and the history starts anew.
+        An image with the newest stamp again takes that image's place, because the images of a
+        camera without stamps all have the same. An older image is out of order and is not kept. If
+        it is older than all others, or one of many out of order in a row, the clock was set back or
+        a recording began again: stamps before and after that cannot be compared, and the history
+        starts again with this image.
         """
         sequence = self._arrived
         self._arrived += 1
         if self._stamps and image.stamp_ns < self._stamps[-1]:
             self._out_of_order += 1
-            if image.stamp_ns > self._stamps[0] and self._out_of_order < _OTHER_ORDER:
+            if image.stamp_ns > self._stamps[0] and self._out_of_order < _CLOCK_SET_BACK:
                 return Entry(sequence, image, self._stamps[-1])
             self.clear()
         elif self._stamps and image.stamp_ns == self._stamps[-1]:
@@ -151,17 +154,20 @@ class History:
         return int(statistics.median(intervals)) // 2 if intervals else 0
 
     def ahead_ns(self, stamp_ns: int) -> int:
-        """How far a stamp lies ahead of the newest image's half period; 0 if it does not."""
+        """How far a stamp lies beyond half a period after the newest image; 0 if it does not."""
         if stamp_ns == 0 or not self._stamps:
             return 0
         return max(0, stamp_ns - self._stamps[-1] - self.half_period_ns)
 
     def find(self, stamp_ns: int) -> Entry:
-        """The image of this stamp, else the nearest within half a frame period; 0: the newest.
+        """The image of a stamp, or else the nearest one within half a frame period.
+
+        Args:
+            stamp_ns: nanoseconds; 0 takes the newest image.
 
         Raises:
-            StampError: no image yet, or the stamp is older than the history, in the future, or
-                in a gap between images.
+            StampError: there is no image yet, or the stamp is older than the history, in the
+                future, or in a gap between images.
         """
         if not self._entries:
             raise StampError("no image has arrived yet")

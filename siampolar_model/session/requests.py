@@ -1,4 +1,4 @@
-"""Requests for targets: checked against the history at once, answered exactly once."""
+"""Requests for targets: each is checked against the history and gets exactly one result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import BoxError, StampError
+from ..errors import BoxError, StampError, TargetLimitError
 from ..geometry.box import Box, validate_init_box
+from ..tracking.settings import TrackerSettings
+from ..tracking.start_rules import check_start
 from .history import Entry, History, StampedImage, format_stamp
 
 
@@ -17,9 +19,9 @@ class InitRequest:
 
     Attributes:
         box: in pixels of the image it was drawn on.
-        stamp_ns: that image's stamp; 0: the newest image.
-        id: 0: a new target; else the target to start again, or the id to give to a new one.
-        image_size: width and height the box was drawn on; None: unknown.
+        stamp_ns: stamp of that image in nanoseconds; 0 takes the newest image.
+        id: the target to start again, or the id of a new one; 0 gives a new target a free id.
+        image_size: width and height of the image that the box was drawn on; None if unknown.
     """
 
     box: Box
@@ -34,10 +36,10 @@ class InitResult:
 
     Attributes:
         success: whether the target will be followed.
-        id: the target's id on success, else the id asked for.
-        message: why not; on success empty, or what is worth knowing, such as that a target with
+        id: the target's id on success, else the id of the request.
+        message: the reason of a refusal; on success empty, or a remark such as that a target with
             this id was started again.
-        image: the image the target starts on; None if none was found.
+        image: the image that the target starts on; None if none was found.
     """
 
     success: bool
@@ -48,8 +50,13 @@ class InitResult:
 
 InitCallback = Callable[[InitResult], None]
 
-#: An answer and whom to give it to, outside of the lock.
-Outcome = tuple[InitCallback, InitResult]
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """A result, and whom to call with it outside of the lock."""
+
+    callback: InitCallback
+    result: InitResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,25 +64,25 @@ class _Held:
     """A request that waits for its image until ``deadline`` (seconds of the session's clock)."""
 
     request: InitRequest
-    answer: InitCallback
+    callback: InitCallback
     deadline: float
 
 
 class TargetIds:
-    """Gives out ids: none twice, and none that was asked for by its number."""
+    """Gives out ids, each only once, and none that a request has named before."""
 
     def __init__(self) -> None:
         self._next = 1
-        self._asked: set[int] = set()  # used as well, and not below _next
+        self._named: set[int] = set()  # ids of requests that are not below _next
 
     def use(self, id: int) -> int:
-        """The id that was asked for; for 0 one that was never used."""
+        """The id of a request that names it; for 0 an id that was never used."""
         if id >= self._next:
-            self._asked.add(id)
+            self._named.add(id)
         if id:
             return id
-        while self._next in self._asked:
-            self._asked.remove(self._next)
+        while self._next in self._named:
+            self._named.remove(self._next)
             self._next += 1
         self._next += 1
         return self._next - 1
@@ -84,12 +91,16 @@ class TargetIds:
 class Admission:
     """Decides on requests.
 
-    Not thread-safe: the session locks.
+    Not thread-safe: the schedule locks.
 
     Args:
         start: called for every target admitted, with its id, image and clipped box.
         target_ids: gives new targets their ids.
-        clock: seconds, for requests that wait for their image.
+        clock: seconds.
+        hold_s: seconds that a request may wait for its image.
+
+    Attributes:
+        ids: targets followed or about to be.
     """
 
     def __init__(
@@ -100,71 +111,71 @@ class Admission:
         clock: Callable[[], float],
         *,
         hold_s: float,
-        max_targets: int,
-        min_box_px: float,
+        tracker_settings: TrackerSettings,
     ) -> None:
         self._history = history
         self._start = start
         self._target_ids = target_ids
         self._clock = clock
         self.hold_s = hold_s
-        self.max_targets = max_targets
-        self.min_box_px = min_box_px
+        self.tracker_settings = tracker_settings
         self.ids: set[int] = set()
         self._held: list[_Held] = []
 
-    def ask(self, request: InitRequest, answer: InitCallback) -> list[Outcome]:
+    def ask(self, request: InitRequest, callback: InitCallback) -> list[Reply]:
         """Decide now, or hold the request until its image comes or ``hold_s`` are over."""
-        outcome = self._decide(request)
-        if outcome is not None:
-            return [(answer, outcome)]
-        self._held.append(_Held(request, answer, self._clock() + self.hold_s))
+        result = self._decide(request)
+        if result is not None:
+            return [Reply(callback, result)]
+        self._held.append(_Held(request, callback, self._clock() + self.hold_s))
         return []
 
-    def retry(self) -> list[Outcome]:
-        """Decide on what waits, after a new image."""
+    def retry(self) -> list[Reply]:
+        """Decide on the requests that wait, after a new image."""
         held, self._held = self._held, []
-        outcomes = []
+        replies = []
         for one in held:
-            outcome = self._decide(one.request)
-            if outcome is None:
+            result = self._decide(one.request)
+            if result is None:
                 self._held.append(one)
             else:
-                outcomes.append((one.answer, outcome))
-        return outcomes
+                replies.append(Reply(one.callback, result))
+        return replies
 
-    def take_expired(self) -> list[Outcome]:
-        """Refuse what has waited too long."""
+    def take_expired(self) -> list[Reply]:
+        """Refuse the requests that have waited too long."""
         if not self._held:
             return []
         now = self._clock()
         expired = [one for one in self._held if now >= one.deadline]
         self._held = [one for one in self._held if now < one.deadline]
-        return [(one.answer, self._refuse(one.request, self._why_late(one))) for one in expired]
+        return [
+            Reply(one.callback, self._refuse(one.request, self._why_late(one))) for one in expired
+        ]
 
-    def refuse_all(self, message: str) -> list[Outcome]:
-        """Refuse everything that waits."""
+    def refuse_all(self, message: str) -> list[Reply]:
+        """Refuse all requests that wait."""
         held, self._held = self._held, []
-        return [(one.answer, self._refuse(one.request, message)) for one in held]
+        return [Reply(one.callback, self._refuse(one.request, message)) for one in held]
 
     def seconds_to_deadline(self) -> float | None:
-        """Until something that waits has to be refused; None: nothing waits."""
+        """Until a request that waits has to be refused; None if none waits."""
         if not self._held:
             return None
         return max(0.0, min(one.deadline for one in self._held) - self._clock())
 
     def _decide(self, request: InitRequest) -> InitResult | None:
-        """The answer; None: the request must wait for its image."""
+        """The result; None if the request must wait for its image."""
         if request.id < 0:
             return self._refuse(request, f"target id {request.id} must be 0 (a new one) or more")
         try:
             if self._history.newest is None:
-                # A box that no image could hold need not wait for one.
+                # A box that fits into no image is refused without waiting for one.
                 box = request.box
                 if not (math.isfinite(box.area) and box.width > 0 and box.height > 0):
                     validate_init_box(box, 1, 1, 0)
                 return None
-            # A small request overtakes a large image, so a stamp may be a little early.
+            # A small request overtakes a large image, which may therefore still be on its way.
             if 0 < self._history.ahead_ns(request.stamp_ns) <= self.hold_s * 1e9:
                 return None
             entry = self._history.find(request.stamp_ns)
@@ -178,17 +189,10 @@ class Admission:
                 request, f"the box was drawn on {drawn} but the image is {actual}", image
             )
         try:
-            box = validate_init_box(request.box, *image.size, self.min_box_px)
-        except BoxError as error:
+            box = check_start(request.box, image.size, request.id, self.ids, self.tracker_settings)
+        except (BoxError, TargetLimitError) as error:
             return self._refuse(request, str(error), image)
         known = request.id in self.ids
-        if not known and len(self.ids) >= self.max_targets:
-            return self._refuse(
-                request,
-                f"{len(self.ids)} targets are followed already; at most {self.max_targets} "
-                "are allowed",
-                image,
-            )
         id = self._target_ids.use(request.id)
         self.ids.add(id)
         self._start(id, entry, box)

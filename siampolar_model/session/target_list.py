@@ -1,10 +1,10 @@
-"""The targets of one tracker as a session reports them."""
+"""The targets of one tracker, as a session reports them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -12,13 +12,15 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..results import StateChange, Target, TargetState
+from ..tracking.redetection import RedetectionBudget
+from ..tracking.settings import TrackerSettings
 from .history import StampedImage
 
 
 class TrackerLike(Protocol):
     """What a session needs of :class:`siampolar_model.tracking.tracker.Tracker`."""
 
-    settings: Any
+    settings: TrackerSettings
 
     @property
     def ids(self) -> tuple[int, ...]: ...
@@ -28,15 +30,14 @@ class TrackerLike(Protocol):
         frame: Frame,
         ids: Collection[int] | None = None,
         *,
-        elapsed_s: float = ...,
-        redetect_crops: int | None = ...,
+        budget: RedetectionBudget,
     ) -> list[Target]: ...
     def remove(self, id: int) -> bool: ...
 
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """One target: what was last said of it, its image size, how long it has been lost, if so."""
+    """A target's last result, the size of its images, and for how long it has been lost, if so."""
 
     result: Target
     image_size: tuple[int, int]
@@ -44,15 +45,15 @@ class _Entry:
 
 
 class TargetList:
-    """Asks the tracker for what it can do and knows the rest: sizes, time lost, what changed.
+    """Adds to a tracker what a session needs: image sizes, time lost, and changes of state.
 
-    A target belongs to the image size it started on; on others it is lost.
+    A target is lost on images that do not have the size of the image it was started on.
     """
 
     def __init__(self, tracker: TrackerLike) -> None:
         self._tracker = tracker
         self._entries: dict[int, _Entry] = {}
-        self._said: dict[int, TargetState] = {}
+        self._reported: dict[int, TargetState] = {}
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -60,33 +61,31 @@ class TargetList:
 
     @property
     def results(self) -> tuple[Target, ...]:
-        """What was last said of every target, sorted by id."""
+        """The last result of every target, sorted by id."""
         return tuple(self._entries[id].result for id in self.ids)
 
     def start(self, id: int, image: StampedImage, box: Box) -> None:
-        """Begin or start again.
+        """Start a target, or start it again.
 
         Raises:
-            ValueError: the tracker refuses; a target that there was already goes on as before.
+            ValueError: the tracker refuses it; a target that is to start again goes on as before.
         """
         self._tracker.start(image.frame, box, id=id)
-        none = np.zeros((0, 2), np.float32)
-        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, box.center_xy, none[:, 0], none)
+        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, np.zeros((0, 2), np.float32))
         self._entries[id] = _Entry(unseen, image.size)
 
     def drop(self, id: int) -> None:
+        """Stop following a target."""
         self._tracker.remove(id)
         self._entries.pop(id, None)
 
-    def track(self, image: StampedImage, ids: Iterable[int], **how: Any) -> tuple[Target, ...]:
-        """Where these targets are, sorted by id.
-
-        Args:
-            how: further arguments of :meth:`siampolar_model.tracking.tracker.Tracker.update`.
-        """
+    def track(
+        self, image: StampedImage, ids: Iterable[int], budget: RedetectionBudget
+    ) -> tuple[Target, ...]:
+        """Find targets on an image; their results, sorted by id."""
         ids = sorted(ids)
         fitting = [id for id in ids if self._entries[id].image_size == image.size]
-        found = self._tracker.update(image.frame, fitting, **how) if fitting else []
+        found = self._tracker.update(image.frame, fitting, budget=budget) if fitting else []
         results = {result.id: result for result in found}
         results.update({id: self._lost(id, image) for id in ids if id not in results})
         for id, result in results.items():
@@ -94,13 +93,21 @@ class TargetList:
         return tuple(results[id] for id in ids)
 
     def lose_all(self, image: StampedImage) -> tuple[Target, ...]:
-        """All targets, lost."""
+        """All targets as lost, sorted by id."""
         return tuple(self._lost(id, image) for id in self.ids)
 
     def time_out(
         self, results: Iterable[Target], elapsed_s: float, limit_s: float
     ) -> dict[int, str]:
-        """Drop what has been lost for longer than ``limit_s`` (0: nothing): ids with the reason."""
+        """Drop targets that have been lost for longer than ``limit_s``; 0 drops none.
+
+        Args:
+            results: those of the image worked on.
+            elapsed_s: time from the image before.
+
+        Returns:
+            The reason of every target that was dropped, by id.
+        """
         reasons = {}
         for result in results:
             entry = self._entries[result.id]
@@ -117,22 +124,26 @@ class TargetList:
     def changes(
         self, results: Iterable[Target], reasons: Mapping[int, str]
     ) -> tuple[StateChange, ...]:
-        """What differs from what was said before; these results are said from now on.
+        """What differs between these results, which are reported now, and the last report.
 
-        A target that there is but that is not among the results, because it has to catch up
-        first, is neither new nor gone.
+        A target that has to catch up first is not among the results. It is neither new nor gone.
+
+        Args:
+            reasons: why targets were dropped, by id.
         """
-        gone = [id for id in self._said if id not in self._entries]
-        changes = [StateChange(id, self._said.pop(id), None, reasons.get(id, "")) for id in gone]
+        gone = [id for id in self._reported if id not in self._entries]
+        changes = [
+            StateChange(id, self._reported.pop(id), None, reasons.get(id, "")) for id in gone
+        ]
         for result in results:
-            before = self._said.get(result.id)
+            before = self._reported.get(result.id)
             if before != result.state:
                 changes.append(StateChange(result.id, before, result.state))
-                self._said[result.id] = result.state
+                self._reported[result.id] = result.state
         return tuple(changes)
 
     def of_other_sizes(self, size: tuple[int, int]) -> str:
-        """Targets of images of another size, as ``1 (640x480), 3 (320x240)``."""
+        """Targets that were started on another image size, as ``1 (640x480), 3 (320x240)``."""
         sizes = {id: self._entries[id].image_size for id in self.ids}
         return ", ".join("{} ({}x{})".format(i, *s) for i, s in sizes.items() if s != size)
 

@@ -1,4 +1,4 @@
-"""Where in the whole frame to look for a lost target, and how much of it an image may cost."""
+"""The search of the whole frame for a lost target: its windows, and how many an image may cost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,27 @@ from dataclasses import dataclass
 
 from ..geometry.crops import CropWindow, context_side
 
-#: Sizes looked for, as multiples of the last one.
+#: Sizes at which a target is searched for, as multiples of its last size.
 SCALES = (1.0, 1.5, 1 / 1.5)
 
-#: A window answers for its middle: windows stand so many of their sides apart.
-_PITCH = 0.5
+#: Spacing of neighbouring windows, as a fraction of their side. Only the middle half of a window
+#: is trusted.
+_SPACING = 0.5
+
+
+@dataclass(frozen=True)
+class RedetectionBudget:
+    """What the search of the whole frame may cost on one image.
+
+    Attributes:
+        elapsed_s: seconds since the last image. More time makes more windows due, see
+            ``redetect_period_s``.
+        crops: windows allowed for all lost targets together, if fewer than ``redetect_crops``;
+            None allows ``redetect_crops``.
+    """
+
+    elapsed_s: float = 1 / 30
+    crops: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,11 +42,11 @@ class _Grid:
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Overlapping windows that cover an image for a target of about one size.
+class RedetectionWindows:
+    """Overlapping windows that cover an image, for a target whose size is roughly known.
 
-    The windows stand in an order that spreads over the frame and the scales from the first few
-    on. Nothing is stored for each of them: a small target in a large image makes 100,000.
+    Already the first few windows spread over the whole frame and all scales. Windows are computed
+    when they are asked for, because a small target in a large image has 100,000 of them.
     """
 
     image_size: tuple[int, int]
@@ -38,17 +54,18 @@ class Sweep:
     stride: int
 
     @classmethod
-    def over(
+    def covering(
         cls, image_size: tuple[int, int], width: float, height: float, search_factor: float
-    ) -> Sweep:
+    ) -> RedetectionWindows:
         """Windows for a target that last measured ``width`` x ``height`` image pixels."""
         grids = []
         for scale in SCALES:
             side = max(search_factor * scale * context_side(width, height), 1.0)
-            columns, rows = (max(1, math.ceil(n / (side * _PITCH))) for n in image_size)
+            columns, rows = (max(1, math.ceil(n / (side * _SPACING))) for n in image_size)
             grids.append(_Grid(scale, side, columns, rows))
         count = sum(grid.columns * grid.rows for grid in grids)
-        # Steps of the golden section leave no large gap anywhere; coprime, they miss no window.
+        # Steps of the golden section leave no large gap anywhere. A stride that has no common
+        # divisor with the count reaches every window.
         stride = max(1, round(count * 0.618))
         while math.gcd(stride, count) > 1:
             stride += 1
@@ -57,9 +74,13 @@ class Sweep:
     def __len__(self) -> int:
         return sum(grid.columns * grid.rows for grid in self.grids)
 
-    def window(self, turn: int, size: int) -> tuple[CropWindow, float]:
-        """The window of a turn, ``size`` crop pixels a side, and its scale; turns go round."""
-        index = turn * self.stride % len(self)
+    def window(self, number: int, size: int) -> tuple[CropWindow, float]:
+        """One window, ``size`` crop pixels per side, and the multiple of the target's last size.
+
+        Args:
+            number: 0 or more; after the last window the first one follows again.
+        """
+        index = number * self.stride % len(self)
         for grid in self.grids:
             if index < grid.columns * grid.rows:
                 break
@@ -70,44 +91,15 @@ class Sweep:
         return CropWindow(x, y, grid.side, size), grid.scale
 
 
-def share(owed: Mapping[int, float], most: int) -> dict[int, int]:
-    """Looks beside the one that every lost target has anyway.
+def extra_crops(crops_due: Mapping[int, float], limit: int) -> dict[int, int]:
+    """How many crops each lost target gets in addition to the one that it always has.
 
     Args:
-        owed: looks that each target should have now; the one that waits longest comes first.
-        most: for all of them together.
+        crops_due: crops that each target should have now. The target with the most comes first.
+        limit: additional crops for all targets together.
     """
     extra = {}
-    for id in sorted(owed, key=lambda id: (-owed[id], id)):
-        extra[id] = max(0, min(math.ceil(owed[id]) - 1, most))
-        most -= extra[id]
+    for id in sorted(crops_due, key=lambda id: (-crops_due[id], id)):
+        extra[id] = max(0, min(math.ceil(crops_due[id]) - 1, limit))
+        limit -= extra[id]
     return extra
-
-
-class RedetectionBudget:
-    """Whole-frame crops an image may cost, so that a lost target does not slow down the others.
-
-    While every image of the stream is worked off they cost nobody anything. An image that had to
-    be skipped halves them, and many that were not allow one more. No clock is read, so a replay,
-    which skips nothing, gives the same results every time.
-    """
-
-    #: Images in a row without a skipped one that allow one crop more.
-    PATIENCE = 30
-
-    def __init__(self) -> None:
-        self._allowed: float = math.inf
-        self._without = 0
-
-    def crops(self, wanted: int) -> int:
-        """How many of ``wanted`` crops may be spent on the next image."""
-        return int(min(wanted, self._allowed))
-
-    def count(self, skipped: int, wanted: int) -> None:
-        """Learn how many images were skipped before the one that is worked on next."""
-        if skipped:
-            self._allowed, self._without = self.crops(wanted) // 2, 0
-            return
-        self._without += 1
-        if self._without >= self.PATIENCE:
-            self._allowed, self._without = min(wanted, self._allowed) + 1, 0

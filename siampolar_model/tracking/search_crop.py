@@ -1,4 +1,4 @@
-"""One look at a part of an image, and what the network sees there."""
+"""A crop of an image that is searched for a target, and what the network finds in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..geometry.crops import CropWindow
 
-#: The outline has a say in the box if its own box overlaps it so much (IoU): both are of the whole
-#: target then, and err independently. Else the outline has lost a part, as of a swan its neck.
+#: If the outline's bounding box and the predicted box overlap by at least this IoU, they are
+#: averaged: their errors are independent. If not, the outline probably misses a part (a swan's
+#: neck), and the predicted box is kept.
 _AGREE = 0.7
 
 
@@ -22,10 +23,10 @@ class SearchCrop:
     """One search crop for one target.
 
     Attributes:
-        window: where.
-        width, height: size expected there, image pixels.
-        window_weight: how much nearness to the window's centre counts.
-        least_score: raw score from which a target that is not tracked may be what is seen there.
+        window: the part of the image.
+        width, height: expected size of the target, in image pixels.
+        window_weight: how much a candidate's nearness to the window's centre counts.
+        least_score: raw score from which a candidate may be the target while it is not tracked.
     """
 
     window: CropWindow
@@ -37,10 +38,15 @@ class SearchCrop:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """The top candidate of one search crop, in its pixels; see :class:`Candidates`.
+    """The best candidate in one search crop, in crop pixels.
 
     Attributes:
-        box: the network's, or the mean of that and the outline's if they agree.
+        search_crop: the crop that it was found in.
+        score: raw classification score, [0, 1].
+        quality: predicted IoU of the outline with the object, [0, 1].
+        box: the predicted box, or its mean with the outline's bounding box if the two agree.
+        center_xy: float64 (2,), origin of the rays.
+        rays_px: float32 (N,), lengths of the rays.
     """
 
     search_crop: SearchCrop
@@ -52,14 +58,17 @@ class Candidate:
 
     @classmethod
     def of(cls, search_crop: SearchCrop, found: Candidates, i: int, id: int) -> Candidate:
-        """Row ``i`` of an engine's answer.
+        """Row ``i`` of what an engine found.
+
+        Args:
+            id: the target, for the message of an error.
 
         Raises:
-            FloatingPointError: numbers that are not finite.
+            FloatingPointError: the network gave numbers that are not finite.
         """
         score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
         geometry = (found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0])
-        # A sum is finite only if all of its numbers are: one check instead of five.
+        # A sum is finite only if all of its numbers are, so one check does for all.
         total = score + quality + sum(float(values.sum()) for values in geometry)
         if not math.isfinite(total):
             raise FloatingPointError(
@@ -72,7 +81,7 @@ class Candidate:
 
 
 def _agreed(box_xyxy: np.ndarray, polygon_xy: np.ndarray) -> Box:
-    """One box of the two answers to where the target is."""
+    """The predicted box, or its mean with the bounding box of the outline if they agree."""
     a, b = Box(*map(float, box_xyxy)), Box(*polar.box_of(polygon_xy))
     if a.iou(b) < _AGREE:
         return a

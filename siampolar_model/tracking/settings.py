@@ -1,76 +1,95 @@
-"""How a tracker chooses and believes."""
+"""How a tracker chooses among candidates, and when it believes them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..settings import check_ranges
-
-#: Allowed range of every tracker setting, both ends included.
-SETTING_RANGES: dict[str, tuple[float, float]] = {
-    "window_weight": (0.0, 1.0),
-    "scale_penalty": (0.0, 2.0),
-    "size_smoothing": (0.05, 1.0),
-    "tracking_score": (0.0, 1.0),
-    "lost_score": (0.0, 1.0),
-    "redetect_score": (0.0, 1.0),
-    "recover_share": (0.0, 1.0),
-    "recover_frames": (1, 100),
-    "lost_frames": (1, 1000),
-    "max_search_growth": (1.0, 4.0),
-    "redetect_crops": (0, 64),
-    "redetect_period_s": (0.1, 60.0),
-    "min_box_px": (1.0, 1000.0),
-    "max_targets": (1, 256),
-}
+from ..errors import ConfigError
+from ..settings import check_settings, setting
 
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """Ranges stand in :data:`SETTING_RANGES`.
+    """Settings of a :class:`Tracker`; a value that is not allowed raises :class:`ConfigError`.
 
-    Attributes:
-        window_weight: how much nearness to the last place counts against the score.
-        scale_penalty: how strongly a change of size or aspect counts against a candidate.
-        size_smoothing: share of a new size that a score of 1 lets through at once.
-        tracking_score: raw score from which a target is being tracked.
-        lost_score: raw score below which the target is not believed to be where it was found.
-        redetect_score: raw score from which the whole-frame search looks at a place again. A
-            hundred windows have a hundred chances to be wrong, so it is above ``tracking_score``.
-        recover_share: share of its usual score from which a target is believed again after it was
-            not tracked on an image, and where its box overlaps the last one by less than half:
-            something alike scores less than the target itself.
-        recover_frames: images in a row, at one place, after which it is believed again.
-        lost_frames: images in a row below ``lost_score`` that make a target lost.
-        max_search_growth: the search window grows up to so many times while uncertain. The
-            network was trained on objects 0.7 to 1.4 times their nominal size: beyond, it fails.
-        redetect_crops: windows of the whole frame searched in one image for all lost targets
-            together, beside the crop that each has anyway; 0: no search of the whole frame.
-        redetect_period_s: the whole frame is covered in so many seconds if ``redetect_crops``
-            suffice, else as fast as they allow.
-        min_box_px: shortest side of an init box, in image pixels.
-        max_targets: targets followed at once.
+    Scores are those of the network, from 0 to 1.
+
+    Example:
+        >>> from siampolar_model import TrackerSettings
+        >>> TrackerSettings(lost_frames=20).lost_frames
+        20
+        >>> try:
+        ...     TrackerSettings(lost_frames=0)
+        ... except ValueError as error:
+        ...     print(error)
+        lost_frames is 0; it must be a whole number from 1 to 1000
     """
 
-    window_weight: float = 0.3
-    scale_penalty: float = 0.15
-    size_smoothing: float = 0.7
-    tracking_score: float = 0.5
-    lost_score: float = 0.2
-    redetect_score: float = 0.7
-    recover_share: float = 0.95
-    recover_frames: int = 2
-    lost_frames: int = 8
-    max_search_growth: float = 1.25
-    redetect_crops: int = 4
-    redetect_period_s: float = 1.0
-    min_box_px: float = 8.0
-    max_targets: int = 16
+    window_weight: float = setting(
+        0.3, 0.0, 1.0,
+        help="Weight of being near the last position when candidates are compared; the rest is "
+        "the weight of their score.",
+    )  # fmt: skip
+    scale_penalty: float = setting(
+        0.15, 0.0, 2.0,
+        help="How strongly a change of size or aspect ratio counts against a candidate.",
+    )  # fmt: skip
+    size_smoothing: float = setting(
+        0.7, 0.05, 1.0,
+        help="Share of a new size that is taken over at once if the score is 1; less at lower "
+        "scores.",
+    )  # fmt: skip
+    tracking_score: float = setting(
+        0.5, 0.0, 1.0, help="Score from which a target counts as tracked."
+    )
+    lost_score: float = setting(
+        0.2, 0.0, 1.0,
+        help="Below this score a target stays where it was last seen; at most `tracking_score`.",
+    )  # fmt: skip
+    # A hundred windows have a hundred chances to be wrong, so it is above tracking_score.
+    redetect_score: float = setting(
+        0.7, 0.0, 1.0, old_name="research_score",
+        help="Score from which a place that the search of the whole frame found is watched.",
+    )  # fmt: skip
+    # An object that only resembles the target scores less than the target itself.
+    recover_share: float = setting(
+        0.95, 0.0, 1.0,
+        help="Share of its usual score from which a target is believed again after it was not "
+        "tracked, or where its box jumped; 0: `tracking_score` is enough.",
+    )  # fmt: skip
+    recover_frames: int = setting(
+        2, 1, 100,
+        help="A target is believed again after it was seen at one place on this many images in a "
+        "row.",
+    )  # fmt: skip
+    lost_frames: int = setting(
+        8, 1, 1000,
+        help="A target is lost after this many images in a row below `lost_score`.",
+    )  # fmt: skip
+    # The network was trained on objects of 0.7 to 1.4 times their nominal size and fails beyond.
+    max_search_growth: float = setting(
+        1.25, 1.0, 4.0,
+        help="Largest factor by which the search window grows while a target is uncertain.",
+    )  # fmt: skip
+    redetect_crops: int = setting(
+        4, 0, 64, old_name="research_crops",
+        help="Windows of the whole frame that are searched per image for all lost targets "
+        "together, fewer while images are being skipped; 0: the whole frame is not searched.",
+    )  # fmt: skip
+    redetect_period_s: float = setting(
+        1.0, 0.1, 60.0, old_name="research_period_s",
+        help="Seconds within which the whole frame is searched once, if `redetect_crops` allows "
+        "it.",
+    )  # fmt: skip
+    min_box_px: float = setting(
+        8.0, 1.0, 1000.0, help="Shortest allowed side of an init box inside the image, in pixels."
+    )
+    max_targets: int = setting(16, 1, 256, help="Largest number of targets at a time.")
 
     def __post_init__(self) -> None:
-        check_ranges(self, SETTING_RANGES)
+        check_settings(self)
         if self.lost_score > self.tracking_score:
-            raise ValueError(
+            raise ConfigError(
                 f"lost_score is {self.lost_score}; it must not exceed tracking_score, "
                 f"{self.tracking_score}"
             )

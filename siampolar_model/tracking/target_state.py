@@ -1,4 +1,4 @@
-"""What a tracker knows of one target, and how one image changes it."""
+"""The state of one target, and how one image changes it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from ..results import Target, TargetState
 from .search_crop import Candidate
 from .settings import TrackerSettings
 
-#: How much the search window grows with every uncertain image.
+#: Factor by which the search window grows on every uncertain image.
 _GROWTH_PER_FRAME = 1.1
 
-#: Boxes that overlap so much (IoU) are taken for the same object.
+#: Boxes that overlap by at least this IoU are taken for the same object.
 _SAME_OBJECT = 0.5
 
-#: Share of a new score in the usual one: while tracking, and while uncertain, so that a target that
-#: looks different for good is believed again after some seconds.
+#: Weight of a new score in the usual score, while tracking and while uncertain. The second is above
+#: 0 so that a target whose looks have changed for good is believed again after some seconds.
 _USUAL_RATE, _USUAL_RATE_UNCERTAIN = 1 / 10, 1 / 150
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedTarget:
-    """What is known after the last image.
+    """A target after its last image.
 
     Attributes:
-        result: what was said; its box is where the target was last believed to be.
-        image_size: width and height of its images.
-        value_range: see :meth:`Frame.value_range`.
-        usual_score: mean of the last scores while tracking; 0: not tracked yet.
-        growth: of the search window, times its nominal side.
-        low_frames: images in a row below ``lost_score``.
-        doubt_frames: images in a row on which it was not tracked.
-        seen_frames: and of those the last ones in a row with ``recover_score``.
-        sighting: where it may be as well, not yet confirmed; only while not tracked.
-        good_frames: images in a row on which the sighting was seen.
-        turn: looks at the whole frame so far, since it was tracked last.
-        owed: looks that ``redetect_period_s`` asks for and that were not taken yet.
+        result: the last result; its box is the last position that was believed.
+        image_size: width and height of the target's images.
+        value_range: see :meth:`siampolar_model.images.frame.Frame.value_range`.
+        usual_score: mean of the last scores while tracking; 0 before the first one.
+        growth: side of the search window, as a multiple of its nominal side.
+        low_frames: how many of the most recent images in a row scored below ``lost_score``.
+        doubt_frames: on how many of the most recent images in a row it was not tracked.
+        seen_frames: how many of the most recent images in a row scored at least
+            :meth:`recover_score`, while not tracked.
+        unconfirmed: another place where it may be, which is watched for ``recover_frames`` images
+            before it is believed; only while not tracked.
+        unconfirmed_frames: images in a row on which it was seen there.
+        crops_searched: crops spent on searching the whole frame since it was last tracked.
+        crops_due: crops that ``redetect_period_s`` asks for and that were not searched yet.
     """
 
     result: Target
@@ -51,22 +53,22 @@ class TrackedTarget:
     low_frames: int = 0
     doubt_frames: int = 0
     seen_frames: int = 0
-    sighting: Target | None = None
-    good_frames: int = 0
-    turn: int = 0
-    owed: float = 0.0
+    unconfirmed: Target | None = None
+    unconfirmed_frames: int = 0
+    crops_searched: int = 0
+    crops_due: float = 0.0
 
     @property
     def lost(self) -> bool:
         return self.result.state == TargetState.LOST
 
     def searching(self, settings: TrackerSettings) -> bool:
-        """Whether it may be anywhere: it is lost, or uncertain for as long as that takes."""
+        """Whether the whole frame is searched: it is lost, or not tracked for ``lost_frames``."""
         doubted = self.lost or self.doubt_frames >= settings.lost_frames
-        return doubted and self.sighting is None
+        return doubted and self.unconfirmed is None
 
     def recover_score(self, settings: TrackerSettings) -> float:
-        """The score from which it is believed again: something alike scores less than usual."""
+        """The score from which it is believed again; a similar object scores less than that."""
         return max(settings.tracking_score, settings.recover_share * self.usual_score)
 
     def after(
@@ -75,9 +77,10 @@ class TrackedTarget:
         """The target after one image.
 
         Args:
-            candidates: what its looks found, at least one; unless it is lost, the first is the one
-                that it is followed in.
-            others: targets being tracked on this image; elsewhere, it cannot be what they are.
+            candidates: the best candidate of each of its crops, at least one. The first one is of
+                the crop around its last position, unless the target is lost.
+            others: targets tracked on this image. A candidate elsewhere that overlaps one of
+                these is not this target.
         """
         if self.lost:
             best = max(candidates, key=lambda candidate: candidate.score)
@@ -98,20 +101,20 @@ class TrackedTarget:
             if not _is_other(place, others) and (self.lost or not _is_other(place, [now.result]))
         ]
         if not places:
-            return replace(now, sighting=None, good_frames=0)
+            return replace(now, unconfirmed=None, unconfirmed_frames=0)
         place = max(places, key=lambda place: place.score)
-        good_frames = self.good_frames + 1
-        if good_frames < settings.recover_frames:
-            return replace(now, sighting=place, good_frames=good_frames)
+        frames = self.unconfirmed_frames + 1
+        if frames < settings.recover_frames:
+            return replace(now, unconfirmed=place, unconfirmed_frames=frames)
         return TrackedTarget(place, self.image_size, self.value_range, self.usual_score)
 
     def _follow(self, candidate: Candidate, settings: TrackerSettings) -> TrackedTarget:
-        """Believe what is seen where it is expected, or not."""
+        """The target after the candidate around its last position was believed or not."""
         score = candidate.score
         low_frames = self.low_frames + 1 if score < settings.lost_score else 0
         seen_frames = self.seen_frames + 1 if score >= self.recover_score(settings) else 0
         if self.result.state == TargetState.TRACKING:
-            # What is seen elsewhere all at once must look as much like it as after a loss.
+            # A sudden jump must score as much as a target that was lost and is found again.
             seen = candidate.search_crop.window.box_to_image(candidate.box)
             jumped = self.result.box.iou(seen) < _SAME_OBJECT
             least = self.recover_score(settings) if jumped else settings.tracking_score
@@ -137,7 +140,7 @@ class TrackedTarget:
             seen_frames=seen_frames,
         )
         if score < settings.lost_score:
-            # Following a wrong object would lose the right one: stay where it was last seen.
+            # Following a wrong object would lose the right one, so the position is kept.
             return doubted._stay(state, candidate)
         usual_score = self.usual_score + (score - self.usual_score) * _USUAL_RATE_UNCERTAIN
         result = self._at(candidate, state, settings)
@@ -148,7 +151,7 @@ class TrackedTarget:
         return replace(self, result=result)
 
     def _at(self, candidate: Candidate, state: TargetState, settings: TrackerSettings) -> Target:
-        """The result if a candidate is believed: its place at once, its size smoothed."""
+        """The result if a candidate is believed: its position, and its smoothed size."""
         image_w, image_h = self.image_size
         window, search_crop = candidate.search_crop.window, candidate.search_crop
         seen = window.box_to_image(candidate.box)
@@ -170,14 +173,12 @@ class TrackedTarget:
             candidate.score,
             candidate.quality,
             box,
-            center_xy,
-            rays_px,
             outline,
         )
 
 
 def _is_other(place: Target, others: Sequence[Target]) -> bool:
-    """Whether a place is where something else was found, with no lower score."""
+    """Whether another object was found at a place, with at least the same score."""
     return any(
         other.box.iou(place.box) > _SAME_OBJECT and other.score >= place.score for other in others
     )

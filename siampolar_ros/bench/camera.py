@@ -1,8 +1,8 @@
 """The other process of the node's benchmark: publishes images like a camera, receives the targets.
 
-Both ends of every latency are taken here, with one clock. Images are serialised beforehand, as a
-camera's driver in C++ would hardly spend time on that. Takes a request as JSON on the command line
-and writes one line of JSON to standard output.
+Both ends of every latency are measured here, by one clock. Images are serialised beforehand,
+because a camera's driver in C++ spends next to no time on that. Takes a request as JSON on the
+command line and writes one line of JSON to standard output.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from siampolar_model.bench.clip import load_clip
-from siampolar_model.bench.measure import percentiles_ms
-from siampolar_model.errors import BenchError, BoxError, VideoError
+from siampolar_model.bench.results import NodeResult
+from siampolar_model.errors import BenchError, SiampolarError
+from siampolar_model.evaluation.timing import Percentiles
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
 
@@ -37,7 +38,7 @@ from ..messages.conversions import message_from_bgr, stamp_to_ns
 from ..msg import InitResult, InitTarget, Targets
 from ..runtime.run import one_line
 
-#: Frames of the video, played forth and back.
+#: How many frames of the video are played, forwards and backwards.
 _FRAMES = 30
 
 #: Seconds for the target to start, to settle, and for the last results to arrive.
@@ -53,7 +54,7 @@ class Request:
     """What to publish.
 
     Attributes:
-        node_pid: process of the tracker, whose processor time and memory are noted.
+        node_pid: process of the tracker, whose processor time and memory are measured.
         box_xywh: the target on the first frame, in pixels of the video.
     """
 
@@ -119,7 +120,7 @@ class Camera(Node):
             _spin(executor, time.monotonic() + 0.2)
 
     def play(self, executor: SingleThreadedExecutor, seconds: float) -> int:
-        """Publish for so long, at the rate and from then on noted anew; how many images."""
+        """Publish for some seconds, forgetting all earlier images; returns how many images."""
         self._sent, self.latency_s, self.tracking = set(), {}, 0
         start = time.monotonic()
         count = round(seconds / self._period_s)
@@ -149,8 +150,8 @@ class Camera(Node):
             self._refused = f"the node refused the target: {message.message}"
 
 
-def measure(request: Request) -> dict[str, Any]:
-    """One rate and one image size, as JSON.
+def measure(request: Request) -> NodeResult:
+    """One rate and one image size.
 
     Raises:
         BenchError: no target could be started, or no image came through.
@@ -173,16 +174,16 @@ def measure(request: Request) -> dict[str, Any]:
     received = len(camera.latency_s)
     if not received:
         raise BenchError("no image came through; see the log of the node")
-    return {
-        "image_size": list(request.image_size),
-        "rate_hz": request.rate_hz,
-        "sent": sent,
-        "lost": sent - received,
-        "tracking": camera.tracking / received,
-        "latency_ms": percentiles_ms(np.array(list(camera.latency_s.values()))),
-        "node_cpu": cpu_s / wall_s,
-        "node_memory_mb": _resident_mb(request.node_pid),
-    }
+    return NodeResult(
+        image_size=request.image_size,
+        rate_hz=request.rate_hz,
+        sent=sent,
+        lost=sent - received,
+        tracking=camera.tracking / received,
+        latency_ms=Percentiles.of_seconds(list(camera.latency_s.values())),
+        node_cpu=cpu_s / wall_s,
+        node_memory_mb=_resident_mb(request.node_pid),
+    )
 
 
 def _serialised(image: np.ndarray) -> tuple[bytes, bytes]:
@@ -216,8 +217,8 @@ def main(args: Sequence[str] | None = None) -> int:
         fields[name] = tuple(fields[name])
     answer: dict[str, Any]
     try:
-        answer = {"result": measure(Request(**fields))}
-    except (BenchError, BoxError, OSError, VideoError) as error:
+        answer = {"result": asdict(measure(Request(**fields)))}
+    except (SiampolarError, OSError) as error:
         answer = {"error": one_line(error)}
     print(json.dumps(answer), flush=True)
     return 0

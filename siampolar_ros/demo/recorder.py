@@ -1,4 +1,4 @@
-"""The demo's own node: starts the target on the first image and notes what comes back."""
+"""The demo's own node: starts the target on the first image and records the results."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from siampolar_model.geometry.box import Box
+from siampolar_model.io.messages import results_from_message, stamp_to_ns
 from siampolar_model.results import Target
 
 from .. import msg
-from ..messages.conversions import results_from_message, stamp_to_ns
 from ..messages.serialized_image import read_stamp
 from ..nodes.first_target_node import FirstTarget
 
@@ -24,9 +24,9 @@ class Recording:
 
     Attributes:
         images: stamps of all images in order of arrival.
-        results: what the tracker said of each; the last word counts.
+        results: what the tracker reported for each; the last report counts.
         latency_ms: from the image's stamp to the arrival of its first result.
-        init: the answer to the request; None: not yet.
+        init: the answer to the request; None until it arrives.
     """
 
     images: list[int] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Recording:
 
 
 class Recorder(Node):
-    """Listens to images and targets in ``namespace``; nothing of an image but its stamp is read."""
+    """Listens to images and targets in ``namespace``; of an image only the stamp is read."""
 
     def __init__(self, namespace: str, box: Box, image_size: tuple[int, int]) -> None:
         super().__init__("recorder", namespace=namespace)

@@ -1,4 +1,4 @@
-"""What the demo leaves behind: a video, one line of JSON a frame, and a summary."""
+"""The results of the demo: a video, one line of JSON per frame, and a summary."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from rich.table import Table
 
-from siampolar_model.io.jsonl import target_fields
 from siampolar_model.io.video import VideoReader, VideoWriter
-from siampolar_model.rendering.draw import draw_results
+from siampolar_model.rendering.draw import draw
 from siampolar_model.results import Target, TargetState
 
 from .recorder import Recording
@@ -26,11 +25,11 @@ class Summary:
 
     Attributes:
         frames: frames of the video.
-        received: of those, images that came through to this process.
+        received: how many of their images reached this process.
         processed: frames that the tracker reported on.
         tracked: frames on which every target was in the state tracking.
         latency_ms: from stamp to result, median and 95th percentile.
-        rate_hz: processed frames a second.
+        rate_hz: processed frames per second.
     """
 
     frames: int
@@ -49,7 +48,7 @@ class Summary:
         table.add_row("tracked", f"{self.tracked} ({self.tracked / self.frames:.0%})")
         table.add_row("dropped", f"{self.frames - self.processed}")
         table.add_row("latency p50 / p95", f"{p50:.1f} / {p95:.1f} ms")
-        table.add_row("rate", f"{self.rate_hz:.1f} frames a second")
+        table.add_row("rate", f"{self.rate_hz:.1f} frames per second")
         return table
 
 
@@ -71,7 +70,7 @@ def json_line(
     """One frame: as ``siampolar track --jsonl`` writes it, and its state and latency."""
     fields: dict[str, Any] = {"frame": index, "stamp_ns": stamp_ns, "state": state_of(results)}
     fields["latency_ms"] = None if latency_ms is None else round(latency_ms, 2)
-    fields["targets"] = [target_fields(result) for result in results or []]
+    fields["targets"] = [result.to_dict() for result in results or []]
     return json.dumps(fields) + "\n"
 
 
@@ -93,7 +92,7 @@ def write_report(
 ) -> Summary:
     """Write ``tracked.mp4`` and ``targets.jsonl`` into ``folder``.
 
-    A dropped frame shows the outline of the last frame before it and says so.
+    A dropped frame shows the outline of the last frame before it, with a note.
     """
     stamps = {index: ns for ns, index in frames_by_stamp(recording.images, rate).items()}
     shown: list[Target] = []
@@ -108,7 +107,7 @@ def write_report(
             latency_ms = None if stamp_ns is None else recording.latency_ms.get(stamp_ns)
             lines.write(json_line(frame.index, stamp_ns, latency_ms, results))
             shown = shown if results is None else results
-            image = draw_results(frame.image, shown)
+            image = draw(frame.image, shown)
             if results is None:
                 _write_corner(image, "dropped: outline of an earlier frame")
             video.write(image)
@@ -134,7 +133,7 @@ def _percentiles(values: list[float]) -> tuple[float, float]:
 
 
 def _rate(stamps_ns: list[int]) -> float:
-    """Results a second, from the second on: the video stood still on the first."""
+    """Results per second, without the first, on which the video stood still."""
     if len(stamps_ns) < 3:
         return 0.0
     return (len(stamps_ns) - 2) / ((stamps_ns[-1] - stamps_ns[1]) / 1e9)

@@ -1,4 +1,4 @@
-"""How the stream of images is doing, in one word and one reason; knows no ROS."""
+"""How the stream of images is doing, as a level and a reason; does not know ROS."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-#: Seconds without an image that are too long, unless the stream is slower than that by itself.
+#: A stream has stalled after this many seconds without an image ...
 _STALLED_S = 2.0
-#: ... which is: this many times the usual time between images.
+#: ... and this many times the usual time between its images.
 _STALLED_PERIODS = 5
 
 #: Seconds that the first image may take: cameras and nodes find each other and start.
 _FIRST_S = 5.0
 
-#: Seconds after an image for which its publisher is believed to be there, seen or not.
+#: A publisher counts as present for this many seconds after its last image, discovered or not.
 _GONE_S = 1.0
 
-#: Seconds that rates and losses are counted over.
+#: Rates and losses are counted over this many seconds.
 _WINDOW_S = 5.0
 
 PROFILE_ADVICE = (
@@ -44,7 +44,7 @@ class Counts:
     """What was seen of a stream since it was subscribed to.
 
     Attributes:
-        received: images that arrived, refused ones too.
+        received: images that arrived, including refused ones.
         refused: of those, images that could not be read.
         lost: images that the middleware reports as sent but never received.
         announced: messages of ``camera_info``; a camera sends one with each image.
@@ -73,7 +73,7 @@ class Verdict:
 
 
 class StreamHealth:
-    """Counts what arrives on one topic and judges it. Usable from several threads.
+    """Counts what arrives on one topic and rates it. Usable from several threads.
 
     Args:
         topic: the topic's full name, for the reasons.
@@ -115,30 +115,30 @@ class StreamHealth:
             self._counts = replace(self._counts, lost=self._counts.lost + images)
 
     def announced(self) -> None:
-        """The camera says that it has sent an image."""
+        """The camera announced that it sent an image."""
         with self._lock:
             self._counts = replace(self._counts, announced=self._counts.announced + 1)
 
     def set_publishers(self, matching: int, other_types: tuple[str, ...] = ()) -> None:
-        """How many publish this topic, and the other types that are published under its name."""
+        """How many publishers this topic has, and the other types published under its name."""
         with self._lock:
             self._publishers, self._other_types = matching, other_types
             if not matching:
                 self._incompatible = ""
 
     def set_incompatible(self, reason: str) -> None:
-        """A publisher offers less than the subscription asks for; empty: no longer."""
+        """A publisher offers less than the subscription asks for; empty if none does any more."""
         with self._lock:
             self._incompatible = reason
 
     @property
     def silent_s(self) -> float | None:
-        """Seconds without an image, from when that is too long; None: all is well or none yet."""
+        """Seconds since the last image if the stream has stalled, else None."""
         with self._lock:
             return self._silent_s()
 
     def recent(self) -> tuple[Counts, float]:
-        """What was counted over the last seconds, and how many seconds."""
+        """What was counted over the last seconds, and over how many seconds."""
         with self._lock:
             now = self._clock()
             self._samples.append((now, self._counts))
@@ -148,7 +148,7 @@ class StreamHealth:
             return self._counts - counts, now - then
 
     def judge(self) -> Verdict:
-        """The worst thing that can be said of the stream now."""
+        """The worst problem of the stream at this moment."""
         counts, seconds = self.recent()
         with self._lock:
             return self._judge(counts, seconds)
@@ -171,7 +171,7 @@ class StreamHealth:
                 f"nobody publishes on {topic} any more; last image {waited_s:.1f} s ago",
             )
         sent = max(counts.received + counts.lost, counts.announced)
-        if sent >= 4 and counts.received + 1 < sent / 2:  # one may be on its way
+        if sent >= 4 and counts.received + 1 < sent / 2:  # one may still be on its way
             return Verdict(
                 Level.ERROR,
                 f"{counts.received} of {sent} images on {topic} arrived in {seconds:.0f} s; "
@@ -195,7 +195,7 @@ class StreamHealth:
             return Verdict(Level.WARN, self._incompatible)
         if not ever:
             return Verdict(Level.OK, f"waiting for the first image on {topic}")
-        return Verdict(Level.OK, f"{counts.received / max(seconds, 1e-3):.1f} images a second")
+        return Verdict(Level.OK, f"{counts.received / max(seconds, 1e-3):.1f} images per second")
 
     def _wrong_type(self) -> str:
         types = " and ".join(self._other_types)

@@ -1,4 +1,4 @@
-"""How the tracker is doing, in one word and one reason; knows no ROS."""
+"""How the tracker is doing, as a level and a reason; does not know ROS."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from siampolar_model.session.session import Counters, Targets
 
 from .stream_health import Level, Verdict
 
-#: Seconds that rates and percentiles are taken over.
+#: Rates and percentiles are taken over this many seconds.
 _WINDOW_S = 5.0
 
-#: Images in that time from which too few results are worth a word.
+#: With fewer images than this in that time, too few results are not reported.
 _MANY_IMAGES = 10
 
 
@@ -28,10 +28,10 @@ class Snapshot:
 
     Attributes:
         state: unconfigured, inactive or active.
-        problem: why it is not active although it should be; empty: nothing is wrong.
+        problem: why it is not active although it should be; empty if nothing is wrong.
         engine: what the network runs on; empty while unconfigured.
         counters: the session's.
-        targets: what was last said of each.
+        targets: the last reported state of each.
     """
 
     state: str
@@ -42,7 +42,7 @@ class Snapshot:
 
 
 class TrackerHealth:
-    """Times the results and judges the tracker. Results may come from another thread.
+    """Times the results and rates the tracker. Results may come from another thread.
 
     Args:
         clock: seconds, the one that images are stamped with on arrival.
@@ -66,7 +66,7 @@ class TrackerHealth:
             self._drop_old(now)
 
     def judge(self, snapshot: Snapshot) -> tuple[Verdict, dict[str, str]]:
-        """The worst thing that can be said now, and figures by name; to be asked once a second."""
+        """The worst problem at this moment, and figures by name; to be called every second."""
         with self._lock:
             now = self._clock()
             self._drop_old(now)
@@ -95,7 +95,7 @@ def _judge(snapshot: Snapshot, received: int, processed: int, seconds: float) ->
     if received >= _MANY_IMAGES and processed + 1 < received / 2:
         return Verdict(
             Level.WARN,
-            f"{processed} of {received} images were worked on in {seconds:.0f} s: "
+            f"{processed} of {received} images were processed in {seconds:.0f} s: "
             "the engine is too slow for this rate",
         )
     lost = [str(target.id) for target in snapshot.targets if target.state == TargetState.LOST]

@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo
 
 
 def camera_info_topic(node: Node, image_topic: str) -> str:
-    """``camera_info`` as remapped, else the one beside the image, as image_transport has it."""
+    """``camera_info`` as remapped, else the one next to the image topic, as in image_transport."""
     remapped = node.resolve_topic_name("camera_info")
     if remapped != node.resolve_topic_name("camera_info", only_expand=True):
         return remapped
@@ -21,12 +21,12 @@ class CameraInfoInput:
     """Hands on every ``sensor_msgs/CameraInfo`` of the camera whose images are taken.
 
     Args:
-        image_topic: full name of the images, which the name of this topic follows from.
+        image_topic: full name of the image topic, from which the name of this topic follows.
     """
 
     def __init__(self, node: Node, image_topic: str, on_info: Callable[[CameraInfo], None]) -> None:
         self._node = node
-        # Best effort takes what either kind of publisher offers, and one missed does not matter.
+        # Best effort matches every publisher, and a missed message does not matter.
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         topic = camera_info_topic(node, image_topic)
         self._subscription = node.create_subscription(CameraInfo, topic, on_info, qos)

@@ -1,4 +1,4 @@
-"""A detector's boxes, which start targets where the settings say so."""
+"""A detector's boxes, which start targets if the settings allow it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from siampolar_model.session.session import Session
 
 from ..messages import vision_messages
 from ..messages.conversions import stamp_to_ns
-from ..parameters.detection_settings import DetectionSettings
+from ..parameters.settings import DetectionSettings
 from .detection_starter import DetectionStarter, Start
 
 
@@ -22,7 +22,7 @@ class DetectionInput:
     """Takes ``vision_msgs/Detection2DArray`` on ``~/detections_in``, if vision_msgs is installed.
 
     Args:
-        init: asks for a target and is told what became of it.
+        init: asks for a target; its callback gets the result.
     """
 
     def __init__(

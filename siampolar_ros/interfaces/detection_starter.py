@@ -1,4 +1,4 @@
-"""Which of a detector's boxes start a target; knows no ROS."""
+"""Which of a detector's boxes start a target; does not know ROS."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 
 from ..messages.detection import Detection
-from ..parameters.detection_settings import DetectionSettings
+from ..parameters.settings import DetectionSettings
 
-#: A detection that overlaps a tracked target so much is that target.
+#: A detection that overlaps a tracked target by at least this IoU is that target.
 _SAME_OBJECT_IOU = 0.5
 
-#: Seconds before the same is asked for again: a start takes time, and may be refused.
+#: Seconds before the same start is tried again: it takes time, and may be refused.
 _PAUSE_S = 0.5
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start a target on this detection; ``id`` 0: a new one, else a lost one again."""
+    """Start a target on this detection: a new one if ``id`` is 0, else a lost one again."""
 
     detection: Detection
     id: int = 0
@@ -49,12 +49,12 @@ class DetectionStarter:
         self._refused: list[Box] = []  # places where no target could start, one after another
 
     def on_result(self, results: Sequence[Target]) -> None:
-        """Take note of all targets on the newest image."""
+        """Remember all targets on the newest image."""
         with self._lock:
             self._results = {result.id: result for result in results}
 
     def class_of(self, id: int) -> str:
-        """The class of a target: of the detection it started on or overlapped; empty: unknown."""
+        """The class of the detection that a target started on or overlapped; empty if unknown."""
         with self._lock:
             return self._classes.get(id, "")
 
@@ -68,7 +68,7 @@ class DetectionStarter:
 
         Args:
             detections: all of one image.
-            followed: ids of all targets, also of those not reported yet.
+            followed: ids of all targets, including those not reported yet.
         """
         with self._lock:
             now = self._clock()
@@ -85,7 +85,7 @@ class DetectionStarter:
             return starts
 
     def answered(self, start: Start, id: int | None) -> None:
-        """What became of a start: the target's id; None: it was refused."""
+        """The result of a start: the target's id, or None if it was refused."""
         with self._lock:
             if start.id == 0:
                 self._unanswered = False
@@ -99,7 +99,7 @@ class DetectionStarter:
                 self._classes[id] = start.detection.class_id
 
     def _best_not_refused(self, detections: list[Detection]) -> Detection | None:
-        """The best detection where no start was refused; after all were refused, nothing for once.
+        """The best detection where no start was refused; None once after all were refused.
 
         A detector may keep on finding something that cannot start a target, such as a box that is
         too small; it must not keep all others from starting.
@@ -115,7 +115,7 @@ class DetectionStarter:
         return max(allowed, key=lambda d: d.score, default=None)
 
     def _may(self, id: int, now: float) -> bool:
-        """Whether it is long enough since this was asked for last."""
+        """Whether enough time has passed since this start was last tried."""
         return now - self._asked_at.get(id, -math.inf) >= _PAUSE_S
 
     def _forget(self, followed: Collection[int]) -> None:
@@ -125,7 +125,7 @@ class DetectionStarter:
                 del table[id]
 
     def _claim(self, detections: list[Detection]) -> list[Detection]:
-        """Leave out what is followed already; those targets learn their class from it."""
+        """The detections that are not followed yet; the others give their targets their class."""
         free = []
         tracked = [r for r in self._results.values() if r.state != TargetState.LOST]
         for detection in detections:

@@ -1,4 +1,4 @@
-"""``/diagnostics``: how images and tracker are doing, once a second."""
+"""``/diagnostics``: how images and tracker are doing, every second."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LEVELS = {Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
 class Diagnostics:
     """Publishes two statuses, ``NODE: images`` and ``NODE: tracker``, while somebody listens.
 
-    What is wrong with the images is logged as well, once when it begins and once when it is over.
-    diagnostic_updater would do the publishing, but is not among the wheels that tests run on.
+    A problem of the images is also logged, once when it begins and once when it is over.
+    diagnostic_updater is not used because the wheels that tests run on do not include it.
 
     Args:
         images: the node's image input; None while it takes no images.
         snapshot: the node's state now.
-        health: is told of every result by the node.
+        health: the node reports every result to it.
     """
 
     def __init__(

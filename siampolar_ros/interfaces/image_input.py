@@ -23,12 +23,12 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
-#: Images kept by the middleware while the node is busy. A reliable reader gets what had to be sent
-#: again together with all that came after it: without our Fast DDS profile often six at once, of
-#: which a queue of five forgets one without a word.
+#: Images kept by the middleware while the node is busy. After a retransmission, a reliable reader
+#: receives several images at once, often six without our Fast DDS profile. A queue of 5 silently
+#: drops one of them.
 DEPTH = 10
 
-#: Seconds between looks at the publishers: Humble has no event for a new one.
+#: The publishers are checked this often, in seconds: Humble has no event for a new one.
 _LOOK_S = 0.5
 
 _TYPES = {"raw": Image, "compressed": CompressedImage}
@@ -40,7 +40,7 @@ _TYPE_NAMES = {"raw": "sensor_msgs/msg/Image", "compressed": "sensor_msgs/msg/Co
 
 
 def choose_reliability(wanted: str, offered: Iterable[ReliabilityPolicy]) -> ReliabilityPolicy:
-    """``auto``: reliable if every publisher offers it (or there is none yet), else best effort."""
+    """``auto`` is reliable if every publisher offers it (or none exists yet), else best effort."""
     if wanted == "reliable":
         return ReliabilityPolicy.RELIABLE
     if wanted == "best_effort":
@@ -51,16 +51,16 @@ def choose_reliability(wanted: str, offered: Iterable[ReliabilityPolicy]) -> Rel
 
 
 def image_topic(base: str, transport: str) -> str:
-    """The topic of a transport, by the convention of image_transport."""
+    """The topic of a transport, named as image_transport does."""
     compressed = transport == "compressed" and not base.endswith("/compressed")
     return base + "/compressed" if compressed else base
 
 
 class ImageInput:
-    """Takes the images on ``image`` and subscribes anew when settings or publishers call for it.
+    """Takes the images on ``image``, and subscribes again when settings or publishers change.
 
     Args:
-        settings: asked at every look, so that a change counts within half a second.
+        settings: read at every check, so that a change takes effect within half a second.
         on_image: called in the executor's thread with each image that can be read.
         on_lost: called with the number of images that the middleware reports as lost.
     """
@@ -81,15 +81,15 @@ class ImageInput:
         self.base = node.resolve_topic_name("image")
         self._open(settings())
         self._timer = steady_timer(node, _LOOK_S, self.look)
-        self.look()  # who publishes may be known long since, as when a node is activated again
+        self.look()  # the publishers may be known already, as when a node is activated again
 
     def look(self) -> None:
-        """Compare with what is published now."""
+        """Check the publishers and the settings, and subscribe again if they changed."""
         settings = self._settings()
         if settings.image_transport != self.transport:
             self._node.destroy_subscription(self._subscription)
             self._open(settings)
-            self._node.get_logger().info(f"images are now taken from {self.topic}")
+            self._node.get_logger().info(f"subscribed to {self.topic}")
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         ours = [p for p in publishers if p.topic_type == _TYPE_NAMES[settings.image_transport]]
         others = {p.topic_type for p in publishers} - {_TYPE_NAMES[settings.image_transport]}
@@ -100,8 +100,8 @@ class ImageInput:
         if ours and reliability != self.reliability:
             self._node.destroy_subscription(self._subscription)
             self._subscribe(settings, reliability)
-            word = "reliable" if reliability == ReliabilityPolicy.RELIABLE else "best effort"
-            self._node.get_logger().info(f"images on {self.topic} are now taken {word}")
+            word = "reliable" if reliability == ReliabilityPolicy.RELIABLE else "best-effort"
+            self._node.get_logger().info(f"subscribed to {self.topic} with {word} QoS")
 
     def close(self) -> None:
         self._closed = True
@@ -134,7 +134,7 @@ class ImageInput:
             self._subscription = self._node.create_subscription(
                 *arguments, event_callbacks=events, raw=True
             )
-        except UnsupportedEventTypeError:  # not every middleware counts
+        except UnsupportedEventTypeError:  # not every middleware reports these events
             self._subscription = self._node.create_subscription(*arguments, raw=True)
 
     def _take(
@@ -160,7 +160,7 @@ class ImageInput:
     def _on_incompatible_qos(self, event: Any) -> None:
         wanted = self._settings().image_reliability
         if wanted == "auto":
-            return  # the next look takes them as they are offered
+            return  # the next check subscribes with the reliability that is offered
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         reason = (
             f"a publisher on {self.topic} offers incompatible QoS ({policy}): none of its images "

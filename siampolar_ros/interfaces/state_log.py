@@ -1,4 +1,4 @@
-"""Logs what becomes of targets, once each."""
+"""Logs every change of a target's state once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from siampolar_model.results import StateChange, TargetState
 
 
 def log_changes(log: Any, changes: Iterable[StateChange]) -> None:
-    """One line a change; what was asked for (start, remove) is logged where it was asked."""
+    """One line per change; requests (start, remove) are logged where they are handled."""
     for change in changes:
         target = f"target {change.id}"
         if change.after is None:

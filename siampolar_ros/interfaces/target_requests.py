@@ -1,4 +1,4 @@
-"""What the tracker node is asked: start, remove and list targets, by topic and by service."""
+"""Requests to the tracker node: start, remove and list targets, by topic and by service."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rclpy.task import Future
 from sensor_msgs.msg import RegionOfInterest
 from std_srvs.srv import Trigger
 
+from siampolar_model.io.messages import request_from_message
 from siampolar_model.session.requests import InitCallback, InitRequest, InitResult
 from siampolar_model.session.session import Session
 
 from .. import msg
-from ..messages.conversions import message_from_track, request_from_roi, request_from_target
+from ..messages.conversions import message_from_target, request_from_roi
 from ..srv import Init, List, Remove
 from .outputs import Outputs
 
@@ -37,7 +38,7 @@ class TargetRequests:
         self._outputs = outputs
         self._subscriptions: list[Any] = []
         serve = node.create_service
-        # An init may wait for its image: images must be let in meanwhile.
+        # An init may wait for its image, so images must be handled in the meantime.
         patient = ReentrantCallbackGroup()
         self._services = [
             serve(Init, "~/init", self._on_init, callback_group=patient),
@@ -68,7 +69,7 @@ class TargetRequests:
             self._node.destroy_service(service)
 
     def init(self, request: InitRequest, answer: InitCallback = lambda answer: None) -> None:
-        """Ask for a target; what becomes of it is logged, published and given to ``answer``."""
+        """Ask for a target; the result is logged, published and given to ``answer``."""
 
         def tell(outcome: InitResult) -> None:
             self._log(outcome)
@@ -85,17 +86,18 @@ class TargetRequests:
         if outcome.success:
             log.info(outcome.message or f"target {outcome.id} started")
         else:
-            log.error(f"init refused: {outcome.message}")
+            # A typo of an operator: errors are for failures of the node itself.
+            log.warning(f"init refused: {outcome.message}")
 
     def _on_init_target(self, message: msg.InitTarget) -> None:
-        self.init(request_from_target(message))
+        self.init(request_from_message(message))
 
     def _on_init_roi(self, message: RegionOfInterest) -> None:
         self.init(request_from_roi(message))
 
     async def _on_init(self, request: Any, response: Any) -> Any:
         decided = Future()
-        self.init(request_from_target(request.target), decided.set_result)
+        self.init(request_from_message(request.target), decided.set_result)
         outcome = await decided
         response.success, response.id = outcome.success, outcome.id
         response.message = outcome.message
@@ -118,5 +120,5 @@ class TargetRequests:
         return response
 
     def _on_list(self, request: Any, response: Any) -> Any:
-        response.targets = [message_from_track(result) for result in self._session.targets]
+        response.targets = [message_from_target(result) for result in self._session.targets]
         return response

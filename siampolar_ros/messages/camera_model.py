@@ -8,11 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from siampolar_model.errors import SiampolarError
+
 _BROWN = ("plumb_bob", "rational_polynomial")
 _FISHEYE = ("equidistant", "fisheye")
 
 
-class CameraError(ValueError):
+class CameraError(SiampolarError, ValueError):
     """A CameraInfo that cannot be used; the message names what is wrong with it."""
 
 
@@ -22,10 +24,11 @@ class CameraModel:
 
     Attributes:
         size: width and height in pixels of the images it belongs to.
-        binning_xy, offset_xy: an image pixel is so many sensor pixels, from this one on.
+        binning_xy: sensor pixels per image pixel.
+        offset_xy: sensor pixel of the image's corner.
         matrix: float64 (3, 3), K (or the left part of P), for sensor pixels.
-        distortion: float64 (n,), OpenCV's order; empty: none.
-        fisheye: whether those are the equidistant model's four.
+        distortion: float64 (n,), OpenCV's order; empty if there is none.
+        fisheye: whether ``distortion`` holds the four numbers of the equidistant model.
         rotation: float64 (3, 3), into the rectified camera.
     """
 

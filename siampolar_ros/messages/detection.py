@@ -9,7 +9,7 @@ from siampolar_model.geometry.box import Box
 
 @dataclass(frozen=True)
 class Detection:
-    """One box of a detector, in pixels; an empty ``class_id`` says nothing about the class."""
+    """One box of a detector, in pixels; ``class_id`` is empty if the class is unknown."""
 
     box: Box
     score: float

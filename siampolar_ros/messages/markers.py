@@ -14,14 +14,14 @@ from siampolar_model.results import Target, TargetState
 
 from .camera_model import CameraModel
 
-#: In image pixels, at whatever depth: width of an outline and height of a label.
+#: Width of an outline and height of a label in image pixels, at any depth.
 _LINE_PX, _TEXT_PX = 3.0, 22.0
 
 _OPACITY = {TargetState.TRACKING: 1.0, TargetState.UNCERTAIN: 0.6, TargetState.LOST: 0.25}
 
 
 class Markers:
-    """Makes marker arrays one after another and deletes the markers of targets that are gone."""
+    """Makes marker arrays, and deletes the markers of targets that are gone."""
 
     def __init__(self) -> None:
         self._shown: set[int] = set()
@@ -72,7 +72,7 @@ def _outline(
 ) -> Marker:
     outline = result.polygon_xy
     points = camera.at_depth(np.concatenate([outline, outline[:1]]), depth_m)
-    # Strong distortion has no inverse far outside the image's middle.
+    # Strong distortion cannot be inverted far from the middle of the image.
     if len(outline) < 3 or not np.isfinite(points).all():
         return _marker(header, "outline", result.id, Marker.DELETE)
     marker = _marker(header, "outline", result.id, Marker.ADD)

@@ -9,16 +9,16 @@ from siampolar_model.geometry.box import Box
 
 Image = TypeVar("Image")
 
-#: Shorter drags are taken for a click.
+#: A shorter drag counts as a click.
 _MIN_DRAG_PX = 3.0
 
 
 @dataclass(frozen=True)
 class Drag(Generic[Image]):
-    """A drag under way. The image stands still from press to release, and the box belongs to it.
+    """A drag in progress. The image stands still from press to release, and the box belongs to it.
 
     Attributes:
-        image: whatever was shown when the button went down.
+        image: what was shown when the button went down.
         start_xy, end_xy: mouse positions in image pixels.
     """
 
@@ -35,7 +35,7 @@ class Drag(Generic[Image]):
 
     @property
     def box(self) -> Box | None:
-        """The box in pixels, whichever corner came first; None for a click."""
+        """The box in pixels, from any corner to the opposite one; None for a click."""
         (x1, y1), (x2, y2) = self.start_xy, self.end_xy
         if min(abs(x2 - x1), abs(y2 - y1)) < _MIN_DRAG_PX:
             return None

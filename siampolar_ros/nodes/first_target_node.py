@@ -1,6 +1,6 @@
-"""Starts a target on the first image of a video that stands still, then lets the video go on.
+"""Starts a target on the first image of a paused video, then lets the video continue.
 
-The module run as a node does just that, for launch files.
+Run as a module, it is a node that does just that, for launch files.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from siampolar_model.errors import BoxError
+from siampolar_model.errors import SiampolarError
 from siampolar_model.geometry.box import Box, parse_box
 
 from ..messages.conversions import stamp_from_ns, stamp_to_ns
 from ..messages.serialized_image import read_stamp
 from ..msg import InitResult, InitTarget
-from ..parameters import nodes as parameters
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.nodes import FirstTargetSettings
+from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
 
 #: Seconds after which a request is repeated.
@@ -31,10 +31,10 @@ _REPEAT_S = 0.5
 
 
 class FirstTarget:
-    """Asks for a target on the first image that it is told of, until somebody confirms it.
+    """Asks for a target on the first image reported to it, until its start is confirmed.
 
-    Nodes that have just started may miss each other's messages, so the request is repeated; as it
-    names its id, a repeated one starts the same target again, on the same image.
+    Nodes that have just started may miss each other's messages, so the request is repeated. Because
+    it names its id, a repeated one starts the same target again, on the same image.
 
     Args:
         box: in pixels of that image.
@@ -60,7 +60,7 @@ class FirstTarget:
             self._ask()
 
     def confirm(self) -> None:
-        """The target is there: ask no more and let the video go on."""
+        """The target exists: stop asking and let the video continue."""
         if not self._confirmed:
             self._confirmed = True
             paused = Parameter("paused", Parameter.Type.BOOL, False)
@@ -85,10 +85,8 @@ class FirstTargetNode(Node):
         super().__init__("first_target")
         self._done = done
         try:
-            box = Parameters(
-                self, parameters.FIRST_TARGET, lambda values: parse_box(str(values["box"]))
-            ).settings()
-        except (ParameterError, BoxError) as error:
+            box = parse_box(Parameters(self, FirstTargetSettings).settings().box)
+        except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None
         self._first = FirstTarget(self, box, None)
@@ -97,7 +95,7 @@ class FirstTargetNode(Node):
         self.create_subscription(InitResult, "tracker/init_result", self._on_answer, qos)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """There is nothing to close."""
 
     def _on_image(self, data: bytes) -> None:
         self._first.on_image(stamp_to_ns(read_stamp(data)))

@@ -2,7 +2,7 @@
 
 Subscribes to ``image`` (remap it to the tracker's ``~/overlay`` to see the outlines as well: the
 overlay carries the header of its image) and ``tracker/init_result``, publishes a stamped
-``tracker/init_target``. The stream stands still while the button is down. Esc or q ends.
+``tracker/init_target``. The picture stands still while the button is down. Esc or q ends the node.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from siampolar_model.errors import FrameError
+from siampolar_model.errors import FrameError, SiampolarError
 from siampolar_model.session.history import StampedImage
 
 from ..interfaces.image_input import ImageInput
 from ..msg import InitResult, InitTarget
-from ..parameters import nodes as parameters
 from ..parameters.settings import ImageSettings
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import Parameters
 from ..runtime.run import StartError, run_node
 from ..runtime.timers import steady_timer
 from .box_drag import Drag
@@ -64,13 +63,12 @@ class SelectTargetNode(Node):
         self._newest: StampedImage | None = None
         self._drag: Drag[StampedImage] | None = None
         self._status = "waiting for images"
-        params = Parameters(
-            self, parameters.SELECT_TARGET, lambda values: parameters.fill(ImageSettings, values)
-        )
+        # The same as those of the tracker, on whose images it draws.
+        params = Parameters(self, ImageSettings)
         try:
             params.settings()
             open_window()
-        except (ParameterError, StartError) as error:
+        except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None
         cv2.setMouseCallback(_WINDOW, self._on_mouse)

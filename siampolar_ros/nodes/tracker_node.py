@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
-from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.engines.base import BUILT_BY_CALLER
+from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable, SiampolarError
 from siampolar_model.session.requests import TargetIds
 from siampolar_model.session.session import Session, Targets
 from siampolar_model.tracking.tracker import Tracker
@@ -25,10 +25,11 @@ from ..interfaces.detection_input import DetectionInput
 from ..interfaces.detection_starter import DetectionStarter
 from ..interfaces.diagnostics import Diagnostics
 from ..interfaces.image_input import ImageInput
+from ..interfaces.installed_outputs import installed_outputs
 from ..interfaces.outputs import Outputs
 from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
-from ..parameters import nodes as parameters
+from ..parameters import interfaces
 from ..parameters.nodes import Settings
 from ..parameters.table import ParameterError, Parameters
 from ..runtime.engine_builder import EngineBuilder
@@ -44,26 +45,19 @@ def load_tracker(settings: Settings) -> Tracker:
         EngineError: unknown model, missing or altered weights, unusable engine.
         EngineMissing: a TensorRT engine that has to be built first, which takes too long for here.
     """
-    load = partial(
-        Tracker.from_pretrained,
+    return Tracker.from_pretrained(
         settings.model,
+        engine=settings.engine,
         settings=settings.tracker,
         precision=settings.precision,
         num_threads=settings.num_threads,
+        build_engine="never" if settings.build_engine == "never" else BUILT_BY_CALLER,
         engine_path=settings.engine_path,
     )
-    if settings.engine == "auto" and settings.build_engine == "if_missing":
-        try:
-            return load(engine="tensorrt")
-        except EngineMissing:
-            raise
-        except EngineError:
-            pass  # said again by "auto", should that fail too
-    return load(engine=settings.engine)
 
 
 class TrackerNode(SafeLifecycleNode):
-    """Configured it holds a loaded network, active it follows targets.
+    """While configured it holds a loaded network; while active it follows targets.
 
     Args:
         load: makes the tracker on configure.
@@ -83,12 +77,16 @@ class TrackerNode(SafeLifecycleNode):
         self._images: ImageInput | None = None
         self._other_inputs: list[CameraInfoInput | DetectionInput] = []
         self._requests: TargetRequests | None = None
+        self._extra_outputs = installed_outputs(
+            [row.name for row in interfaces.TRACKER], on_problem=self.get_logger().error
+        )
+        options = [row for one in self._extra_outputs.values() for row in one.parameters]
         self._params = Parameters(
             self,
-            parameters.TRACKER,
-            validate=Settings.of,
+            Settings,
             on_change=self._on_parameters,
             is_unconfigured=lambda: self._session is None,
+            extra=options,
         )
         # The worker reports a failure from its own thread; transitions belong to the executor's.
         self._failed = self.create_guard_condition(self._on_failed)
@@ -102,12 +100,12 @@ class TrackerNode(SafeLifecycleNode):
         self._diagnostics = Diagnostics(self, lambda: self._images, self._snapshot, self._health)
 
     def autostart(self) -> None:
-        """Configure and activate, unless the parameter says no."""
+        """Configure and activate, unless the parameter ``autostart`` is false."""
         try:
             if not self._settings().autostart:
                 return
         except ParameterError:
-            pass  # configure says what is wrong
+            pass  # configure reports what is wrong
         if not self._start() and not self._builder.running:
             self.get_logger().info(
                 "not started; correct the parameters, then: "
@@ -115,7 +113,7 @@ class TrackerNode(SafeLifecycleNode):
             )
 
     def close(self) -> None:
-        """Stop working and free everything, in whatever state."""
+        """Stop working and free everything, in any state."""
         self._builder.cancel()
         self._stop()
         self._free()
@@ -137,12 +135,18 @@ class TrackerNode(SafeLifecycleNode):
                 self._builder.start(settings.model, settings.precision)
                 self._problem = one_line(error)
                 return TransitionCallbackReturn.FAILURE
-        except (EngineError, ParameterError, ProcessUnusable) as error:
+        except (SiampolarError, ProcessUnusable) as error:
             self._unusable = isinstance(error, ProcessUnusable)
             self._problem = f"cannot be configured: {one_line(error)}"
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
-        self._outputs = Outputs(self, lambda: self._settings().outputs, self._starter.class_of)
+        self._outputs = Outputs(
+            self,
+            lambda: self._settings().outputs,
+            self._starter.class_of,
+            self._extra_outputs,
+            self._params.extra,
+        )
         self._session = Session(
             tracker,
             settings.session,
@@ -183,7 +187,7 @@ class TrackerNode(SafeLifecycleNode):
     @transition
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         self._stop()
-        # There is no transition from active to error processing; this is the way round.
+        # No transition leads from active to error processing, so this one has to.
         if self._session is not None and self._session.failure is not None:
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
@@ -221,7 +225,7 @@ class TrackerNode(SafeLifecycleNode):
         self._session.set_settings(settings.session)
 
     def _on_result(self, result: Targets) -> None:
-        """In the worker's thread."""
+        """Called in the worker's thread."""
         log_changes(self.get_logger(), result.changes)
         self._starter.on_result(result.targets)
         if self._outputs is not None:
@@ -229,7 +233,7 @@ class TrackerNode(SafeLifecycleNode):
         self._health.result(result)
 
     def _on_failure(self, error: Exception) -> None:
-        """In the worker's thread, after all targets were published as lost."""
+        """Called in the worker's thread, after all targets were published as lost."""
         self._unusable = isinstance(error, ProcessUnusable)
         self._problem = f"the tracker failed, all targets are lost: {one_line(error)}"
         self.get_logger().error(self._problem)
@@ -243,14 +247,14 @@ class TrackerNode(SafeLifecycleNode):
 
     def _on_failed(self) -> None:
         if self._images is None:
-            return  # deactivated by somebody else since
+            return  # deactivated by somebody else in the meantime
         self.trigger_deactivate()
         if self._settings().auto_recover:
             self._end_if_unusable()
             self._recovery.failed()
 
     def _recover(self) -> bool:
-        """Whether nothing is left to do: the parameter may have changed, or an engine be built."""
+        """Whether no more attempt is needed: the parameter may be off, or an engine being built."""
         if not self._settings().auto_recover or self._start() or self._builder.running:
             return True
         self._end_if_unusable()
@@ -259,7 +263,7 @@ class TrackerNode(SafeLifecycleNode):
     def _end_if_unusable(self) -> None:
         if self._unusable:
             raise GivenUp(
-                f"{self._problem}; the process ends, so that it can be started anew (auto_recover)"
+                f"{self._problem}; the process ends, so that it can be started again (auto_recover)"
             )
 
     # ---- helpers ---------------------------------------------------------------------------

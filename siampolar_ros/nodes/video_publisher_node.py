@@ -3,8 +3,8 @@
 With ``horizontal_fov`` also ``camera_info``, so that markers can be tried without a calibration.
 
 Frame k of a video is stamped ``start + k / rate`` and published at that time, without jitter, as a
-hardware-triggered camera would (after a pause the time of going on is the new start); images of a
-camera are stamped when they are read. The node ends with the video.
+hardware-triggered camera would (after a pause, the time at which it continues is the new start);
+images of a camera are stamped when they are read. The node ends with the video.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from siampolar_model.errors import VideoError
+from siampolar_model.errors import SiampolarError, VideoError
 from siampolar_model.io.video import VideoReader
 
 from ..messages.conversions import message_from_bgr, stamp_from_ns
-from ..parameters import nodes as parameters
 from ..parameters.nodes import VideoSettings
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import Parameters
 from ..runtime.run import StartError, one_line, run_node
 
-#: Seconds behind its own schedule from which the node says so.
+#: The node warns once it is this many seconds behind its own schedule.
 _LATE_S = 1.0
 
 #: Seconds that the end waits for an image that is being read.
@@ -86,16 +85,14 @@ class VideoPublisherNode(Node):
         self._reader: VideoReader | None = None
         self._camera: Any = None
         try:
-            self._params = Parameters(
-                self, parameters.VIDEO_PUBLISHER, VideoSettings.of, self._on_parameters
-            )
+            self._params = Parameters(self, VideoSettings, self._on_parameters)
             self._settings = self._params.settings()
             self._on_parameters()
             if self._settings.device:
                 self._camera = open_camera(self._settings)
             else:
                 self._reader = self._open_video()
-        except (ParameterError, VideoError) as error:
+        except SiampolarError as error:
             self.destroy_node()
             raise StartError(str(error)) from None
         self._publisher = self.create_publisher(Image, "image", QoSProfile(depth=10))
@@ -104,8 +101,11 @@ class VideoPublisherNode(Node):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop publishing. A camera that never answers is left to the end of the process: only
-        the thread that reads from it may release it."""
+        """Stop publishing.
+
+        A camera that never answers is left open until the process ends: only the thread that reads
+        from it may release it.
+        """
         self._stopping.set()
         self._going.set()
         self._thread.join(timeout=_JOIN_S)
@@ -159,7 +159,7 @@ class VideoPublisherNode(Node):
             if late_s > _LATE_S and not said_late:
                 said_late = True
                 self.get_logger().warning(
-                    f"cannot keep up with {1e9 / period_ns:g} images a second; lower the rate"
+                    f"cannot keep up with {1e9 / period_ns:g} images per second; lower the rate"
                 )
             self._publish(image, start_ns + step * period_ns)
             step += 1
@@ -197,7 +197,7 @@ class VideoPublisherNode(Node):
         self._publisher.publish(message_from_bgr(image, header))
 
     def _wait_for_subscribers(self) -> bool:
-        """False if told to stop while waiting."""
+        """False if the node is stopped while waiting."""
         wanted = self._settings.wait_for_subscribers
         if self._publisher.get_subscription_count() < wanted:
             self.get_logger().info(f"waiting for {wanted} subscriber(s) of the images")

@@ -1,1 +1,1 @@
-"""Parameters and interfaces of the nodes, as tables."""
+"""Parameters, topics and services of the nodes, from which docs/nodes.md is made."""

@@ -8,24 +8,26 @@ from typing import Any
 
 import yaml
 
-#: What tracker.launch.py is given for a camera, besides its namespace.
+from siampolar_model.errors import SiampolarError
+
+#: Arguments of tracker.launch.py that a camera may have, besides its namespace.
 KEYS = ("image", "camera_info", "params_file", "engine", "model", "overlay")
 
 _EXAMPLE = "cameras: [{name: front, image: /front/image_raw}]"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
-class CameraListError(ValueError):
+class CameraListError(SiampolarError, ValueError):
     """A list that cannot be used; the message names the file, the entry and what is allowed."""
 
 
 def read_cameras(path: str | Path) -> list[dict[str, str]]:
     """Arguments of tracker.launch.py for each camera of a file, ``namespace`` and ``image`` first.
 
-    A relative ``params_file`` is meant from the list's folder.
+    A relative ``params_file`` is relative to the folder of the list.
 
     Raises:
-        CameraListError: no such file, no YAML, or an entry that is not allowed.
+        CameraListError: the file is missing or not YAML, or an entry is not allowed.
     """
     path = Path(path)
     try:
@@ -33,7 +35,7 @@ def read_cameras(path: str | Path) -> list[dict[str, str]]:
     except OSError as error:
         raise CameraListError(f"{path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CameraListError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+        raise CameraListError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     entries = content.get("cameras") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries or len(content) != 1:
         raise CameraListError(f"{path}: needs one key with a list, such as: {_EXAMPLE}")
@@ -58,7 +60,7 @@ def _read(path: Path, number: int, entry: Any) -> dict[str, str]:
     if not _NAME.fullmatch(values.get("name", "")):
         raise CameraListError(
             f"{where} is called {values.get('name', '')!r}; a name has letters, digits and _, "
-            "begins with no digit, and may have several parts between /"
+            "does not begin with a digit, and may have several parts between /"
         )
     if not values.get("image"):
         raise CameraListError(f"{where} has no image; give its topic, such as /front/image_raw")

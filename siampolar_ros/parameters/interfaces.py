@@ -35,13 +35,13 @@ TRACKER: tuple[Interface, ...] = (
         "camera_info",
         "sensor_msgs/msg/CameraInfo",
         "Calibration for `~/polygon` and `~/markers`, and how many images were sent. Unless it is "
-        "remapped, the topic beside the image: `/front/camera_info` for `/front/image_raw`.",
+        "remapped, the topic next to the image: `/front/camera_info` for `/front/image_raw`.",
     ),
     Interface(
         "in",
         "~/init_target",
         "siampolar_ros/msg/InitTarget",
-        "Start a target on the image of its stamp, which may lie in the past; zero: the newest.",
+        "Start a target on the image of its stamp, which may lie in the past; zero: on the newest.",
     ),
     Interface(
         "in",
@@ -54,14 +54,14 @@ TRACKER: tuple[Interface, ...] = (
         "~/detections_in",
         "vision_msgs/msg/Detection2DArray",
         "A detector's boxes: with `auto_init` the best one starts a target while none is followed; "
-        "one that overlaps a lost target of its class starts that one again.",
+        "one that overlaps a lost target of its class starts that target again.",
         optional=True,
     ),
     Interface(
         "out",
         "~/targets",
         "siampolar_ros/msg/Targets",
-        "All targets on each image, with the image's header; lost ones as well.",
+        "All targets on each image, lost ones included, with the image's header.",
     ),
     Interface(
         "out",
@@ -115,11 +115,13 @@ TRACKER: tuple[Interface, ...] = (
         "service",
         "~/init",
         "siampolar_ros/srv/Init",
-        "As `~/init_target`, and wait for the answer.",
+        "The same as `~/init_target`, and wait for the answer.",
     ),
     Interface("service", "~/remove", "siampolar_ros/srv/Remove", "Stop following a target."),
     Interface("service", "~/reset", "std_srvs/srv/Trigger", "Stop following all targets."),
-    Interface("service", "~/list", "siampolar_ros/srv/List", "What was last said of each target."),
+    Interface(
+        "service", "~/list", "siampolar_ros/srv/List", "The last reported state of each target."
+    ),
 )
 
 VIDEO_PUBLISHER: tuple[Interface, ...] = (

@@ -1,103 +1,91 @@
-"""Parameters as one table: declaration, validation and the reference page come from it."""
+"""Parameters of the nodes: declaration, checks and reference page come from dataclasses.
+
+A node's parameters are the fields of a dataclass, made by :func:`siampolar_model.settings.setting`.
+A field that holds another such dataclass contributes the parameters of that one.
+"""
 
 from __future__ import annotations
 
-import math
-import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from siampolar_model.errors import SiampolarError
+from siampolar_model.settings import Setting, Value, setting_of
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-Value = bool | int | float | str
-
-
-# Paths are shown whole, a mistake of thousands of letters is not.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = 200
+S = TypeVar("S")
 
 
 class Changes(Enum):
-    """When a parameter may change."""
+    """When a parameter may change; ``changes`` of a field, at any time unless it is given."""
 
     START = "only at start"
     UNCONFIGURED = "while unconfigured"
     ANY_TIME = "at any time"
 
 
-class ParameterError(ValueError):
+class ParameterError(SiampolarError, ValueError):
     """A value that is not allowed; the message names parameter, value and what is allowed."""
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One row of a table. The type is that of ``default``.
+class Parameter(Setting):
+    """A setting as a parameter of a node."""
 
-    Attributes:
-        low, high: bounds of a number, both allowed; None: no bound.
-        choices: the only strings allowed; empty: any.
-    """
-
-    name: str
-    default: Value
-    description: str
-    changes: Changes
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
+    changes: Changes = Changes.ANY_TIME
 
     def check(self, value: Any) -> Value:
         """The value in this parameter's type.
 
-        A whole number is taken for a floating-point one and for text, as command lines write
-        ``2`` for ``2.0`` and ``device:=0`` for the first camera.
+        A whole number may stand for a floating-point one and for text, because command lines
+        write ``2`` for ``2.0`` and ``device:=0`` for the first camera.
 
         Raises:
             ParameterError: another type, not finite, out of range, or not among the choices.
         """
-        kind = type(self.default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if kind is str and type(value) is int:
+        if isinstance(self.default, str) and type(value) is int:
             value = str(value)
-        if type(value) is not kind:
-            raise self._error(value)
-        if isinstance(value, str) and self.choices and value not in self.choices:
-            raise self._error(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if not math.isfinite(value):
-                raise self._error(value)
-            if self.low is not None and value < self.low:
-                raise self._error(value)
-            if self.high is not None and value > self.high:
-                raise self._error(value)
-        assert isinstance(value, (bool, int, float, str))
-        return value
-
-    @property
-    def allowed(self) -> str:
-        """What is allowed, in words: ``a number from 0 to 1``."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        words = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
-        text = words[type(self.default)]
-        if self.low is not None and self.high is not None:
-            text += f" from {_digits(self.low)} to {_digits(self.high)}"
-        elif self.low is not None:
-            text += f" of at least {_digits(self.low)}"
-        return text
-
-    def _error(self, value: Any) -> ParameterError:
-        shown = _SHORT.repr(value)
-        return ParameterError(f"parameter {self.name} is {shown}; it must be {self.allowed}")
+        try:
+            return super().check(value)
+        except ValueError as error:
+            raise ParameterError(f"parameter {error}") from None
 
 
-def _digits(number: float) -> str:
-    """``1000000`` where ``:g`` writes ``1e+06``."""
-    return str(int(number)) if number == int(number) else f"{number:g}"
+def parameters_of(cls: Any) -> tuple[Parameter, ...]:
+    """The parameters that a dataclass and the dataclasses in it describe, in order."""
+    found: list[Parameter] = []
+    for one in fields(cls):
+        if is_dataclass(one.default):
+            found += parameters_of(one.default)
+        else:
+            changes = one.metadata.get("changes", Changes.ANY_TIME)
+            found.append(Parameter(**vars(setting_of(one)), changes=changes))
+    return tuple(found)
+
+
+def filled(cls: type[S], values: Mapping[str, Any]) -> S:
+    """A dataclass, and the dataclasses in it, from the checked values of its parameters.
+
+    Raises:
+        ParameterError: values that do not fit together.
+    """
+    given: dict[str, Any] = {}
+    for one in fields(cls):  # type: ignore[arg-type]
+        if is_dataclass(one.default):
+            given[one.name] = filled(type(one.default), values)
+        else:
+            convert = setting_of(one).convert or (lambda value: value)
+            given[one.name] = convert(values[one.name])
+    try:
+        return cls(**given)
+    except ParameterError:
+        raise
+    except ValueError as error:
+        raise ParameterError(f"parameter {error}") from None
 
 
 def check_all(table: Iterable[Parameter], values: Mapping[str, Any]) -> dict[str, Value]:
@@ -117,45 +105,66 @@ def check_all(table: Iterable[Parameter], values: Mapping[str, Any]) -> dict[str
     return checked
 
 
-S = TypeVar("S")
-
-
 class Parameters(Generic[S]):
-    """The parameters of one node, declared from a table.
+    """The parameters of one node, declared from the dataclass of its settings.
 
-    A change is validated as a whole before anything is taken over: ``validate`` makes the settings
-    of all values as they would be and raises :class:`ValueError` for what does not fit together;
+    A change is checked as a whole before any of it takes effect: the settings are made of all
+    values as they would be, which raises :class:`ValueError` for values that do not fit together;
     only then are the settings swapped and ``on_change`` called.
 
-    A node whose start values are wrong still comes up: :meth:`settings` raises until they are
-    corrected, so that a lifecycle node can say so and wait.
+    A node whose start values are wrong is still created: :meth:`settings` raises until they are
+    corrected, so that a lifecycle node can report it and wait.
+
+    Args:
+        extra: parameters that are not part of the settings, such as those of installed outputs.
     """
 
     def __init__(
         self,
         node: Node,
-        table: Sequence[Parameter],
-        validate: Callable[[dict[str, Value]], S],
+        settings: type[S],
         on_change: Callable[[], None] = lambda: None,
         is_unconfigured: Callable[[], bool] = lambda: True,
+        extra: Sequence[Parameter] = (),
     ) -> None:
-        self._table = {parameter.name: parameter for parameter in table}
-        self._validate = validate
+        self._class = settings
+        self._extra = tuple(parameter.name for parameter in extra)
+        self._table = {one.name: one for one in (*parameters_of(settings), *extra)}
         self._on_change = on_change
         self._is_unconfigured = is_unconfigured
-        self._raw = {parameter.name: _declare(node, parameter) for parameter in table}
+        self._raw = {one.name: _declare(node, one) for one in self._table.values()}
+        #: Parameters that were given at the start by the names they had before.
+        self._renamed = {
+            one.name: one
+            for one in self._table.values()
+            if one.old_name and _is_given(node, one.old_name)
+        }
         self._settings: S | None = None
         node.add_on_set_parameters_callback(self._on_set)
 
     def settings(self) -> S:
-        """What ``validate`` makes of the present values; the same object until they change.
+        """The settings of the present values; the same object until they change.
 
         Raises:
             ParameterError: naming everything that is not allowed.
         """
+        if self._renamed:
+            raise ParameterError(
+                "; ".join(f"parameter {one.renamed}" for one in self._renamed.values())
+            )
         if self._settings is None:
-            self._settings = self._validate(check_all(self._table.values(), self._raw))
+            values = check_all(self._table.values(), self._raw)
+            self._settings = filled(self._class, values)
         return self._settings
+
+    def extra(self) -> dict[str, Value]:
+        """The present values of the extra parameters, by name.
+
+        Raises:
+            ParameterError: see :meth:`settings`.
+        """
+        self.settings()
+        return {name: self._table[name].check(self._raw[name]) for name in self._extra}
 
     def _on_set(self, changes: Sequence[Any]) -> Any:
         from rcl_interfaces.msg import SetParametersResult
@@ -179,13 +188,15 @@ class Parameters(Generic[S]):
             try:
                 values = check_all(self._table.values(), new)
             except ParameterError:
-                # Wrong start values elsewhere must not keep this one from being corrected.
+                # Wrong start values of other parameters must not prevent this correction.
                 pass
             else:
-                settings = self._validate(values)
+                settings = filled(self._class, values)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._raw, self._settings = new, settings
+        for change in changes:
+            self._renamed.pop(change.name, None)  # corrected: its new name has a value
         self._on_change()
         return SetParametersResult(successful=True)
 
@@ -198,7 +209,7 @@ def _declare(node: Node, parameter: Parameter) -> Any:
     # do ranges when a start value lies outside; so our own check comes first.
     descriptor = ParameterDescriptor(
         name=parameter.name,
-        description=parameter.description,
+        description=parameter.help,
         additional_constraints=f"{parameter.allowed}; may change {parameter.changes.value}",
         read_only=parameter.changes is Changes.START,
         dynamic_typing=True,
@@ -220,6 +231,19 @@ def _declare(node: Node, parameter: Parameter) -> Any:
     return value
 
 
+def _is_given(node: Node, name: str) -> bool:
+    """Whether a parameters file or the command line gives a parameter that the node lacks.
+
+    rclpy tells what was given only to the one who declares the parameter. Declared without a
+    value, it has one only if it was given; then it is taken back, so that nobody finds it.
+    """
+    from rcl_interfaces.msg import ParameterDescriptor
+
+    given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(name)
+    return given is not None
+
+
 def reference(table: Iterable[Parameter]) -> str:
     """The table as Markdown."""
     lines = ["| parameter | default | allowed | may change | what it does |"]
@@ -227,7 +251,5 @@ def reference(table: Iterable[Parameter]) -> str:
     for p in table:
         default = str(p.default).lower() if isinstance(p.default, bool) else p.default
         shown = '""' if default == "" else default
-        lines.append(
-            f"| `{p.name}` | `{shown}` | {p.allowed} | {p.changes.value} | {p.description} |"
-        )
+        lines.append(f"| `{p.name}` | `{shown}` | {p.allowed} | {p.changes.value} | {p.help} |")
     return "\n".join(lines) + "\n"

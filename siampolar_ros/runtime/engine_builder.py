@@ -1,4 +1,4 @@
-"""Builds a missing TensorRT engine beside the node, and starts the node when it is there."""
+"""Builds a missing TensorRT engine while the node waits, then starts the node."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from siampolar_model.engines.tensorrt.build import EngineBuild
 from siampolar_model.errors import EngineError
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import ModelFolder
 
 from .run import one_line
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-#: Seconds between two lines of a log about one build.
+#: Seconds between two log lines about one build.
 _REPORT_S = 10.0
 
 
@@ -36,7 +36,7 @@ class EngineBuilder:
         self._build: EngineBuild | None = None
         self._thread: threading.Thread | None = None
         self._wanted = ("", "")
-        self._built: set[tuple[str, str]] = set()  # so that nothing is built over and over
+        self._built: set[tuple[str, str]] = set()  # so that nothing is built twice
         self._error = ""
 
     @property
@@ -44,7 +44,7 @@ class EngineBuilder:
         return self._thread is not None
 
     def start(self, model: str, precision: str) -> None:
-        """Begin, unless a build is running.
+        """Start a build, unless one is running.
 
         Raises:
             EngineError: unknown model, or what was built is still not found.
@@ -57,7 +57,7 @@ class EngineBuilder:
             )
         self._logger.info("building the TensorRT engine, which takes minutes (build_engine)")
         self._error, self._wanted = "", (model, precision)
-        self._build = EngineBuild(model_folder(model), precision)
+        self._build = EngineBuild(ModelFolder.open(model).path, precision)
         self._thread = threading.Thread(target=self._listen, args=(self._build,), daemon=True)
         self._thread.start()
 
@@ -70,7 +70,7 @@ class EngineBuilder:
         self._build = self._thread = None
 
     def _listen(self, build: EngineBuild) -> None:
-        """In a thread."""
+        """Runs in the thread."""
         reported_s = time.monotonic()
         try:
             for at in build.progress():
@@ -83,7 +83,7 @@ class EngineBuilder:
 
     def _finish(self) -> None:
         if self._thread is None:
-            return  # cancelled since
+            return  # cancelled in the meantime
         self._thread.join()
         self._build = self._thread = None
         if self._error:

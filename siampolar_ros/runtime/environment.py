@@ -1,4 +1,4 @@
-"""Environment variables that images between processes need, for the demo and the launch files."""
+"""Environment variables for images between processes, for the demo and the launch files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Distributions whose Fast DDS reads the profile from the older variable; later ones warn of it.
+#: Distributions whose Fast DDS reads the profile from the older variable; later ones warn about it.
 _OLDER_NAME = ("humble", "jazzy")
 
 
@@ -23,7 +23,7 @@ def share_file(name: str) -> Path:
 def dds_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What to add to the environment of every process that sends or receives images.
 
-    What the caller's environment sets already is left alone.
+    Variables that the caller's environment already has are left alone.
     """
     older = environment.get("ROS_DISTRO") in _OLDER_NAME
     profile = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
@@ -39,7 +39,7 @@ def dds_environment(environment: Mapping[str, str] = os.environ) -> dict[str, st
 
 
 def local_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What keeps a graph on this machine, unless the caller's environment says otherwise."""
+    """What keeps a ROS graph on this machine, unless the caller's environment decides it."""
     if environment.get("ROS_DISTRO") == "humble":
         name, value = "ROS_LOCALHOST_ONLY", "1"
     else:

@@ -28,10 +28,10 @@ def transition(method: Transition) -> Transition:
 
 
 class SafeLifecycleNode(LifecycleNode):
-    """Answers a request for a transition that its state does not allow with false.
+    """Answers false to a request for a transition that its state does not allow.
 
-    rclpy does so from Kilted on; before, the exception leaves ``spin`` and nobody is answered
-    (https://github.com/ros2/rclpy/pull/1319). Hence the mangled name.
+    rclpy does so from Kilted on. Before, the exception leaves ``spin`` and no answer is sent
+    (https://github.com/ros2/rclpy/pull/1319). That is why a name-mangled method is overridden.
     """
 
     def _LifecycleNodeMixin__on_change_state(self, request: Any, response: Any) -> Any:

@@ -10,10 +10,10 @@ from rclpy.node import Node
 
 from .timers import steady_timer
 
-#: Seconds before the first, second, ... attempt; the last one holds for all that follow.
+#: Seconds before the first, second, ... attempt; the last one is used for all later ones.
 DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
-#: A failure so many seconds after the last attempt is the first one again.
+#: A failure more than this many seconds after the last attempt counts as the first again.
 _HEALTHY_S = 60.0
 
 
@@ -35,7 +35,7 @@ class Recovery:
 
     @property
     def pending(self) -> bool:
-        """Whether an attempt is to come."""
+        """Whether an attempt is planned."""
         return self._timer is not None
 
     def failed(self) -> None:
@@ -46,10 +46,10 @@ class Recovery:
         self._failures += 1
         self.cancel()
         self._timer = steady_timer(self._node, delay_s, self._try)
-        self._node.get_logger().info(f"configured again in {delay_s:g} s (auto_recover)")
+        self._node.get_logger().info(f"retrying in {delay_s:g} s (auto_recover)")
 
     def cancel(self) -> None:
-        """Leave it to somebody else."""
+        """Drop the planned attempt: somebody else takes over."""
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None

@@ -1,4 +1,4 @@
-"""Runs a node until it is done or told to stop, and always ends cleanly."""
+"""Runs a node until it is done or stopped by a signal, and always ends cleanly."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-#: Seconds between looks at the signals that arrived: Python's handlers run between waits.
+from siampolar_model.errors import SiampolarError
+
+#: Signals are looked at this often, in seconds: Python's handlers run only between waits.
 _LOOK_S = 0.1
 
 
-class StartError(RuntimeError):
+class StartError(SiampolarError, RuntimeError):
     """A node that cannot start; the message is one clear line."""
 
 
@@ -27,7 +29,7 @@ class GivenUp(RuntimeError):
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, without line breaks; its type where it says nothing or little."""
+    """The message of an exception without line breaks, with its type where that is needed."""
     text = " ".join(str(error).split())
     known = isinstance(error, (ValueError, RuntimeError)) and text
     return text if known else f"{type(error).__name__}: {text}"
@@ -40,16 +42,16 @@ def run_node(
     done: threading.Event | None = None,
     args: Sequence[str] | None = None,
 ) -> int:
-    """Spin a node until SIGINT, SIGTERM, ``done`` or :class:`GivenUp`; the exit status.
+    """Spin a node until SIGINT, SIGTERM, ``done`` or :class:`GivenUp`; returns the exit status.
 
-    Signals only set a flag, also a second and a third one, so that nothing interrupts the
+    Signals only set a flag, repeated ones too, so that nothing interrupts the
     teardown. An exception in a callback (such as rclpy's on an invalid life cycle request) is
     logged in one line and the node goes on.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-        # Python takes its handlers back before it is through: a second signal would kill it then.
+        # Python removes its handlers before it has ended: a second signal would kill it then.
         atexit.register(signal.signal, number, signal.SIG_IGN)
     log = get_logger(name)
     try:
@@ -62,7 +64,7 @@ def run_node(
         return 2
     try:
         node = make_node()
-    except Exception as error:  # StartError, or what rclpy says of a parameter or name
+    except Exception as error:  # StartError, or an error of rclpy about a parameter or name
         log.fatal(one_line(error))
         rclpy.try_shutdown()
         return 1

@@ -1,4 +1,4 @@
-"""Timers that go on while simulated time stands still."""
+"""Timers that keep running while simulated time stands still."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from rclpy.node import Node
 
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Any:
-    """A timer by the machine's steady clock, not by the node's, which ``use_sim_time`` stops."""
+    """A timer on the machine's steady clock; ``use_sim_time`` may stop the node's own clock."""
     return node.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,20 @@ from siampolar_model.bench.clip import load_clip
 from siampolar_model.bench.measure import RUNS, measure
 from siampolar_model.bench.page import benchmark_page
 from siampolar_model.bench.peer import PEER_FILES
-from siampolar_model.bench.stages import STAGES
+from siampolar_model.bench.results import (
+    CaseResult,
+    EngineListing,
+    Machine,
+    NamedResult,
+    NodeResult,
+    PeerResult,
+    PeerRun,
+    PeerTimes,
+    Report,
+    StageTimes,
+    SuiteResult,
+    TrackerResult,
+)
 from siampolar_model.bench.suite import ROUNDS, TARGETS, laptop_isa, run_suite
 from siampolar_model.bench.tables import tables_of
 from siampolar_model.cli import bench as command
@@ -27,6 +40,7 @@ from siampolar_model.engines.loading import load_engine
 from siampolar_model.errors import BenchError, BoxError
 from siampolar_model.evaluation.davis import find_sequences
 from siampolar_model.evaluation.metrics import mask_box
+from siampolar_model.evaluation.timing import Percentiles
 from siampolar_model.geometry.box import Box
 from support.blob_engine import BlobEngine
 
@@ -66,21 +80,20 @@ class TestMeasure:
             BlobEngine, images(8), BOX, num_threads=1, on_run=lambda: runs.append(len(runs))
         )
         assert cv2.getNumThreads() == before
-        json.dumps(result, allow_nan=False)
+        json.dumps(asdict(result), allow_nan=False)
         assert len(runs) == RUNS
-        assert (result["engine"], result["precision"]) == ("blob", "fp32")
-        assert (result["threads"], result["frames"], result["targets"]) == (1, 8, 1)
-        assert "peers" not in result
-        ours = result["tracker"]
-        assert set(ours["ms"]) == {"total", *STAGES}
-        for row in ours["ms"].values():
-            assert 0 <= row["p50"] <= row["p95"] <= row["p99"]
-        assert ours["fps"] == pytest.approx(1000 / ours["ms"]["total"]["p50"])
-        assert ours["cpu_ms"] > 0
+        assert (result.engine, result.precision) == ("blob", "fp32")
+        assert (result.threads, result.frames, result.targets) == (1, 8, 1)
+        assert result.peers == {}
+        ours = result.tracker
+        stages = ours.ms.stages()
+        for row in (ours.ms.total, *stages.values()):
+            assert 0 <= row.p50 <= row.p95 <= row.p99
+        assert ours.fps == pytest.approx(1000 / ours.ms.total.p50)
+        assert ours.cpu_ms > 0
         # Medians of parts need not add up exactly; the engine is most of it here.
-        parts = sum(ours["ms"][stage]["p50"] for stage in STAGES)
-        assert parts == pytest.approx(ours["ms"]["total"]["p50"], rel=0.3)
-        assert ours["ms"]["infer"]["p50"] > ours["ms"]["crop"]["p50"]
+        assert sum(row.p50 for row in stages.values()) == pytest.approx(ours.ms.total.p50, rel=0.3)
+        assert ours.ms.infer.p50 > ours.ms.crop.p50
 
     def test_more_targets_are_searched_in_one_batch(self) -> None:
         batches: list[int] = []
@@ -91,19 +104,19 @@ class TestMeasure:
                 return super().search(slots, crops, prior)
 
         result = measure(Counting, images(3), BOX, num_threads=1, targets=3)
-        assert result["targets"] == 3
+        assert result.targets == 3
         assert batches == [3] * (2 + 2 * RUNS)  # warm-up and runs over two images each
 
     def test_beside_trackernano(self, shared_data: Callable[[str], Path]) -> None:
         _require_trackernano()
         peer = shared_data("peers/nanotrack")
         result = measure(BlobEngine, images(4), BOX, num_threads=2, peer=peer)
-        found = result["peers"]["trackernano_v2"]
-        assert len(found["runs"]) == RUNS
-        ratios = [run["tracker_fps"] / run["peer_fps"] for run in found["runs"]]
-        assert found["fps_ratio"] == pytest.approx(np.median(ratios))
-        assert found["cpu_ms"] > 0
-        assert min(ratios) <= found["fps_ratio"] <= max(ratios)
+        found = result.peers["trackernano_v2"]
+        assert len(found.runs) == RUNS
+        ratios = [run.tracker_fps / run.peer_fps for run in found.runs]
+        assert found.fps_ratio == pytest.approx(np.median(ratios))
+        assert found.cpu_ms > 0
+        assert min(ratios) <= found.fps_ratio <= max(ratios)
 
     @pytest.mark.slow
     def test_the_shipped_model_beside_trackernano(self, shared_data: Callable[[str], Path]) -> None:
@@ -125,7 +138,7 @@ class TestMeasure:
                 num_threads=2,
                 peer=peer,
             )
-            ratios.append(result["peers"]["trackernano_v2"]["fps_ratio"])
+            ratios.append(result.peers["trackernano_v2"].fps_ratio)
         print(f"{ratios} of TrackerNano's rate")
         assert max(ratios) >= 0.25
 
@@ -180,10 +193,10 @@ class TestChild:
         runs: list[None] = []
         result = case.run(lambda: runs.append(None))
         assert len(runs) == RUNS
-        assert (result["engine"], result["precision"]) == ("onnxruntime", "fp32")
-        assert result["image_size"] == [320, 200]
-        assert result["tracker"]["memory_mb"] > 5  # the network's weights alone
-        assert "siampolar_lite0 runs on onnxruntime in fp32" in result["choice"]
+        assert (result.engine, result.precision) == ("onnxruntime", "fp32")
+        assert result.image_size == (320, 200)
+        assert result.tracker.memory_mb > 5  # the network's weights alone
+        assert "siampolar_lite0 runs on onnxruntime in fp32" in result.choice
 
     def test_its_error_is_ours(self, case: Case, tmp_path: Path) -> None:
         with pytest.raises(BenchError, match="no_such_video"):
@@ -197,7 +210,7 @@ class TestChild:
             case.run()
 
     def test_engines_are_listed_with_what_they_lack(self, case: Case) -> None:
-        listed = {(one["engine"], one["precision"]): one["obstacle"] for one in case.engines()}
+        listed = {(one.engine, one.precision): one.obstacle for one in case.engines()}
         assert listed["onnxruntime", "fp32"] == ""
         assert "cannot run in bf16" in listed["onnxruntime", "bf16"]
         assert listed["tensorrt", "fp16"]  # no GPU: some reason is given
@@ -206,81 +219,87 @@ class TestChild:
         """OpenVINO on this processor, had it no bf16."""
         pytest.importorskip("openvino")
         older = Case(**{**vars(case), "engine": "openvino", "max_isa": "AVX2"})
-        listed = {(o["engine"], o["precision"]): o["obstacle"] for o in older.engines()}
+        listed = {(one.engine, one.precision): one.obstacle for one in older.engines()}
         assert listed["openvino", "fp32"] == ""
         assert "bf16" in listed["openvino", "bf16"]
 
 
-def _result() -> dict[str, Any]:
-    """What the command writes, with figures that are easy to find again."""
-    row = {"p50": 4.0, "p95": 5.0, "p99": 6.0}
-    one: dict[str, Any] = {
-        "engine": "openvino", "precision": "int8", "choice": "so it is", "model": "m",
-        "threads": 2, "targets": 1, "frames": 60, "image_size": [854, 480],
-        "box_xywh": [1.0, 2.0, 3.0, 4.0], "max_isa": None,
-        "tracker": {
-            "fps": 250.0, "ms": dict.fromkeys(("total", *STAGES), row), "cpu_ms": 7.0,
-            "memory_mb": 80.0,
-        },
-        "peers": {
-            "trackernano_v2": {
-                "fps": 200.0, "ms": {"total": row}, "cpu_ms": 9.0, "fps_ratio": 1.25, "runs": [{}]
-            }
-        },
-    }  # fmt: skip
-    alone = {key: value for key, value in one.items() if key != "peers"}
-    more = copy.deepcopy(alone)
-    more["targets"], more["tracker"]["ms"]["total"] = 8, {"p50": 16.0, "p95": 17.0, "p99": 18.0}
-    large = copy.deepcopy(alone)
-    large["image_size"], large["tracker"]["ms"]["total"] = [3840, 2160], {**row, "p50": 4.2}
-    missing = {
-        "engine": "tensorrt",
-        "precision": "fp16",
-        "obstacle": "engine tensorrt cannot be used",
-    }
-    node = {
-        "image_size": [1280, 720], "rate_hz": 30.0, "sent": 600, "lost": 2, "tracking": 1.0,
-        "latency_ms": row, "node_cpu": 0.5, "node_memory_mb": 150.0,
-    }  # fmt: skip
-    return {
-        **one,
-        "versions": {"opencv": "5.0.0"},
-        "machine": {"cpu": "A CPU", "cpu_flags": ["avx2", "avx_vnni"], "cores": 2},
-        "engines": [{"name": "openvino int8", **one}],
-        "laptop": [{"name": "openvino fp32", **one, "precision": "fp32", "max_isa": "AVX2_VNNI"}],
-        "targets_by_number": [{"name": "1", **alone}, {"name": "8", **more}],
-        "sizes": [
-            {"name": "480p", **alone},
-            {"name": "720p", "obstacle": "too small"},
-            {"name": "4K", **large},
-        ],
-        "not_run": [missing],
-        "node": [node],
-        "command": "siampolar bench dog --box 1,2,3,4",
-    }
+ROW = Percentiles(4.0, 5.0, 6.0)
+#: Figures that are easy to find again.
+CASE = CaseResult(
+    engine="openvino", precision="int8", choice="a reason", model="m", threads=2, targets=1,
+    frames=60, image_size=(854, 480), box_xywh=(1.0, 2.0, 3.0, 4.0),
+    tracker=TrackerResult(250.0, StageTimes(ROW, ROW, ROW, ROW, ROW), 7.0, 80.0),
+    peers={
+        "trackernano_v2": PeerResult(200.0, PeerTimes(ROW), 9.0, 1.25, (PeerRun(250.0, 200.0),))
+    },
+)  # fmt: skip
+
+
+def _alone(total: Percentiles = ROW, **changes: Any) -> CaseResult:
+    tracker = replace(CASE.tracker, ms=replace(CASE.tracker.ms, total=total))
+    return replace(CASE, peers={}, tracker=tracker, **changes)
+
+
+def _report() -> Report:
+    laptop = replace(CASE, precision="fp32", max_isa="AVX2_VNNI")
+    return Report(
+        case=CASE,
+        command="siampolar bench dog --box 1,2,3,4",
+        versions={"opencv": "5.0.0"},
+        machine=Machine("A CPU", ("avx2", "avx_vnni"), 2),
+        suite=SuiteResult(
+            engines=(NamedResult("openvino int8", CASE),),
+            laptop=(NamedResult("openvino fp32", laptop),),
+            targets_by_number=(
+                NamedResult("1", _alone()),
+                NamedResult("8", _alone(Percentiles(16.0, 17.0, 18.0), targets=8)),
+            ),
+            sizes=(
+                NamedResult("480p", _alone()),
+                NamedResult("720p", None, "too small"),
+                NamedResult("4K", _alone(replace(ROW, p50=4.2), image_size=(3840, 2160))),
+            ),
+            not_run=(EngineListing("tensorrt", "fp16", "engine tensorrt cannot be used"),),
+        ),
+        node=(NodeResult((1280, 720), 30.0, 600, 2, 1.0, ROW, 0.5, 150.0),),
+    )
+
+
+class TestResults:
+    def test_they_pass_through_json(self) -> None:
+        for result in (CASE, _alone(max_isa="AVX2")):
+            assert CaseResult.from_dict(json.loads(json.dumps(asdict(result)))) == result
+        (node,) = _report().node
+        assert NodeResult.from_dict(json.loads(json.dumps(asdict(node)))) == node
+
+    def test_a_report_is_flat(self) -> None:
+        fields = _report().to_dict()
+        json.dumps(fields, allow_nan=False)
+        assert fields["tracker"]["ms"]["infer"]["p50"] == 4 and fields["machine"]["cores"] == 2
+        assert fields["engines"][0]["result"]["peers"]["trackernano_v2"]["fps_ratio"] == 1.25
+        assert fields["sizes"][1] == {"name": "720p", "result": None, "obstacle": "too small"}
+        assert fields["node"][0]["lost"] == 2
 
 
 class TestSuite:
     def test_everything_is_measured(self, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         measured: list[Case] = []
 
-        def run(self: Case, on_run: Callable[[], None]) -> dict[str, Any]:
+        def run(self: Case, on_run: Callable[[], None]) -> CaseResult:
             measured.append(self)
             if self.image_size == (854, 480):
                 raise BenchError("the video is larger")
             on_run()
-            # The second round of every case is the quietest.
+            # The second round of every case is the fastest.
             p50 = 2.0 if measured.count(self) == 2 else 3.0
-            return {"engine": self.engine, "tracker": {"ms": {"total": {"p50": p50}}}}
+            return _alone(replace(ROW, p50=p50), engine=self.engine)
 
-        def engines(self: Case) -> list[dict[str, str]]:
+        def engines(self: Case) -> list[EngineListing]:
             runs = {("openvino", "fp32"), ("onnxruntime", "fp32")}
             runs |= set() if self.max_isa else {("openvino", "bf16")}
             pairs = [(e, p) for e in ("openvino", "onnxruntime") for p in ("fp32", "bf16")]
-            return [
-                {"engine": e, "precision": p, "obstacle": "" if (e, p) in runs else "cannot"}
-                for e, p in pairs
-            ]
+            return [EngineListing(*pair, "" if pair in runs else "cannot") for pair in pairs]
 
         monkeypatch.setattr(Case, "run", run)
         monkeypatch.setattr(Case, "engines", engines)
@@ -288,21 +307,23 @@ class TestSuite:
         runs: list[None] = []
         base = Case(**{**vars(case), "peer": "nanotrack"})
         result = run_suite(base, lambda: runs.append(None), lambda *step: steps.append(step))
-        names = {key: [one["name"] for one in result[key]] for key in result if key != "not_run"}
-        assert names == {
-            "engines": ["openvino fp32", "openvino bf16", "onnxruntime fp32"],
-            "laptop": [f"openvino fp32, {laptop_isa()}"],
-            "targets_by_number": [f"{n} targets" for n in TARGETS],
-            "sizes": ["480p", "720p", "1080p", "4K"],
-        }
-        assert [one["precision"] for one in result["not_run"]] == ["bf16"]
-        assert result["sizes"][0]["obstacle"] == "the video is larger"
-        # Beside the peer where engines are compared, alone where the peer does not change.
+        groups = result.engines, result.laptop, result.targets_by_number, result.sizes
+        assert [[one.name for one in group] for group in groups] == [
+            ["openvino fp32", "openvino bf16", "onnxruntime fp32"],
+            [f"openvino fp32, {laptop_isa()}"],
+            [f"{n} targets" for n in TARGETS],
+            ["480p", "720p", "1080p", "4K"],
+        ]
+        assert [one.precision for one in result.not_run] == ["bf16"]
+        assert result.sizes[0] == NamedResult("480p", None, "the video is larger")
+        # Next to the peer where engines are compared, alone where the peer does not change.
         assert [one.peer for one in measured] == ["nanotrack"] * 4 + [None] * 9 * ROUNDS
         assert [one.max_isa for one in measured[:5]] == [None] * 3 + [laptop_isa(), None]
         assert [one.targets for one in measured[4:14]] == [*TARGETS, *TARGETS]
-        quietest = [one["tracker"]["ms"]["total"]["p50"] for one in result["targets_by_number"]]
-        assert quietest == [2.0] * 5
+        fastest = [
+            one.result.tracker.ms.total.p50 for one in result.targets_by_number if one.result
+        ]
+        assert fastest == [2.0] * 5
         cases = 4 + 9 * ROUNDS
         assert steps[1] == ("openvino fp32", cases * RUNS) and steps[-1] == ("4K", RUNS)
         assert len(runs) == cases - ROUNDS
@@ -310,7 +331,7 @@ class TestSuite:
 
 class TestPage:
     def test_every_figure_has_its_place(self) -> None:
-        page = benchmark_page(_result(), "images/bench.png")
+        page = benchmark_page(_report(), "images/bench.png")
         for line in (
             "siampolar bench dog --box 1,2,3,4",
             "on A CPU (avx2, avx_vnni), 2 cores",
@@ -318,7 +339,7 @@ class TestPage:
             "![Stages and targets](images/bench.png)",
             "| infer | 4.00 | 5.00 | 6.00 |",
             "| trackernano_v2 | 4.00 | 5.00 | 6.00 |",
-            "250 frames a second (one over the median), 7.0 ms of processor time each.",
+            "250 frames per second (one over the median), 7.0 ms of processor time each.",
             "on the same frames: 200 and 9.0 ms; ours over its, median of 1",
             "alternating runs: **1.25**",
             "| openvino int8 | 250 | 4.00 | 5.00 | 6.00 | 4.00 | 7.0 | 80 | 1.25 |",
@@ -335,19 +356,16 @@ class TestPage:
                 assert line.endswith("|")
 
     def test_only_what_was_measured(self) -> None:
-        result = _result()
-        for key in ("engines", "laptop", "targets_by_number", "sizes", "node", "peers"):
-            del result[key]
-        assert [table.title for table in tables_of(result)] == ["m, openvino int8, by stage"]
-        assert "None" not in benchmark_page(result)
+        report = replace(_report(), case=_alone(), suite=None, node=())
+        assert [table.title for table in tables_of(report)] == ["m, openvino int8, by stage"]
+        assert "None" not in benchmark_page(report)
 
     def test_plot(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib")
         from siampolar_model.bench.plot import plot_benchmark
 
-        plot_benchmark(_result(), tmp_path / "all.png")
-        bare = {k: v for k, v in _result().items() if k not in ("engines", "targets_by_number")}
-        plot_benchmark(bare, tmp_path / "bare.png")
+        plot_benchmark(_report(), tmp_path / "all.png")
+        plot_benchmark(replace(_report(), suite=None), tmp_path / "bare.png")
         wide, narrow = (cv2.imread(str(tmp_path / f"{n}.png")) for n in ("all", "bare"))
         assert min(wide.std(), narrow.std()) > 5  # something is drawn
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,10 @@ import pytest
 
 from siampolar_model.cli import main as cli
 from siampolar_model.io.video import VideoReader
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import ModelFolder
+from siampolar_model.session.settings import SessionSettings
+from siampolar_model.settings import settings_of
+from siampolar_model.tracking.settings import TrackerSettings
 
 BOX = "60,40,60,60"
 
@@ -47,6 +50,18 @@ def dataset(tmp_path: Path) -> Path:
         cv2.imwrite(str(root / "JPEGImages/480p/ball" / f"{index:05d}.jpg"), image(index))
         cv2.imwrite(str(root / "Annotations/480p/ball" / f"{index:05d}.png"), mask)
     return root
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    folder = tmp_path / "boxes" / "ball"
+    (folder / "img").mkdir(parents=True)
+    for index in range(5):
+        cv2.imwrite(str(folder / "img" / f"{index + 1:04d}.jpg"), image(index))
+    (folder / "groundtruth_rect.txt").write_text(
+        "".join(f"{60 + 3 * index},40,61,61\n" for index in range(5))
+    )
+    return folder.parent
 
 
 def run(*arguments: object) -> int:
@@ -124,6 +139,34 @@ class TestEval:
         assert run("eval", "--data", dataset, "--plot", tmp_path / "plots") == 0
         assert (tmp_path / "plots" / "ball.png").is_file()
 
+    def test_boxes_and_pace(
+        self, boxes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pytest.importorskip("matplotlib")
+        out, plots = tmp_path / "out.json", tmp_path / "plots"
+        assert run("eval", "--data", boxes, "--json", out, "--plot", plots, "--fps", 1000) == 0
+        result = json.loads(out.read_text())
+        assert result["data"] == "boxes" and 0 <= result["AUC"] <= 1
+        assert result["sequences"]["ball"]["late_frames"] == result["late_frames"] > 0
+        assert "images arrive at 1000 per second" in result["protocol"]
+        table = capsys.readouterr().out
+        for column in ("AUC", "P 20", "P norm", "AO", "SR 50", "SR 75", "late", "lost"):
+            assert column in table
+        assert {path.name for path in plots.iterdir()} == {"ball.png", "curves.png"}
+
+    def test_a_sequence_that_cannot_be_scored_is_named(
+        self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The others are scored and written, and the exit code tells."""
+        for kind in ("JPEGImages", "Annotations"):
+            shutil.copytree(dataset / kind / "480p" / "ball", dataset / kind / "480p" / "bad")
+        (dataset / "Annotations/480p/bad/00002.png").unlink()
+        out = tmp_path / "out.json"
+        assert run("eval", "--data", dataset, "--json", out) == 1
+        result = json.loads(out.read_text())
+        assert list(result["sequences"]) == ["ball"] and list(result["skipped"]) == ["bad"]
+        assert "bad is left out: " in capsys.readouterr().err
+
     def test_plot_without_matplotlib(
         self, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
@@ -173,12 +216,24 @@ class TestErrors:
                 "engine 'abacus' is unknown",
             ),
             (["eval", "--data", "{tmp}/none"], "expected JPEGImages/480p/SEQUENCE"),
-            (["eval", "--data", "{data}", "--from-mask"], "lite0 starts from a box alone"),
+            (["eval", "--data", "{data}", "--fps", "0"], "--fps 0 must be above 0"),
             (["eval", "--data", "{data}", "--sequence", "cat"], "480p/cat: no such folder"),
             (["eval", "--data", "{data}", "--json", "{tmp}/no/o.json"], "its folder must exist"),
             (["eval", "--data", "{data}", "--overlays", "{text}"], "File exists"),
             (["bench", "{video}", "--box", BOX, "--last", "0"], "needs at least 2"),
             (["bench", "{video}", "--box", BOX, "--threads", "0"], "--threads"),
+            (
+                ["bench", "{video}", "--box", BOX, "--set", "lost_frames=0"],
+                "lost_frames is 0; it must be a whole number from 1 to 1000",
+            ),
+            (
+                ["eval", "--data", "{data}", "--set", "research_crops=2"],
+                "research_crops was renamed; its name is now redetect_crops",
+            ),
+            (
+                ["track", "{video}", "--box", BOX, "-o", "{tmp}/o.mp4", "--set", "min_box_px=90"],
+                "both sides must be at least 90 px",
+            ),
             (["frobnicate"], "frobnicate"),
             (["--frobnicate"], "--frobnicate"),
         ],
@@ -198,7 +253,7 @@ class TestErrors:
         assert run(*(argument.format(**places) for argument in arguments)) == 2
         captured = capsys.readouterr()
         lines = captured.err.splitlines()
-        # Which engine was taken, and why, may have been said before.
+        # Which engine was taken, and why, may have been reported before.
         assert [line.startswith("error: ") for line in lines].count(True) == 1, captured.err
         assert lines[-1].startswith("error: ") and message in lines[-1] and len(lines) <= 2
         assert "Traceback" not in captured.out + captured.err
@@ -299,7 +354,7 @@ class TestErrors:
     def test_altered_model(
         self, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        model = Path(shutil.copytree(model_folder("siampolar_lite0"), tmp_path / "model"))
+        model = Path(shutil.copytree(ModelFolder.open("siampolar_lite0").path, tmp_path / "model"))
         with (model / "search.onnx").open("ab") as file:
             file.write(b"!")
         jsonl = tmp_path / "o.jsonl"
@@ -308,14 +363,14 @@ class TestErrors:
         assert f"{model / 'search.onnx'} was altered: SHA-256 is" in error
         assert len(error.splitlines()) == 1 and not jsonl.exists()
 
-    def test_our_own_defects_keep_their_traceback(
+    def test_our_own_bugs_keep_their_traceback(
         self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: object) -> None:
-            raise ValueError("a defect")
+            raise ValueError("a bug")
 
-        monkeypatch.setattr("siampolar_model.rendering.draw.draw_results", broken)
-        with pytest.raises(ValueError, match="a defect"):
+        monkeypatch.setattr("siampolar_model.rendering.draw.draw", broken)
+        with pytest.raises(ValueError, match="a bug"):
             cli.main(["track", str(video), "--box", BOX, "-o", str(tmp_path / "o.mp4")])
 
 
@@ -376,6 +431,21 @@ class TestPlugins:
     def test_not_imported_unless_called(self, tmp_path: Path) -> None:
         run("track", tmp_path / "none", "--box", BOX, "-o", "a.mp4")
         assert "plugin_of_a_test" not in sys.modules
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"siampolar {version('siampolar_ros')}\n"
+
+
+def test_help_of_set_names_every_setting_with_its_range(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run("replay", "--help") == 0
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for one in (*settings_of(TrackerSettings), *settings_of(SessionSettings)):
+        assert f"{one.name}={one.default}: " in out and f"Allowed: {one.allowed}." in out
 
 
 def test_module_in_a_process_of_its_own() -> None:

@@ -50,6 +50,7 @@ def test_what_was_written_is_found_again(cache: EngineCache) -> None:
         {"tensorrt": "10.4.0"},
         {"gpu": "Orin (sm_87, 8 multiprocessors)"},
         {"lean": True},
+        {"recipe": KEY.recipe + 1},
     ],
 )
 def test_another_value_in_any_field_is_another_engine(

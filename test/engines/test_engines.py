@@ -94,7 +94,7 @@ def test_a_batch_gives_what_single_calls_give(
     kept = [one.score.copy() for one in singles]
     for order in ([0, 1, 2, 3, 4], [3, 1], [2], [4, 4, 0]):
         found = engine.search(order, crops[order], prior[order])
-        assert found.score.shape == (len(order), engine.spec.n_candidates)
+        assert found.score.shape == (len(order), 1)
         rows = [
             Candidates(*(values[i : i + 1] for values in vars(found).values()))
             for i in range(len(order))

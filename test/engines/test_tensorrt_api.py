@@ -30,6 +30,7 @@ from conftest import ROOT
 pytest.importorskip("onnxruntime")
 
 from siampolar_model.engines.loading import load_engine
+from siampolar_model.engines.tensorrt.cuda import FATAL
 from siampolar_model.engines.tensorrt.plan import DTYPES
 from siampolar_model.errors import EngineError
 
@@ -86,7 +87,7 @@ def test_the_dtypes_are_those_of_tensorrt() -> None:
         assert set(DTYPES) <= set(names["DataType"]), version
 
 
-@pytest.mark.parametrize("package", ["tensorrt", "tensorrt_lean"])
+@pytest.mark.parametrize("package", ["tensorrt", "tensorrt_lean", "tensorrt_rtx_bindings"])
 def test_every_name_is_in_the_installed_package(stand_in: ModuleType, package: str) -> None:
     used = classes(stand_in)
     sys.modules.pop("tensorrt", None)
@@ -143,6 +144,16 @@ def test_every_cuda_call_has_the_real_one_s_parameters() -> None:
     assert properties.name is not None
     for name in ("major", "minor", "multiProcessorCount"):
         assert isinstance(getattr(properties, name), int)
+
+
+def test_every_error_after_which_a_process_must_end_is_known() -> None:
+    """By the documentation of CUDA in the installed cuda-python."""
+    runtime = pytest.importorskip("cuda.bindings.runtime")
+    text = "process must be terminated and relaunched"
+    named = {e.name for e in runtime.cudaError_t if text in " ".join((e.__doc__ or "").split())}
+    if not named:
+        pytest.skip("this cuda-python documents no errors")
+    assert named <= set(FATAL)
 
 
 def test_the_installed_packages_give_a_clear_error_without_a_driver() -> None:

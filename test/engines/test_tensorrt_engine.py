@@ -1,14 +1,17 @@
 """The TensorRT engine around its CUDA and TensorRT calls, with stand-ins for those.
 
-The stand-ins (stand_in/README.md) run the same ONNX files with ONNX Runtime; what a real GPU says
-is in the tests marked ``gpu`` (test_tensorrt_gpu.py).
+The stand-ins (test/support/stand_in/README.md) run the same ONNX files with ONNX Runtime. Real
+kernels are for the tests marked ``gpu`` (test_tensorrt_gpu.py), NVIDIA's real compiler for
+test_tensorrt_rtx.py.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -19,13 +22,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siampolar_model.engines.base import BUILT_BY_CALLER
 from siampolar_model.engines.loading import load_engine
 from siampolar_model.engines.tensorrt.build import BuildProgress, EngineBuild, build_engine
+from siampolar_model.engines.tensorrt.build_child import build
 from siampolar_model.engines.tensorrt.cache import EngineCache
 from siampolar_model.engines.tensorrt.cuda import Cuda
 from siampolar_model.engines.tensorrt.engine import TensorRtEngine, batch_sizes
 from siampolar_model.engines.tensorrt.plan import Plan
 from siampolar_model.errors import EngineError, EngineMissing, ProcessUnusable
+from siampolar_model.models.folder import ModelFolder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -61,7 +67,7 @@ def built(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The stand-ins in place of CUDA and TensorRT, fresh; the one of CUDA keeps the log."""
+    """Fresh stand-ins in place of CUDA and TensorRT; the one of CUDA keeps the log."""
     runtime = load_module("cuda.bindings.runtime", STAND_IN / "cuda" / "bindings" / "runtime.py")
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", runtime)
     monkeypatch.setitem(sys.modules, "tensorrt", load_module("tensorrt", STAND_IN / "tensorrt.py"))
@@ -71,7 +77,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def cache(cuda: ModuleType, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own with the built engine; its folder of engines."""
+    """The folder of engines in a cache of this test's own that holds the built engine."""
     shutil.copytree(built, tmp_path / "cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "siampolar" / "tensorrt"
@@ -105,7 +111,7 @@ def assert_same(actual: Any, expected: Any) -> None:
         )
 
 
-# --- answers --------------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------
 
 
 def test_every_batch_gives_what_onnx_runtime_gives(model: Path, cache: Path) -> None:
@@ -131,7 +137,7 @@ def test_results_stay_when_the_buffers_are_used_again(model: Path, cache: Path) 
     np.testing.assert_array_equal(first.rays_px, kept)
 
 
-def test_a_slot_encoded_again_or_released_and_reused_answers_anew(model: Path, cache: Path) -> None:
+def test_a_slot_that_is_encoded_again_or_reused_gives_new_results(model: Path, cache: Path) -> None:
     engine = load(model)
     crops, prior = inputs(engine, 1)
     encode(engine, 1, seed=1)
@@ -165,7 +171,7 @@ def test_a_frame_is_one_launch_and_copies_no_features_that_are_there(
     for slot in (1, 2, 3):
         encode(engine, slot)
     crops, prior = inputs(engine, 3)
-    launch = ["cudaGraphLaunch", "cudaStreamSynchronize"]
+    launch = ["cudaGraphLaunch", "cudaEventSynchronize"]
 
     def calls(*slots: int) -> list[str]:
         cuda.log.clear()
@@ -186,28 +192,102 @@ def test_a_graph_is_captured_after_one_run_with_its_shapes(
     load(model)
     setup = [
         "create_execution_context",
-        "set_device_memory",
         "set_optimization_profile_async",
-        "cudaStreamSynchronize",
+        "cudaEventSynchronize",
     ]
     batches = 0
     log = list(cuda.log)
     for start in (i for i, name in enumerate(log) if name == "create_execution_context"):
         end = log.index("cudaGraphInstantiate", start)
         once = [name for name in log[start:end] if name not in ("cudaMemcpyAsync",)]
-        assert once[:4] == setup
-        assert once[-5:] == [
+        assert once[:3] == setup
+        assert once[-6:] == [
+            "set_device_memory",  # a change of profile or shape may forget it
             "execute_async_v3",
-            "cudaStreamSynchronize",
+            "cudaEventSynchronize",
             "cudaStreamBeginCapture",
             "execute_async_v3",
             "cudaStreamEndCapture",
         ]
-        assert set(once[4:-5]) == {"set_input_shape", "set_tensor_address"}
+        assert set(once[3:-6]) == {"set_input_shape", "set_tensor_address"}
         batches += 1
     assert batches == 1 + len(batch_sizes(MAX_TARGETS))  # the template's, and the search's
-    # All contexts share one piece of device memory.
     assert log.count("cudaStreamCreateWithFlags") == 1
+
+
+def test_outputs_come_back_in_one_copy(model: Path, cache: Path, cuda: ModuleType) -> None:
+    """They lie next to each other, at the alignment that setTensorAddress asks for."""
+    copies: list[int] = []
+    copy = cuda.cudaMemcpyAsync
+
+    def counted(dst: int, src: int, count: int, kind: Any, stream: Any) -> Any:
+        if kind == cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost:
+            copies.append(count)
+        return copy(dst, src, count, kind, stream)
+
+    cuda.cudaMemcpyAsync = counted
+    addresses: list[int] = []
+    context = sys.modules["tensorrt"].IExecutionContext
+    set_address = context.set_tensor_address
+
+    def noted(self: Any, name: str, memory: int) -> bool:
+        addresses.append(memory)
+        return bool(set_address(self, name, memory))
+
+    context.set_tensor_address = noted
+    engine = load(model)
+    sizes = batch_sizes(MAX_TARGETS)
+    assert len(copies) == 2 * len(sizes)  # the first run and the capture of each batch size
+    row_bytes = [4 * CANDIDATES * values for values in (1, 1, 4, 2, RAYS)]
+    assert copies[::2] == [sum(-(-n * b // 256) * 256 for b in row_bytes) for n in sizes]
+    block = engine._search._outputs
+    assert all((address - block.device) % 256 == 0 for address in block.addresses(3).values())
+    assert set(block.addresses(sizes[-1]).values()) <= set(addresses)
+
+
+@pytest.mark.parametrize("failure", ["refused", "invalid", "instantiate"])
+def test_a_network_that_cannot_be_captured_is_enqueued_call_by_call(
+    model: Path,
+    cache: Path,
+    cuda: ModuleType,
+    failure: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the reason TensorRT gave, logged once, and nothing of the failed graphs left."""
+    if failure == "instantiate":
+        memory = cuda.cudaError_t.cudaErrorMemoryAllocation
+        cuda.cudaGraphInstantiate = lambda *_: (memory, None)
+        reason = "cudaGraphInstantiate: cudaErrorMemoryAllocation"
+    else:
+        sys.modules["tensorrt"].capture_failure = failure
+        reason = "the stream is capturing, but this engine is not stream capturable"
+    engine = load(model)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert reason in caplog.text and "StreamCaptureInvalidated" not in caplog.text
+    assert set(cuda.handles.values()) == {engine._cuda._stream, engine._cuda._done}
+    assert "cudaGetLastError" in cuda.log
+    reference = load_engine(model, "onnxruntime", precision="fp32", num_threads=1)
+    for slot in (1, 2, 3):
+        encode(engine, slot)
+        encode(reference, slot)
+    cuda.log.clear()
+    crops, prior = inputs(engine, 3)
+    assert_same(engine.search([1, 2, 3], crops, prior), reference.search([1, 2, 3], crops, prior))
+    assert cuda.log.count("execute_async_v3") == 1 and "cudaGraphLaunch" not in cuda.log
+    del engine
+    assert cuda.live() == 0
+
+
+def test_waiting_for_a_result_does_not_keep_a_core_busy(
+    model: Path, cache: Path, cuda: ModuleType
+) -> None:
+    """By an event that blocks: waiting for a stream spins on most machines."""
+    flags: list[int] = []
+    create = cuda.cudaEventCreateWithFlags
+    cuda.cudaEventCreateWithFlags = lambda value: (flags.append(value), create(value))[1]
+    load(model)
+    assert flags == [cuda.cudaEventBlockingSync | cuda.cudaEventDisableTiming]
+    assert not hasattr(cuda, "cudaStreamSynchronize")
 
 
 def test_everything_is_freed_with_the_engine(model: Path, cache: Path, cuda: ModuleType) -> None:
@@ -223,7 +303,7 @@ def test_everything_is_freed_with_the_engine(model: Path, cache: Path, cuda: Mod
 
 
 def test_a_plan_goes_with_its_last_reference(cache: Path) -> None:
-    """And with it the weights: no collector can undo the runtime's hold on its logger."""
+    """And its weights with it: no collector can see that the runtime holds its logger."""
     Cuda()  # no Runtime before a driver was found
     (path,) = cache.glob("*/template.plan")
     plan = Plan(path.read_bytes(), path)
@@ -233,35 +313,36 @@ def test_a_plan_goes_with_its_last_reference(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["tensorrt", "auto"])
-def test_an_error_that_only_a_new_process_can_mend_says_so(
+def test_an_error_after_which_only_a_new_process_helps_says_so(
     engine: str, model: Path, cache: Path, cuda: ModuleType
 ) -> None:
-    """And "auto" does not go on to a CPU, where it would stay."""
+    """And "auto" does not fall back to a CPU, where it would stay."""
     cuda.devices = (cuda.cudaError_t.cudaErrorIllegalAddress, None)
     with pytest.raises(ProcessUnusable, match=r"cudaGetDeviceCount: cudaErrorIllegalAddress"):
         load_engine(model, engine)
 
 
-def test_a_call_that_only_a_new_process_can_mend_says_so(
+def test_a_call_after_which_only_a_new_process_helps_says_so(
     model: Path, cache: Path, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = load(model)
     illegal = (cuda.cudaError_t.cudaErrorIllegalAddress,)
-    monkeypatch.setattr(cuda, "cudaStreamSynchronize", lambda _: illegal)
-    with pytest.raises(ProcessUnusable, match=r"cudaStreamSynchronize: cudaErrorIllegalAddress"):
+    monkeypatch.setattr(cuda, "cudaEventSynchronize", lambda _: illegal)
+    with pytest.raises(ProcessUnusable, match=r"cudaEventSynchronize: cudaErrorIllegalAddress"):
         encode(engine, 0)
 
 
 def test_what_was_loaded_before_a_failure_is_freed(
     model: Path, cache: Path, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    allocate = cuda.cudaMalloc
+    memory = (cuda.cudaError_t.cudaErrorMemoryAllocation, None)
     monkeypatch.setattr(
-        cuda, "cudaGraphInstantiate", lambda *_: (cuda.cudaError_t.cudaErrorMemoryAllocation, None)
+        cuda, "cudaMalloc", lambda n: memory if cuda.log.count("cudaGraphLaunch") else allocate(n)
     )
-    with pytest.raises(EngineError, match=r"cudaGraphInstantiate: cudaErrorMemoryAllocation"):
+    with pytest.raises(EngineError, match=r"cudaMalloc: cudaErrorMemoryAllocation"):
         load(model)
-    # The graph that could not be made executable goes with the process.
-    assert not cuda.device and not cuda.pinned
+    assert cuda.live() == 0
 
 
 def test_buffers_have_the_size_of_the_largest_batch(
@@ -271,9 +352,10 @@ def test_buffers_have_the_size_of_the_largest_batch(
     search = engine._search
     assert search.host["crops"].shape == (MAX_TARGETS, SEARCH, SEARCH, 3)
     assert search.host["crops"].dtype == np.uint8
-    assert search.host["rays_px"].shape == (MAX_TARGETS, CANDIDATES, RAYS)
-    assert "features" not in search.host
-    for array in search.host.values():
+    assert set(search.host) == {"crops", "prior"}
+    for n in batch_sizes(MAX_TARGETS):
+        assert search._outputs.arrays(n)["rays_px"].shape == (n, CANDIDATES, RAYS)
+    for array in (*search.host.values(), *search._outputs.arrays(MAX_TARGETS).values()):
         assert cuda.inside(cuda.pinned, array.ctypes.data, array.nbytes)
 
 
@@ -311,7 +393,11 @@ def test_without_cuda_python_the_message_names_the_extra(
     ("error", "versions", "message"),
     [
         ("cudaErrorInsufficientDriver", (0, 13040), "no NVIDIA driver is loaded"),
-        ("cudaErrorInsufficientDriver", (12060, 13040), r"pip install 'cuda-python<13'"),
+        (
+            "cudaErrorInsufficientDriver",
+            (12060, 13040),
+            r"pip install 'cuda-python<13', and TensorRT for CUDA 12 too: tensorrt-cu12",
+        ),
         ("cudaErrorNoDevice", (13040, 13040), "cudaErrorNoDevice"),
     ],
 )
@@ -325,6 +411,30 @@ def test_without_driver_or_device_the_message_says_which(
     assert str(caught.value).startswith("engine tensorrt cannot be used: ")
     assert "\n" not in str(caught.value)
     assert set(cuda.log) == {"cudaGetDeviceCount"}, "nothing of TensorRT may be touched"
+
+
+@pytest.mark.parametrize("state", ["null", "TypeError"])
+def test_a_driver_too_old_for_the_cuda_inside_tensorrt_is_told_and_not_a_crash(
+    model: Path, cache: Path, cuda: ModuleType, state: str
+) -> None:
+    """cuda-python finds the device, and TensorRT, built for a newer CUDA, does not."""
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    sys.modules["tensorrt"].without_driver = state
+    expected = (
+        r"^engine tensorrt cannot be used: createInferRuntime: .*CUDA initialization failure.* \("
+        r"the driver supports CUDA 12; TensorRT 10\.3\.0 may be for a newer one: pip install "
+        r"tensorrt-cu12\)$"
+    )
+    for options in ({}, {"engine_path": folder}):
+        with pytest.raises(EngineError, match=expected):
+            load(model, **options)
+    # "auto" goes on to the next engine and reports why.
+    other = load_engine(model, "auto", precision="fp32")
+    assert other.name != "tensorrt" and "CUDA initialization failure" in other.choice
+    with pytest.raises(EngineError, match=expected):
+        build(model, "fp32", False, lambda **_: None)
+    assert cuda.live() == 0
+    assert "segmentation fault" not in cuda.log, "such an object must not even be freed"
 
 
 def test_an_engine_that_was_not_built_names_the_command(
@@ -349,11 +459,41 @@ def test_an_engine_for_another_gpu_or_version_is_not_taken(
         load(model)
 
 
-def test_what_tensorrt_refuses_is_told_with_its_reason(model: Path, cache: Path) -> None:
+def test_what_tensorrt_refuses_is_told_with_its_cause(model: Path, cache: Path) -> None:
+    """And not with "Engine deserialization failed.", which TensorRT logs after it."""
     (folder,) = (path for path in cache.iterdir() if path.is_dir())
     sys.modules["tensorrt"].__version__ = "10.4.0"
-    with pytest.raises(EngineError, match=r"cannot load .*built by version 10\.3"):
+    with pytest.raises(EngineError, match=r"cannot load .*built by version 10\.3\.0$"):
         load(model, engine_path=folder)
+
+
+def test_a_call_that_tensorrt_refuses_is_told_with_its_cause(model: Path, cache: Path) -> None:
+    context = sys.modules["tensorrt"].IExecutionContext
+    context.set_device_memory = lambda self, memory, size: None
+    with pytest.raises(
+        EngineError, match=r"the network cannot be enqueued\): a shape or the device"
+    ):
+        load(model)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_an_engine_for_one_batch_size_may_name_it(model: Path, cache: Path, fixed: bool) -> None:
+    """-1 or 1 for the template's batch: no document says which, and both were seen."""
+    sys.modules["tensorrt"].names_fixed_batch = fixed
+    engine = load(model)
+    encode(engine, 1)
+    assert engine.search([1], *inputs(engine, 1)).score.shape == (1, CANDIDATES)
+
+
+def test_int8_is_called_experimental_where_it_is_loaded(
+    model: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    about = json.loads((folder / "engine.json").read_text())
+    about["precision"] = "int8"
+    (folder / "engine.json").write_text(json.dumps(about))
+    load_engine(model, "tensorrt", precision="int8", engine_path=folder)
+    assert "int8 on TensorRT is experimental and probably slower than fp16" in caplog.text
 
 
 def test_if_missing_builds_in_a_child_first(
@@ -367,6 +507,20 @@ def test_if_missing_builds_in_a_child_first(
         load(model, build_engine="always")
 
 
+def test_auto_goes_on_builds_or_asks_as_build_engine_says(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node builds itself, so it must learn that the engine is missing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    other = load_engine(model, precision="fp32", num_threads=1)
+    assert other.name != "tensorrt" and "no TensorRT engine of tiny" in other.choice
+    with pytest.raises(EngineMissing, match="no TensorRT engine of tiny"):
+        load_engine(model, precision="fp32", build_engine=BUILT_BY_CALLER)
+    assert not (tmp_path / "siampolar").exists()
+    assert load_engine(model, precision="fp32", build_engine="if_missing").name == "tensorrt"
+    assert load_engine(model, precision="fp32", build_engine=BUILT_BY_CALLER).name == "tensorrt"
+
+
 # --- the lean runtime and engine_path -------------------------------------------------------
 
 
@@ -378,11 +532,51 @@ def test_the_lean_runtime_needs_a_path_and_builds_nothing(
     lean.__name__ = "tensorrt_lean"
     monkeypatch.setitem(sys.modules, "tensorrt_lean", lean)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(EngineError, match="engine_path must name one"):
+    with pytest.raises(EngineError, match="set engine_path to one"):
         load(model, build_engine="if_missing")
     engine = load(model, engine_path=folder)
     encode(engine, 1)
     assert engine.search([1], *inputs(engine, 1)).score.shape == (1, CANDIDATES)
+
+
+@pytest.mark.parametrize("driver", ["none", "for an older CUDA"])
+def test_the_real_lean_runtime_without_a_driver_ends_in_one_line(
+    model: Path, built: Path, tmp_path: Path, driver: str
+) -> None:
+    """In a child, because the runtime's own object without a driver ends the process."""
+    if importlib.util.find_spec("tensorrt_lean") is None:
+        pytest.skip("tensorrt_lean is not installed here (pip install tensorrt-lean-cu13)")
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there is a driver")
+    pytest.importorskip("cuda.bindings.runtime")
+    if driver != "none":  # cuda-python finds a device, and TensorRT's own CUDA library does not
+        (tmp_path / "cuda").symlink_to(STAND_IN / "cuda")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from siampolar_model.engines.loading import load_engine\n"
+        "from siampolar_model.errors import EngineError\n"
+        "try:\n"
+        "    load_engine(sys.argv[1], 'tensorrt', engine_path=Path(sys.argv[2]))\n"
+        "except EngineError as error:\n"
+        "    sys.exit(str(error))\n"
+    )
+    (folder,) = (built / "siampolar" / "tensorrt").glob("tiny-*")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model), str(folder)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+            "XDG_CACHE_HOME": str(built),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    (line,) = done.stderr.strip().splitlines()
+    expected = "cudaErrorInsufficientDriver" if driver == "none" else "CUDA initialization failure"
+    assert line.startswith("engine tensorrt cannot be used: ") and expected in line
 
 
 def test_an_engine_outside_the_cache_is_refused(model: Path, cache: Path, tmp_path: Path) -> None:
@@ -424,9 +618,14 @@ def test_a_build_reports_its_outer_phases_and_keeps_what_it_measured(
     assert about["lean"] and about["batches"] == [1, 2, 4, 5]
     header = json.loads((folder / "search.plan").read_bytes().split(b"\n")[0])
     # No flag of precision: those are gone in TensorRT 11. TF32 would not be fp32.
-    assert header["flags"] == ["EXCLUDE_LEAN_RUNTIME", "VERSION_COMPATIBLE"]
-    assert header["aux_streams"] == 0
+    asked = {name: header[name] for name in ("flags", "aux_streams", "pools")}
+    assert asked == {
+        "flags": ["EXCLUDE_LEAN_RUNTIME", "VERSION_COMPATIBLE"],
+        "aux_streams": 0,
+        "pools": {"WORKSPACE": 1 << 30},
+    }
     assert [profile["crops"][1][0] for profile in header["profiles"]] == [1, 2, 4, 5]
+    assert about["recipe"] == 1, "raise cache.RECIPE with every change of what is asked for here"
     (timing,) = folder.parent.glob("timing-*.cache")
     assert timing.read_bytes() == b"10.3.0 measured measured"  # one graph after the other
     timing.write_bytes(b"of another version")
@@ -438,11 +637,56 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(
     model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    broken = Path(shutil.copytree(model, tmp_path / "model"))
-    (broken / "template.onnx").write_bytes(b"nonsense")
+    (tmp_path / "template.onnx").write_bytes(b"nonsense")
+    broken = ModelFolder.open(model).copy_to(tmp_path / "model").add(tmp_path / "template.onnx")
     with pytest.raises(EngineError, match=r"TensorRT cannot read .*template\.onnx"):
-        build_engine(broken, "fp32")
+        build_engine(broken.path, "fp32")
     assert not (tmp_path / "cache" / "siampolar").exists()
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        (["the cause", "Assertion engine != nullptr failed."], r"template\.onnx: the cause$"),
+        (
+            ["Could not find any implementation for node {Conv}.", "buildSerializedNetwork failed"],
+            r"implementation for node \{Conv\}\. \(possibly too little memory\)$",
+        ),
+    ],
+)
+def test_a_build_that_tensorrt_gives_up_is_told_with_its_cause(
+    model: Path,
+    cuda: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    errors: list[str],
+    message: str,
+) -> None:
+    """And not with the complaint about an older timing cache, which does no harm."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build(model, "fp32", False, lambda **_: None)
+    (timing,) = (tmp_path / "siampolar" / "tensorrt").glob("timing-*.cache")
+    timing.write_bytes(b"of another version")
+    sys.modules["tensorrt"].build_errors = errors
+    with pytest.raises(EngineError, match=message):
+        build(model, "fp32", False, lambda **_: None)
+
+
+def test_a_child_that_dies_is_reported_with_tensorrts_first_error(
+    model: Path, cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorrt.py").write_text(
+        "import os, sys\n"
+        "from siampolar_model.engines.tensorrt.build_child import _to_stderr\n"
+        "_to_stderr(False, 'a warning')\n"
+        "_to_stderr(True, 'the cause')\n"
+        "_to_stderr(True, 'a consequence')\n"
+        "os.kill(os.getpid(), 11)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    expected = r"not built: TensorRT error: the cause \(killed by signal 11\)"
+    with pytest.raises(EngineError, match=expected):
+        build_engine(model, "fp32")
 
 
 def test_a_child_that_dies_is_reported(
@@ -459,10 +703,10 @@ def test_a_build_can_be_cancelled(
 ) -> None:
     (tmp_path / "tensorrt.py").write_text("import time\ntime.sleep(600)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    build = EngineBuild(model, "fp32")
-    build.cancel()
+    running = EngineBuild(model, "fp32")
+    running.cancel()
     with pytest.raises(EngineError, match="killed by signal 9"):
-        list(build.progress())
+        list(running.progress())
 
 
 def test_building_again_replaces_the_engine(model: Path, cache: Path) -> None:

@@ -12,13 +12,14 @@ import pytest
 
 from siampolar_model.errors import DatasetError
 from siampolar_model.evaluation.davis import find_sequences
-from siampolar_model.evaluation.evaluate import evaluate_sequence, score_frame, summarize, warm_up
+from siampolar_model.evaluation.evaluate import evaluate, evaluate_masks, score_frame, warm_up
 from siampolar_model.evaluation.metrics import (
     boundary_accuracy,
     region_similarity,
     sequence_statistics,
 )
-from siampolar_model.evaluation.plot import plot_sequence
+from siampolar_model.evaluation.plot import plot_frames
+from siampolar_model.evaluation.scores import MaskDatasetScores, summarize_masks
 from siampolar_model.geometry.box import Box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.tracking.settings import TrackerSettings
@@ -37,7 +38,7 @@ def draw_pair(index: int, radius: int) -> tuple[np.ndarray, np.ndarray]:
         center = (80 + 6 * index, 100 + 2 * index)
         cv2.circle(image, center, radius, (30, 30, 220), cv2.FILLED)
         # Two labels: together they are the one object.
-        cv2.circle(mask, center, radius, 255, cv2.FILLED)
+        cv2.circle(mask, center, radius, 2, cv2.FILLED)
         cv2.circle(mask, center, radius // 2, 1, cv2.FILLED)
     return image, mask
 
@@ -99,11 +100,16 @@ class TestFindSequences:
             find_sequences(tmp_path)
         with pytest.raises(DatasetError, match=rf"480p/cat: no such folder; {layout}"):
             find_sequences(dataset, ["cat"])
-        (dataset / "Annotations" / "480p" / "gone" / "00003.png").unlink()
+        gone = dataset / "Annotations" / "480p" / "gone"
+        (gone / "00003.png").rename(gone / "00099.png")
         with pytest.raises(DatasetError, match=rf"480p/gone: no mask for 00003.jpg; {layout}"):
             find_sequences(dataset)
-        shutil.rmtree(dataset / "Annotations" / "480p")
-        (dataset / "Annotations" / "480p").mkdir()
+        (dataset / "JPEGImages/480p/gone/00003.jpg").unlink()
+        with pytest.raises(DatasetError, match="gone: 16 masks for 15 images; no image for 00099"):
+            find_sequences(dataset)
+        for kind in ("JPEGImages", "Annotations"):
+            shutil.rmtree(dataset / kind / "480p")
+            (dataset / kind / "480p").mkdir()
         with pytest.raises(DatasetError, match=rf"Annotations/480p: no sequences; {layout}"):
             find_sequences(dataset)
 
@@ -142,30 +148,30 @@ class TestScoreFrame:
 class TestEvaluate:
     def test_a_followed_object_scores_high(self, dataset: Path, tracker: Tracker) -> None:
         sequence = find_sequences(dataset)[0]
-        scores = evaluate_sequence(tracker, sequence)
+        scores = evaluate_masks(tracker, sequence)
         assert tracker.ids == ()
         assert len(scores.j) == len(scores.f) == len(scores.box_iou) == 8
         assert len(scores.track_s) == 7
-        summary = scores.summary()
-        assert summary["J_mean"] > 0.9 and summary["F_mean"] > 0.9
-        assert summary["box_iou_mean"] > 0.85
-        assert summary["frames"] == 8 and summary["lost_frames"] == 0
-        assert summary["J_mean"] == pytest.approx(np.mean(scores.j[1:-1]))
+        summary = scores.scores()
+        assert summary.J_mean > 0.9 and summary.F_mean > 0.9
+        assert summary.box_iou_mean is not None and summary.box_iou_mean > 0.85
+        assert summary.frames == 8 and summary.lost_frames == 0
+        assert summary.J_mean == pytest.approx(np.mean(scores.j[1:-1]))
 
     def test_first_frame_is_the_given_box(self, dataset: Path, tracker: Tracker) -> None:
-        scores = evaluate_sequence(tracker, find_sequences(dataset)[0])
+        scores = evaluate_masks(tracker, find_sequences(dataset)[0])
         assert scores.box_iou[0] == 1
         mask = draw_pair(0, 25)[1] > 0
         assert scores.j[0] == pytest.approx(mask.sum() / 51**2)  # a disc in its box
 
     def test_lost_means_an_empty_mask(self, dataset: Path, tracker: Tracker) -> None:
-        scores = evaluate_sequence(tracker, find_sequences(dataset)[1])
+        scores = evaluate_masks(tracker, find_sequences(dataset)[1])
         assert scores.box_iou[6:] == (None,) * 10  # no object, no box to compare with
         first_lost = scores.lost.index(True)
         assert first_lost == 8  # the third frame without it
         assert scores.j[6:8] == (0, 0)  # uncertain: its outline still counts, and is wrong
         assert scores.j[8:] == (1,) * 8 and scores.f[8:] == (1,) * 8
-        assert scores.summary()["lost_frames"] == 8
+        assert scores.scores().lost_frames == 8
 
     def test_lost_on_a_visible_object_costs(self, dataset: Path) -> None:
         class Blind(BlobEngine):
@@ -173,63 +179,91 @@ class TestEvaluate:
                 return super().search(slots, np.zeros_like(crops), prior)
 
         tracker = Tracker(Blind(), TrackerSettings(lost_frames=1))
-        scores = evaluate_sequence(tracker, find_sequences(dataset)[0])
+        scores = evaluate_masks(tracker, find_sequences(dataset)[0])
         assert scores.lost[1:] == (True,) * 7
         assert scores.j[1:] == (0,) * 7 and scores.box_iou[1:] == (0,) * 7
 
-    def test_from_a_mask_the_engine_is_given_it(self, dataset: Path) -> None:
-        given: list[int] = []
-
-        class Masked(BlobEngine):
-            def encode(self, slot, crop, box_xyxy, mask=None):  # type: ignore[no-untyped-def]
-                given.append(-1 if mask is None else int(mask.sum()))
-                super().encode(slot, crop, box_xyxy)
-
-        tracker = Tracker(Masked())
-        for from_mask in (False, True):
-            scores = evaluate_sequence(tracker, find_sequences(dataset)[0], from_mask=from_mask)
-            protocol = summarize([scores], from_mask=from_mask)["protocol"]
-            assert protocol.startswith("DAVIS-2016, first mask;") == from_mask
-        absent, disc = given
-        # The sides of the box, 51 px, are half of the crop's.
-        share = (draw_pair(0, 25)[1] > 0).sum() / 51**2
-        assert absent == -1 and disc == pytest.approx(share * (127 / 2) ** 2, rel=0.01)
-
-    def test_summary_is_the_mean_over_sequences(self, dataset: Path, tracker: Tracker) -> None:
+    def test_scores_are_the_mean_over_sequences(self, dataset: Path, tracker: Tracker) -> None:
         sequences = find_sequences(dataset)
-        warm_up(tracker, sequences[0])
+        warm_up(tracker, sequences)
         assert tracker.ids == ()
-        scores = [evaluate_sequence(tracker, one) for one in sequences]
-        result = summarize(scores)
-        json.dumps(result, allow_nan=False)
-        per = result["sequences"]
+        frames = [evaluate_masks(tracker, one) for one in sequences]
+        result = summarize_masks(frames)
+        fields = result.to_dict()
+        json.dumps(fields, allow_nan=False)
+        per = result.sequences
         assert list(per) == ["ball", "gone"]
         for key in ("J_mean", "J_recall", "J_decay", "F_mean", "F_recall", "F_decay"):
-            assert result[key] == pytest.approx((per["ball"][key] + per["gone"][key]) / 2)
-        assert per["gone"]["J_decay"] == pytest.approx(sequence_statistics(scores[1].j).decay)
-        times = np.concatenate([one.track_s for one in scores])
-        assert result["fps"] == pytest.approx(1 / np.median(times))
-        assert result["frames"] == 24
+            both = [getattr(one, key) for one in per.values()]
+            assert getattr(result, key) == fields[key] == pytest.approx(np.mean(both))
+        assert per["gone"].J_decay == pytest.approx(sequence_statistics(frames[1].j).decay)
+        assert fields["sequences"]["gone"]["J_decay"] == per["gone"].J_decay
+        times = np.concatenate([one.track_s for one in frames])
+        assert result.fps == pytest.approx(1 / np.median(times))
+        assert result.frames == 24
+        assert "skipped" not in fields and "late_frames" not in fields
+
+    def test_one_call(self, dataset: Path, tracker: Tracker) -> None:
+        seen: list[str] = []
+        result = evaluate(tracker, dataset, on_sequence=seen.append)
+        assert isinstance(result, MaskDatasetScores) and seen == ["ball", "gone"]
+        alone = evaluate(tracker, dataset, ["gone"])
+        assert isinstance(alone, MaskDatasetScores)
+        assert alone.J_mean == result.sequences["gone"].J_mean
+
+    def test_a_damaged_sequence_costs_only_itself(self, dataset: Path, tracker: Tracker) -> None:
+        """One is found before work starts, one on the way."""
+        write_sequence(dataset, "bad", [25] * 5)
+        write_sequence(dataset, "late", [0, 25, 25, 25])
+        picture = dataset / "JPEGImages/480p/bad/00003.jpg"
+        cv2.imwrite(str(picture), np.zeros((50, 60, 3), np.uint8))
+        result = evaluate(tracker, dataset)
+        assert isinstance(result, MaskDatasetScores)
+        assert list(result.sequences) == ["ball", "gone"]
+        reasons = {one.name: one.reason for one in result.skipped}
+        assert "late/00000.png: the first mask of a sequence is empty" in reasons["late"]
+        assert "bad/00003.png: is 320x200 px; its image is 60x50" in reasons["bad"]
+        assert result.to_dict()["skipped"] == reasons
+        with pytest.raises(DatasetError, match="the first mask of a sequence is empty"):
+            evaluate(tracker, dataset, ["late"])
 
     def test_no_box_to_compare_with(self, tmp_path: Path, tracker: Tracker) -> None:
         write_sequence(tmp_path, "none", [25, 0, 0])
-        result = summarize([evaluate_sequence(tracker, find_sequences(tmp_path)[0])])
-        assert result["box_iou_mean"] is None
-        json.dumps(result, allow_nan=False)
+        result = summarize_masks([evaluate_masks(tracker, find_sequences(tmp_path)[0])])
+        assert result.box_iou_mean is None
+        json.dumps(result.to_dict(), allow_nan=False)
+
+    def test_undecided_pixels_do_not_count(self, tmp_path: Path, tracker: Tracker) -> None:
+        """A ring of label 255 around the object, drawn as part of it or not, changes nothing."""
+        for name, color in (("plain", (120, 120, 120)), ("ring", (30, 30, 220))):
+            write_sequence(tmp_path, name, [25] * 4)
+            for index in range(4):
+                mask_path = tmp_path / f"Annotations/480p/{name}/{index:05d}.png"
+                mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
+                ring = cv2.dilate(mask, np.ones((15, 15), np.uint8)) > mask
+                mask[ring & (mask == 0)] = 255
+                cv2.imwrite(str(mask_path), mask)
+                image = draw_pair(index, 25)[0]
+                image[mask == 255] = color
+                cv2.imwrite(str(tmp_path / f"JPEGImages/480p/{name}/{index:05d}.jpg"), image)
+        plain, ring_too = (
+            evaluate_masks(tracker, one) for one in find_sequences(tmp_path, ["plain", "ring"])
+        )
+        assert plain.box_iou[0] == ring_too.box_iou[0] == 1
+        assert min(plain.j[1:]) > 0.9  # what is drawn over the ring costs nothing
+        assert min(ring_too.j[1:]) > 0.9
 
     def test_every_frame_is_reported(self, dataset: Path, tracker: Tracker) -> None:
         seen = []
-        evaluate_sequence(
-            tracker, find_sequences(dataset)[0], on_frame=lambda: seen.append(len(seen))
-        )
+        evaluate_masks(tracker, find_sequences(dataset)[0], on_frame=lambda: seen.append(len(seen)))
         assert len(seen) == 8
 
     def test_overlay_shows_result_and_truth(
         self, dataset: Path, tracker: Tracker, tmp_path: Path
     ) -> None:
         path = tmp_path / "ball.mp4"
-        plain = evaluate_sequence(tracker, find_sequences(dataset)[0])
-        drawn = evaluate_sequence(tracker, find_sequences(dataset)[0], overlay=path)
+        plain = evaluate_masks(tracker, find_sequences(dataset)[0])
+        drawn = evaluate_masks(tracker, find_sequences(dataset)[0], overlay=path)
         assert drawn.j == plain.j  # drawing must not reach what is tracked or scored
         with VideoReader(path) as reader:
             frames = list(reader)
@@ -243,29 +277,30 @@ class TestEvaluate:
 
     def test_damaged_files(self, dataset: Path, tracker: Tracker) -> None:
         image = dataset / "JPEGImages" / "480p" / "ball" / "00002.jpg"
+        sequence = find_sequences(dataset)[0]
         image.write_bytes(b"nothing")
         with pytest.raises(DatasetError, match=r"00002\.jpg: not a readable image"):
-            evaluate_sequence(tracker, find_sequences(dataset)[0])
+            find_sequences(dataset)
+        with pytest.raises(DatasetError, match=r"00002\.jpg: not a readable image"):
+            evaluate_masks(tracker, sequence)
         assert tracker.ids == ()
         cv2.imwrite(str(image), np.zeros((50, 60, 3), np.uint8))
         with pytest.raises(DatasetError, match=r"00002\.png: is 320x200 px; its image is 60x50"):
-            evaluate_sequence(tracker, find_sequences(dataset)[0])
+            evaluate_masks(tracker, find_sequences(dataset)[0])
 
     @pytest.mark.parametrize(("radius", "message"), [(0, "is empty"), (2, "at least 8 px")])
     def test_no_object_to_start_from(
         self, tmp_path: Path, tracker: Tracker, radius: int, message: str
     ) -> None:
         write_sequence(tmp_path, "none", [radius, 20, 20])
-        with pytest.raises(DatasetError, match=f"00000.png: .*{message}"):
-            evaluate_sequence(tracker, find_sequences(tmp_path)[0])
         with pytest.raises(DatasetError, match=f"none/00000.png: .*{message}"):
-            warm_up(tracker, find_sequences(tmp_path)[0])
+            evaluate_masks(tracker, find_sequences(tmp_path)[0])
 
 
 def test_plot(dataset: Path, tracker: Tracker, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / "gone.png"
-    plot_sequence(evaluate_sequence(tracker, find_sequences(dataset)[1]), path)
+    plot_frames(evaluate_masks(tracker, find_sequences(dataset)[1]), path)
     image = cv2.imread(str(path))
     assert image is not None and image.shape[1] > 600 and image.std() > 5
 
@@ -294,7 +329,7 @@ def test_the_shipped_models_on_davis(
     pytest.importorskip("onnxruntime")
     tracker = Tracker.from_pretrained(model)
     sequences = find_sequences(shared_data("davis-dev"))
-    result = summarize([evaluate_sequence(tracker, one) for one in sequences])
-    print(model, {key: result[key] for key in ("J_mean", "F_mean", "box_iou_mean", "lost_frames")})
+    result = summarize_masks([evaluate_masks(tracker, one) for one in sequences])
+    print(model, result.J_mean, result.F_mean, result.box_iou_mean, result.lost_frames)
     for key, value in least.items():
-        assert result[key] >= value, key
+        assert getattr(result, key) >= value, key

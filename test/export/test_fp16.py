@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +17,11 @@ import onnxruntime as ort
 from conftest import ROOT
 from onnx import TensorProto, helper, numpy_helper
 
-from siampolar_model.engines.tensorrt.onnx_metadata import read_metadata
-from siampolar_model.errors import EngineError, PrecisionError
-from siampolar_model.export.fp16 import derive_fp16, main, to_fp16
-from siampolar_model.models.folder import FP16_FILE, model_folder, sha256
+from siampolar_model.cli import main as cli
+from siampolar_model.errors import EngineError, ExportError
+from siampolar_model.export.fp16 import derive_fp16, to_fp16
+from siampolar_model.export.metadata import read_metadata
+from siampolar_model.models.folder import FP16_FILE, ModelFolder, sha256
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
@@ -69,7 +69,7 @@ def graph(
 
 @pytest.fixture(scope="module")
 def shipped() -> onnx.ModelProto:
-    return onnx.load(str(model_folder("siampolar_lite0") / "search.onnx"))
+    return onnx.load(str(ModelFolder.open("siampolar_lite0").path / "search.onnx"))
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +255,7 @@ def test_a_quantised_graph_is_refused() -> None:
         ["y"],
         {"s": np.array(0.1, np.float32), "z": np.array(0, np.int8)},
     )
-    with pytest.raises(PrecisionError, match="quantised already"):
+    with pytest.raises(ExportError, match="quantized already"):
         to_fp16(model)
 
 
@@ -265,7 +265,7 @@ def test_a_quantised_graph_is_refused() -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
-    shutil.copytree(model_folder("siampolar_lite0"), folder)
+    shutil.copytree(ModelFolder.open("siampolar_lite0").path, folder)
     (folder / FP16_FILE).unlink(missing_ok=True)
     lines = (folder / "SHA256SUMS").read_text().splitlines(keepends=True)
     (folder / "SHA256SUMS").write_text("".join(x for x in lines if FP16_FILE not in x))
@@ -274,34 +274,61 @@ def copy(tmp_path: Path) -> Path:
 
 def test_the_file_names_its_origin_and_is_listed_once(copy: Path) -> None:
     for _ in range(2):
-        path = derive_fp16(copy)
-    about = json.loads(read_metadata(path)["siampolar"])
+        path = derive_fp16(ModelFolder.open(copy)).file(FP16_FILE)
+    about = read_metadata(onnx.load(str(path)))
     assert about["precision"] == "fp16"
     assert about["derived_from_sha256"] == sha256(copy / "search.onnx")
-    assert about["spec"] == json.loads(read_metadata(copy / "search.onnx")["siampolar"])["spec"]
+    assert about["commit"] == read_metadata(onnx.load(str(copy / "search.onnx")))["commit"]
     sums = (copy / "SHA256SUMS").read_text()
     assert sums.count(FP16_FILE) == 1 and f"{sha256(path)}  {FP16_FILE}\n" in sums
-    assert model_folder(copy) == copy
+    assert ModelFolder.open(copy).path == copy
 
 
 def test_a_file_that_is_not_listed_is_refused(copy: Path) -> None:
     before = (copy / "SHA256SUMS").read_text()
-    derive_fp16(copy)
+    derive_fp16(ModelFolder.open(copy))
     (copy / "SHA256SUMS").write_text(before)
-    with pytest.raises(EngineError, match=r"fp16\.onnx is not in SHA256SUMS.*export\.fp16"):
-        model_folder(copy)
+    with pytest.raises(
+        EngineError, match=r"fp16\.onnx is not in SHA256SUMS.*quantize .* --precision fp16"
+    ):
+        ModelFolder.open(copy)
 
 
 def test_every_shipped_fp16_file_was_made_of_the_search_graph_beside_it() -> None:
     for path in (ROOT / "siampolar_model" / "weights").glob(f"*/{FP16_FILE}"):
-        about = json.loads(read_metadata(path)["siampolar"])
+        about = read_metadata(onnx.load(str(path)))
         assert about["derived_from_sha256"] == sha256(path.with_name("search.onnx"))
 
 
+def quantize(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["quantize", *map(str, arguments)])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_the_command_adds_the_file_to_the_model_or_to_a_copy(copy: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert quantize(copy, "--precision", "fp16", "--out", other) == 0
+    assert (other / FP16_FILE).is_file() and not (copy / FP16_FILE).exists()
+    assert quantize(copy, "--precision", "fp16") == 0
+    for folder in (copy, other):
+        assert FP16_FILE in ModelFolder.open(folder).files
+    assert (copy / FP16_FILE).read_bytes() == (other / FP16_FILE).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing", "--precision", "fp16"], "model 'nothing' is neither shipped"),
+        (["siampolar_lite0", "--precision", "fp16", "--photos", "a"], "--photos is for"),
+        (["siampolar_lite0"], "--photos is missing"),
+        (["siampolar_lite0", "--precision", "fp8"], "'fp8'"),
+    ],
+)
 def test_the_command_says_in_one_line_what_is_wrong(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(tmp_path / "nothing")]) == 2
-    assert main([]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2 and "search.onnx" in lines[0] and lines[1].startswith("use: ")
+    assert quantize(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and words in error and len(error.splitlines()) == 1

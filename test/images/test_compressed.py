@@ -1,4 +1,4 @@
-"""JPEG and PNG frames: the header alone decides, pixels come later, damage is a clear error."""
+"""JPEG and PNG frames: header first, pixels when they are needed, clear errors for damage."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_progressive_jpeg_and_segments_before_the_frame_header() -> None:
 def test_sixteen_bits_grey_keep_their_range() -> None:
     values = smooth(1, np.uint16)
     frame = CompressedFrame(encode(".png", values))
-    assert frame.encoding == "mono16" and np.array_equal(frame.planes[0], values)
+    assert frame.encoding == "mono16" and np.array_equal(frame.decode().planes[0], values)
     low, high = frame.value_range() or (0, 0)
     assert values.min() <= low < high <= values.max()
 
@@ -94,7 +94,7 @@ def test_alpha_is_left_out_and_a_palette_is_colour() -> None:
 
 
 def test_rotation_in_exif_is_not_applied() -> None:
-    """Boxes belong to the pixels as stored, and a header size that lies would be refused."""
+    """Boxes are given in the pixels as stored."""
     tiff = b"II*\x00\x08\x00\x00\x00" + struct.pack("<HHHIHHI", 1, 0x112, 3, 1, 6, 0, 0)
     body = b"Exif\x00\x00" + tiff
     data = encode(".jpg", smooth())
@@ -124,16 +124,19 @@ def test_an_image_too_large_is_refused_before_it_is_decoded(
         (encode(".png", smooth())[:30], "PNG image without a whole IHDR chunk"),
         (encode(".jpg", smooth())[:40], "JPEG image without a frame header"),
         (b"\xff\xd8\xff\xd9\x00\x00", "JPEG image without a frame header"),
-        (b"\xff\xd8\xff\xc0\x00\x0b\x0c\x00\x10\x00\x10\x01", "of 12 bits a sample; supported: 8"),
+        (
+            b"\xff\xd8\xff\xc0\x00\x0b\x0c\x00\x10\x00\x10\x01",
+            "of 12 bits per sample; supported: 8",
+        ),
         (b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x00\x00\x10\x01", "JPEG image of 16x0 px is empty"),
     ],
 )
-def test_what_is_no_image_is_named(data: bytes, message: str) -> None:
+def test_bytes_that_are_not_an_image_are_refused_with_a_reason(data: bytes, message: str) -> None:
     with pytest.raises(FrameError, match=message):
         CompressedFrame(data)
 
 
-def test_a_damaged_body_is_an_error_when_the_pixels_are_asked_for() -> None:
+def test_a_damaged_body_is_an_error_when_the_pixels_are_needed() -> None:
     png = encode(".png", smooth())
     for damaged in (png[:33], with_size(png, 4000, 3000)[:60]):
         frame = CompressedFrame(damaged)
@@ -141,7 +144,7 @@ def test_a_damaged_body_is_an_error_when_the_pixels_are_asked_for() -> None:
             frame.to_bgr()
 
 
-def test_what_a_frame_will_take_counts_before_it_is_decoded() -> None:
+def test_the_memory_of_a_decoded_frame_is_counted_before_it_is_decoded() -> None:
     data = encode(".jpg", smooth())
     assert CompressedFrame(data).nbytes == len(data) + 70 * 50 * 3
     history = History(10**9, 2 * (len(data) + 70 * 50 * 3))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from siampolar_model.errors import FrameError
 from siampolar_model.geometry.crops import CropWindow
-from siampolar_model.images.frame import ENCODINGS, Frame
+from siampolar_model.images.encodings import ENCODINGS
+from siampolar_model.images.frame import Frame
 from siampolar_model.images.resample import BORDER_BGR, cut_array
 
 WIDTH, HEIGHT = 98, 74
@@ -150,7 +151,7 @@ def test_nothing_is_copied_on_the_way_in() -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_size_and_colours_of_a_plain_image(encoding: str) -> None:
-    """A known colour comes out as that colour: names and channel orders are right."""
+    """A known colour comes out as that colour, so names and channel orders are right."""
     width, height = 16, 12
     bgr = np.empty((height, width, 3), np.uint8)
     bgr[:] = (40, 90, 200)  # orange-red
@@ -306,7 +307,7 @@ class TestErrors:
 
 
 def test_cost_does_not_depend_on_the_image_size() -> None:
-    """Reading all of a 4K image would cost some fifty times the crop; allow three."""
+    """Reading all of a 4K image would take fifty times as long; three times is allowed."""
 
     def best_seconds(width: int, height: int) -> float:
         data, step = buffer_of("nv12", width, height)

@@ -25,8 +25,7 @@ def disc(id: int, x: float, y: float, radius: float, state: TargetState) -> Targ
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     outline = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], 1)
     box = Box(x - radius, y - radius, x + radius, y + radius)
-    rays = np.full(36, radius, np.float32)
-    return Target(id, state, 0.75, 0.5, box, (x, y), rays, outline.astype(np.float32))
+    return Target(id, state, 0.75, 0.5, box, outline.astype(np.float32))
 
 
 FRAMES = [

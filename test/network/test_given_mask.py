@@ -3,6 +3,7 @@ tracker."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import torch
 
 from siampolar_model.engines.base import EngineOptions
 from siampolar_model.engines.onnxruntime_engine import OnnxRuntimeEngine
-from siampolar_model.engines.torch_engine import TorchEngine
+from siampolar_model.engines.torch_engine import NetworkEngine
 from siampolar_model.errors import ConfigError, EngineError, FrameError
 from siampolar_model.export.onnx_export import export
 from siampolar_model.geometry.box import Box
+from siampolar_model.models.folder import ModelFolder
 from siampolar_model.models.spec import ModelSpec, mask_cells
 from siampolar_model.network.config import MapConfig, NetworkConfig
 from siampolar_model.network.siampolar import SiamPolar
@@ -49,8 +51,10 @@ def model() -> SiamPolar:
 
 
 @pytest.fixture(scope="module")
-def folder(model: SiamPolar, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(model, tmp_path_factory.mktemp("tiny"))
+def folder(model: SiamPolar, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    path = tmp_path_factory.mktemp("tiny")
+    export(model, path)
+    return ModelFolder.open(str(path))
 
 
 def disc(x: int = 55, y: int = 60) -> np.ndarray:
@@ -59,7 +63,7 @@ def disc(x: int = 55, y: int = 60) -> np.ndarray:
 
 
 def test_cells_are_shares_of_what_they_cover(model: SiamPolar) -> None:
-    spec = TorchEngine.of(model).spec
+    spec = NetworkEngine(model).spec
     mask = np.zeros((SIZE, SIZE), np.uint8)
     mask[:6, :2] = 1
     mask[-1, -1] = 1  # the last cell is 3 x 3
@@ -93,8 +97,8 @@ def test_absent_it_changes_nothing(model: SiamPolar) -> None:
     assert not torch.allclose(given, absent)
 
 
-def test_onnx_gives_what_torch_gives_with_and_without(folder: Path, model: SiamPolar) -> None:
-    engines = [TorchEngine.of(model), OnnxRuntimeEngine(folder, EngineOptions(precision="fp32"))]
+def test_onnx_gives_what_torch_gives(folder: ModelFolder, model: SiamPolar) -> None:
+    engines = [NetworkEngine(model), OnnxRuntimeEngine(folder, EngineOptions(precision="fp32"))]
     assert engines[0].spec == engines[1].spec and engines[0].spec.takes_mask
     rng = np.random.default_rng(0)
     crop = rng.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
@@ -116,7 +120,7 @@ def test_a_tracker_starts_from_a_mask_of_the_image(model: SiamPolar) -> None:
     """What the engine gets is the mask as the template's crop shows it."""
     seen: list[np.ndarray] = []
 
-    class Watched(TorchEngine):
+    class Watched(NetworkEngine):
         def encode(
             self, slot: int, crop: np.ndarray, box: np.ndarray, mask: np.ndarray | None = None
         ) -> None:
@@ -128,14 +132,14 @@ def test_a_tracker_starts_from_a_mask_of_the_image(model: SiamPolar) -> None:
             assert abs(rows.min() - y0) < 1.5 and abs(rows.max() + 1 - y1) < 1.5
             super().encode(slot, crop, box, mask)
 
-    tracker = Tracker(Watched.of(model))
+    tracker = Tracker(Watched(model))
     image = np.random.default_rng(1).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     mask = np.zeros((240, 320), np.uint8)
     mask[90:130, 100:180] = 7
     tracker.start(image, Box(100, 90, 180, 130), mask=mask)
     (target,) = tracker.update(image)
     assert len(seen) == 1 and set(np.unique(seen[0])) == {0, 1}
-    assert np.isfinite(target.rays_px).all()
+    assert np.isfinite(target.polygon_xy).all()
     for wrong, words in (
         (mask[:-1], "a mask of 320x239 uint8 values; the image takes 320x240 of uint8"),
         (mask.astype(bool), "a mask of 320x240 bool values"),
@@ -146,7 +150,7 @@ def test_a_tracker_starts_from_a_mask_of_the_image(model: SiamPolar) -> None:
 
 def test_a_model_that_takes_none_says_so(model: SiamPolar) -> None:
     plain = SiamPolar(replace(CONFIG, given_mask=False)).eval()
-    engine = TorchEngine.of(plain)
+    engine = NetworkEngine(plain)
     crop = np.zeros((SIZE, SIZE, 3), np.uint8)
     engine.encode(0, crop, BOX)
     with pytest.raises(EngineError, match="tiny takes no mask; it draws that of its target itself"):
@@ -156,9 +160,10 @@ def test_a_model_that_takes_none_says_so(model: SiamPolar) -> None:
 
 
 def test_older_models_take_none(tmp_path: Path) -> None:
-    """Their metadata does not name the setting."""
-    text = (
-        '{"spec": {"name": "a", "template_size": 127, "search_size": 255, "search_factor": 1.7, '
-        '"n_rays": 72, "n_candidates": 1, "max_targets": 16}}'
-    )
-    assert not ModelSpec.from_metadata(text, tmp_path).takes_mask
+    """Their model.json does not name the setting."""
+    spec = {
+        "name": "a", "template_size": 127, "search_size": 255, "search_factor": 1.7, "n_rays": 72,
+        "max_targets": 16,
+    }  # fmt: skip
+    (tmp_path / "model.json").write_text(json.dumps({"spec": spec}))
+    assert not ModelSpec.read(tmp_path / "model.json").takes_mask

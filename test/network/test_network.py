@@ -12,7 +12,7 @@ pytest.importorskip("timm")
 import torch
 
 from siampolar_model.errors import ConfigError
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import ModelFolder
 from siampolar_model.network.backbones import Backbone
 from siampolar_model.network.checkpoint import load_network
 from siampolar_model.network.config import HeadConfig, config_from_dict, load_config
@@ -320,5 +320,5 @@ def test_the_head_draws_as_many_rays_as_asked(rays: int) -> None:
 
 
 def test_the_shipped_weights_are_those_of_the_configuration() -> None:
-    shipped = load_network(model_folder("siampolar_lite0") / "weights.safetensors")
+    shipped = load_network(ModelFolder.open("siampolar_lite0").path / "weights.safetensors")
     assert shipped.config == load_config(CONFIGS / "siampolar_lite0.yaml")

@@ -7,7 +7,7 @@ import pytest
 
 from siampolar_model.geometry import polar
 from siampolar_model.geometry.box import Box
-from siampolar_model.rendering.draw import color_of, draw_results
+from siampolar_model.rendering.draw import color_of, draw
 from siampolar_model.results import Target, TargetState
 
 
@@ -19,7 +19,7 @@ def disc(
     rays = np.full(36, height / 4, np.float32)
     return Target(
         id=target_id, state=state, score=0.8, quality=0.7,
-        box=Box.from_center(*center, height / 2, height / 2), center_xy=center, rays_px=rays,
+        box=Box.from_center(*center, height / 2, height / 2),
         polygon_xy=polar.clip_polygon(polar.polygon(center, rays), width, height),
     )  # fmt: skip
 
@@ -30,7 +30,7 @@ def grey(width: int, height: int) -> np.ndarray:
 
 def test_draws_in_place_and_only_near_the_target() -> None:
     image = grey(640, 480)
-    assert draw_results(image, [disc(640, 480)]) is image
+    assert draw(image, [disc(640, 480)]) is image
     changed = (image != 100).any(2)
     assert changed[240, 320]  # the fill
     assert not changed[:, :190].any() and not changed[:, 450:].any()
@@ -39,14 +39,14 @@ def test_draws_in_place_and_only_near_the_target() -> None:
 
 def test_no_results_leave_the_image_alone() -> None:
     image = grey(64, 48)
-    draw_results(image, [])
+    draw(image, [])
     assert (image == 100).all()
 
 
 @pytest.mark.parametrize(("width", "height"), [(854, 480), (1280, 720), (3840, 2160)])
 def test_lines_and_text_grow_with_the_image(width: int, height: int) -> None:
     image = grey(width, height)
-    draw_results(image, [disc(width, height)])
+    draw(image, [disc(width, height)])
     color = np.array(color_of(1))
     # Along the middle row from the left: the box's line, then the outline, both of full colour.
     row = (image[height // 2] == color).all(1)
@@ -60,7 +60,7 @@ def test_lines_and_text_grow_with_the_image(width: int, height: int) -> None:
 def test_states_look_different() -> None:
     drawn = {}
     for state in TargetState:
-        drawn[state] = draw_results(grey(640, 480), [disc(640, 480, state)])
+        drawn[state] = draw(grey(640, 480), [disc(640, 480, state)])
     inside = {state: image[250, 320].astype(int) for state, image in drawn.items()}
     full = np.abs(inside[TargetState.TRACKING] - 100).sum()
     assert 0 < np.abs(inside[TargetState.UNCERTAIN] - 100).sum() < full
@@ -88,12 +88,12 @@ def test_colours_are_stable_and_far_apart() -> None:
 def test_targets_at_and_beyond_the_border(box: Box, state: TargetState) -> None:
     rays = np.full(36, 40, np.float32)
     outline = polar.clip_polygon(polar.polygon(box.center_xy, rays), 640, 480)
-    result = Target(7, state, 0.1, 0.2, box, box.center_xy, rays, outline)
-    image = draw_results(grey(640, 480), [result])
+    result = Target(7, state, 0.1, 0.2, box, outline)
+    image = draw(grey(640, 480), [result])
     assert image.shape == (480, 640, 3)
     assert (image == color_of(7)).all(2).any()  # at least the label says where it is
 
 
 def test_image_smaller_than_the_label() -> None:
-    image = draw_results(grey(24, 16), [disc(24, 16)])
+    image = draw(grey(24, 16), [disc(24, 16)])
     assert (image != 100).any()

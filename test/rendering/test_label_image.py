@@ -16,9 +16,7 @@ def square(
     id: int, x: float, side: float = 10, state: TargetState = TargetState.TRACKING
 ) -> Target:
     box = Box(x, 5, x + side, 5 + side)
-    return Target(
-        id, state, 0.9, 0.8, box, box.center_xy, np.zeros(0, np.float32), box.corners_xy()
-    )
+    return Target(id, state, 0.9, 0.8, box, box.corners_xy())
 
 
 def test_pixels_carry_the_id_and_the_area_of_the_outline() -> None:

@@ -24,6 +24,7 @@ from siampolar_model.errors import ReplayError
 from siampolar_model.geometry.box import Box
 from siampolar_model.io import bags
 from siampolar_model.io.bags import BagReader
+from siampolar_model.io.messages import request_from_message, stamp_to_ns
 from siampolar_model.io.video import VideoReader
 from siampolar_model.replay.replay import Replay, TimedBox
 from siampolar_model.results import TargetState
@@ -179,7 +180,9 @@ class TestWhatItFollows:
         messages = results_of(out)
         answers = [m for topic, _, m in messages if topic == "/tracker/init_result"]
         assert [(a.success, a.id, a.message) for a in answers] == [(True, 1, ""), (True, 2, "")]
-        results = {bags.stamp_ns_of(m.header): m for t, _, m in messages if t == "/tracker/targets"}
+        results = {
+            stamp_to_ns(m.header.stamp): m for t, _, m in messages if t == "/tracker/targets"
+        }
         assert len(results) == 20
         for line in read:
             message = results[line["stamp_ns"]]
@@ -205,7 +208,7 @@ class TestWhatItFollows:
             for event in events
             if isinstance(event, Targets) and not event.update
         ]
-        assert ids == [[]] * 6 + [[1]] * 14  # image 5 is said again, with the target
+        assert ids == [[]] * 6 + [[1]] * 14  # image 5 is reported again, with the target
         (again,) = [e for e in events if isinstance(e, Targets) and e.update]
         assert again.image.stamp_ns == FIRST_NS + 5 * PERIOD_NS and len(again.targets) == 1
 
@@ -273,16 +276,16 @@ class TestWhatItFollows:
         assert [line["frame"] for line in read] == [0, 1, 2, 3, 4, 5, 7, 8, 9]
         states = [line["targets"][0]["state"] for line in read]
         assert states == ["tracking"] * 6 + ["lost"] + ["tracking"] * 2
-        said = capsys.readouterr().err
-        assert "image refused: unknown encoding 'yuv9000'" in said
-        assert "image size changed from 320x240 to 200x160" in said
-        assert "image stamps went back" in said
-        assert "10 images, 1 of them could not be read" in said
+        printed = capsys.readouterr().err
+        assert "image refused: unknown encoding 'yuv9000'" in printed
+        assert "image size changed from 320x240 to 200x160" in printed
+        assert "image stamps went back" in printed
+        assert "10 images, 1 of them could not be read" in printed
         with VideoReader(video) as reader:
             assert len(list(reader)) == 9
 
-    def test_a_line_is_the_last_word_on_its_image(self, tmp_path: Path) -> None:
-        """The init comes after an image that cannot be read: the one before is said again."""
+    def test_a_line_holds_the_last_report_of_its_image(self, tmp_path: Path) -> None:
+        """The init comes after an unreadable image, so the one before is reported again."""
         recording = Recording(tmp_path / "bag")
         recording.image(scene(0), FIRST_NS)
         recording.image(scene(1), FIRST_NS + PERIOD_NS, encoding="yuv9000")
@@ -339,13 +342,13 @@ class TestBadInput:
             (["--box", "5000,0,9,9"], "--box: init box x=5000 y=0 w=9 h=9 lies wholly outside"),
             (["--box", "1,2,30,40", "--at", "-1"], "--at -1 must be a number of seconds, 0 or"),
             (["--box", "1,2,30,40", "--at", "nan"], "--at nan must be a number of seconds"),
-            (["--box", "1,2,30,40", "--at", "99"], "--at 99: there is no image so long after"),
+            (["--box", "1,2,30,40", "--at", "99"], "--at 99: the recording is shorter than that"),
             (["--box", "1,2,30,40", "--at", "1", "--at", "2"], "--at is given 2 times and --box 1"),
-            (["--box", "1,2,30,40", "--topic", "/none"], "no topic /none; an image topic is"),
-            (["--inits", TOPIC], f"topic {TOPIC} is of sensor_msgs/msg/Image, not a topic of"),
+            (["--box", "1,2,30,40", "--topic", "/none"], "/none; image topics in this bag: /"),
+            (["--inits", TOPIC], f"topic {TOPIC} is of sensor_msgs/msg/Image; topics of"),
             (["--box", "1,2,30,40", "--set", "lost_frames"], "must be NAME=VALUE"),
             (["--box", "1,2,30,40", "--set", "lost_frames=x"], "lost_frames is 'x'; it must be"),
-            (["--box", "1,2,30,40", "--set", "nonsense=1"], "nonsense: no such parameter"),
+            (["--box", "1,2,30,40", "--set", "nonsense=1"], "there is no setting 'nonsense'"),
         ],
     )  # fmt: skip
     def test_one_line_and_no_output(
@@ -367,9 +370,11 @@ class TestBadInput:
         recording.close()
         out = tmp_path / "o.jsonl"
         assert run(tmp_path / "two", "--box", "56,36,48,48", "--jsonl", out) == 2
-        assert "give --topic; image topics in it: /left, /right" in capsys.readouterr().err
+        assert "give --topic; image topics in this bag: /left, /right" in capsys.readouterr().err
 
-    def test_outputs_that_cannot_be(self, bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_outputs_that_cannot_be_written(
+        self, bag: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         box = ("--box", "56,36,48,48")
         for arguments, words in (
             ([], "nothing to write"),
@@ -453,7 +458,6 @@ def test_messages_are_those_of_the_node(tmp_path: Path) -> None:
     from siampolar_ros.messages.conversions import (
         message_from_answer,
         message_from_result,
-        request_from_target,
         stamp_from_ns,
     )
 
@@ -481,7 +485,7 @@ def test_messages_are_those_of_the_node(tmp_path: Path) -> None:
         (message,) = reader.messages("/tracker/init_target")
     target = msg.InitTarget(id=3, x=56.0, y=36.0, width=48.0, height=48.0)
     target.header.stamp = stamp_from_ns(FIRST_NS)
-    assert bags.request_of(message) == request_from_target(target)
+    assert request_from_message(message.content) == request_from_message(target)
 
 
 def test_a_failing_tracker_is_an_error(tmp_path: Path) -> None:

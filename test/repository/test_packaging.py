@@ -21,6 +21,8 @@ import pip
 import pytest
 from conftest import ROOT
 
+from siampolar_model.plugins import entry_points
+
 PACKAGE_XML = ElementTree.parse(ROOT / "package.xml").getroot()
 OWN = {"siampolar_model", "siampolar_ros", "siampolar_training"}
 #: Import names of packages whose name on PyPI is another one.
@@ -46,6 +48,7 @@ OFF_ROBOT = (
     "siampolar_model/export/fp16.py",
     "siampolar_model/export/int8.py",
     "siampolar_model/export/int8_input.py",
+    "siampolar_model/export/metadata.py",
 )
 TORCH_ENGINE = "siampolar_model/engines/torch_engine.py"
 
@@ -121,11 +124,7 @@ def test_installed_version_is_the_one_of_package_xml(siampolar_command: Path) ->
 
 
 def test_command_siampolar_is_installed_and_answers(siampolar_command: Path) -> None:
-    (command,) = [
-        entry
-        for entry in importlib.metadata.entry_points(group="console_scripts")
-        if entry.name == "siampolar"
-    ]
+    (command,) = [one for one in entry_points(group="console_scripts") if one.name == "siampolar"]
     assert command.value == "siampolar_model.cli.main:main"
     done = subprocess.run([siampolar_command, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -133,7 +132,7 @@ def test_command_siampolar_is_installed_and_answers(siampolar_command: Path) -> 
 
 
 def test_entry_points_add_sub_commands(siampolar_command: Path) -> None:
-    names = {e.name for e in importlib.metadata.entry_points(group="siampolar.commands")}
+    names = {entry.name for entry in entry_points(group="siampolar.commands")}
     assert "demo" in names
     for name in names:
         done = subprocess.run(
@@ -320,7 +319,7 @@ def test_an_unknown_extra_is_refused_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "setup: --with trian: unknown; allowed are train, dev, openvino, tensorrt, replay"
+        "setup: --with trian: unknown; allowed are train, dev, docs, openvino, tensorrt, replay"
     ]
 
 

@@ -15,7 +15,9 @@ pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make 
 pytest.importorskip("onnxruntime")
 
 from siampolar_model.bench.case import Case
+from siampolar_model.bench.results import NodeResult
 from siampolar_model.errors import BenchError
+from siampolar_model.evaluation.timing import Percentiles
 from siampolar_ros.bench import camera as bench_camera
 from siampolar_ros.bench import node as bench_node
 from siampolar_ros.messages.conversions import stamp_to_ns
@@ -46,14 +48,14 @@ def case(tmp_path: Path) -> Case:
 
 def test_images_are_sent_and_their_targets_come_back(case: Case) -> None:
     row = bench_node.measure_one(case, (640, 480), 10.0, 2.0)
-    assert (row["image_size"], row["rate_hz"], row["sent"]) == ([640, 480], 10.0, 20)
-    # Ten a second are little, but other work may have the processor.
-    assert 0 <= row["lost"] < 10
-    latency = row["latency_ms"]
-    assert 1 < latency["p50"] <= latency["p95"] <= latency["p99"]
-    assert 0 < row["node_cpu"] < (os.cpu_count() or 1)
-    assert row["node_memory_mb"] > 50
-    assert 0 <= row["tracking"] <= 1
+    assert (row.image_size, row.rate_hz, row.sent) == ((640, 480), 10.0, 20)
+    # Ten per second are few, but other work may have the processor.
+    assert 0 <= row.lost < 10
+    latency = row.latency_ms
+    assert 1 < latency.p50 <= latency.p95 <= latency.p99
+    assert 0 < row.node_cpu < (os.cpu_count() or 1)
+    assert row.node_memory_mb > 50
+    assert 0 <= row.tracking <= 1
 
 
 def test_a_refused_target_is_said(case: Case) -> None:
@@ -63,14 +65,17 @@ def test_a_refused_target_is_said(case: Case) -> None:
 
 
 def test_all_sizes_and_rates(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    ms = Percentiles(1, 2, 3)
     monkeypatch.setattr(
-        bench_node, "measure_one", lambda case, size, rate, seconds: {"of": (size, rate, seconds)}
+        bench_node,
+        "measure_one",
+        lambda case, size, rate, seconds: NodeResult(size, rate, 1, 0, 1.0, ms, 0.5, 100.0),
     )
     names: list[tuple[str, int]] = []
     rows = bench_node.measure_node(
         case, lambda: None, lambda name, left: names.append((name, left))
     )
-    assert [row["of"][:2] for row in rows] == [
+    assert [(row.image_size, row.rate_hz) for row in rows] == [
         ((1280, 720), 30.0), ((1280, 720), 60.0), ((1920, 1080), 30.0), ((1920, 1080), 60.0),
     ]  # fmt: skip
     assert names[0] == ("node, 1280x720 at 30 Hz", 4) and names[-1][1] == 1

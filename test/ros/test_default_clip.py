@@ -55,7 +55,7 @@ def test_without_pip_and_venv_it_says_what_to_give_instead(bare: Path, tmp_path:
     done = ask(bare, tmp_path, broken.parent)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "neither pip nor venv is there: sudo apt-get install python3-venv" in line
+    assert "neither pip nor venv is installed: sudo apt-get install python3-venv" in line
     assert "give your own video and a box x,y,w,h on its first frame" in line
 
 

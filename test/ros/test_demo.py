@@ -24,11 +24,14 @@ from typer.testing import CliRunner
 
 from siampolar_ros.demo.default_clip import Clip, ClipError, default_clip
 from siampolar_ros.demo.report import frames_by_stamp, state_of
+from support.commands import ROOT
 
 
 def run_demo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "siampolar_ros.demo.demo", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    command = [sys.executable, "-m", "support.commands", "demo", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=180, check=False, cwd=ROOT / "test"
+    )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

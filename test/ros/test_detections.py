@@ -9,7 +9,7 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 from siampolar_ros.interfaces.detection_starter import DetectionStarter, Start
 from siampolar_ros.messages.detection import Detection
-from siampolar_ros.parameters.detection_settings import DetectionSettings
+from siampolar_ros.parameters.settings import DetectionSettings
 
 AUTO = DetectionSettings(auto_init=True)
 
@@ -20,7 +20,7 @@ def at(x: float, y: float = 0, side: float = 100) -> Box:
 
 def target(id: int, box: Box, state: TargetState = TargetState.LOST) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return Target(id, state, 0.5, 0.5, box, box.center_xy, nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, box, nothing)
 
 
 class Clock:

@@ -30,8 +30,8 @@ from siampolar_model.tracking.tracker import Tracker
 from siampolar_ros.messages.conversions import image_from_message, message_from_bgr, stamp_from_ns
 from siampolar_ros.msg import InitResult, InitTarget, Target, Targets
 from siampolar_ros.nodes.tracker_node import TrackerNode
-from siampolar_ros.parameters import nodes as parameters
-from siampolar_ros.parameters.table import Changes
+from siampolar_ros.parameters.nodes import Settings
+from siampolar_ros.parameters.table import Changes, parameters_of
 from siampolar_ros.runtime.environment import local_environment
 from support.malformed import (
     MAX_PIXELS,
@@ -216,7 +216,8 @@ values = st.one_of(
     st.lists(st.booleans(), min_size=1, max_size=3),
 )
 # What may change while the node is active, and what may not; the transport would move the topic.
-names = [p.name for p in parameters.TRACKER if p.name != "image_transport"]
+TABLE = {parameter.name: parameter for parameter in parameters_of(Settings)}
+names = [name for name in TABLE if name != "image_transport"]
 
 
 @pytest.mark.slow
@@ -239,6 +240,6 @@ def test_parameters(rig: Rig, changes: dict[str, Any]) -> None:
     back = [
         Parameter(name, value=before[name])
         for name in changes
-        if next(p for p in parameters.TRACKER if p.name == name).changes is Changes.ANY_TIME
+        if TABLE[name].changes is Changes.ANY_TIME
     ]
     assert not back or rig.node.set_parameters_atomically(back).successful

@@ -114,7 +114,7 @@ def test_size_and_encoding_may_change_with_every_image(make_rig: Callable[..., R
     grey.data.frombytes(np.arange(24, dtype=">u2").tobytes())
     second = rig.take(camera, grey)
     assert second.frame.encoding == "mono16" and second.size == (7, 3)
-    assert second.frame.planes[0][1, 0] == 8  # the eighth sample of a padded row
+    assert second.frame.decode().planes[0][1, 0] == 8  # the eighth sample of a padded row
     third = rig.take(camera, message_from_bgr(picture(50, 20), Header()))
     assert np.array_equal(third.frame.to_bgr(), picture(50, 20))
 

@@ -64,7 +64,7 @@ def test_the_shipped_list_can_be_used_and_names_every_key() -> None:
         ("", "needs one key with a list"),
         ("cameras: []", "needs one key with a list"),
         ("cameras: [{name: a, image: b}]\nother: 1", "needs one key with a list"),
-        ("cameras: [", "is no YAML"),
+        ("cameras: [", "is not YAML"),
         ("cameras: [7]", "camera 1 is 7; it needs name and image"),
         ("cameras: [{name: a, image: b, topic: c}]", "camera 1 has topic; allowed are name, image"),
         ("cameras: [{image: b}]", "camera 1 is called ''; a name has letters"),

@@ -26,9 +26,7 @@ CAMERA = CameraModel.from_info(ideal_camera_info(640, 480, 90.0), rectified=Fals
 
 def target(id: int, state: TargetState = TargetState.TRACKING) -> Target:
     box = Box(320, 240, 480, 400)
-    return Target(
-        id, state, 0.75, 0.5, box, box.center_xy, np.zeros(0, np.float32), box.corners_xy()
-    )
+    return Target(id, state, 0.75, 0.5, box, box.corners_xy())
 
 
 def test_outline_in_metres_at_the_depth() -> None:

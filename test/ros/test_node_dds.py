@@ -215,7 +215,7 @@ def test_overlay_only_while_somebody_listens(make_graph: Callable[..., Graph]) -
 def test_auto_reliability_follows_the_publisher(make_graph: Callable[..., Graph]) -> None:
     graph = make_graph(image_reliability="best_effort")
     graph.start("tracker_node")
-    graph.wait(lambda: "are now taken best effort" in graph.log("tracker_node"), 20)
+    graph.wait(lambda: "with best-effort QoS" in graph.log("tracker_node"), 20)
     assert graph.meet(scene(0)) > 0
 
 
@@ -252,11 +252,11 @@ def test_a_node_that_cannot_be_configured_says_why_and_stays(
 
 
 def test_altered_weights_are_named(make_graph: Callable[..., Graph], tmp_path: Path) -> None:
-    from siampolar_model.models.folder import model_folder
+    from siampolar_model.models.folder import ModelFolder
 
     folder = tmp_path / "model"
     folder.mkdir()
-    for file in model_folder("siampolar_lite0").iterdir():
+    for file in ModelFolder.open("siampolar_lite0").path.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     with (folder / "search.onnx").open("ab") as file:
         file.write(b"x")

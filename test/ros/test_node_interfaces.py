@@ -93,7 +93,7 @@ def test_diagnostics_through_the_life_of_a_node(
     assert watch.wait("images", "waiting for the first image").level == DiagnosticStatus.OK
     for stamp_ns in range(1, 6):
         rig.image(stamp_ns)
-    running = values(watch.wait("images", "images a second"))
+    running = values(watch.wait("images", "images per second"))
     assert running["topic"] == topic and running["received"] == "5"
     assert running["transport"] == "raw" and running["reliability"] == "reliable"
     tracker = watch.wait("tracker", "0 targets")
@@ -107,8 +107,8 @@ def test_diagnostics_through_the_life_of_a_node(
     said = capfd.readouterr().err
     assert said.count(f"no image on {topic} for") == 1  # logged once, not every second
     rig.image(10)
-    assert watch.wait("images", "images a second").level == DiagnosticStatus.OK
-    assert "images a second" in capfd.readouterr().err
+    assert watch.wait("images", "images per second").level == DiagnosticStatus.OK
+    assert "images per second" in capfd.readouterr().err
 
     rig.trackers[0].broken = True
     rig.node.set_parameters([rclpy.parameter.Parameter("auto_recover", value=False)])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from siampolar_ros.parameters import interfaces as interface_table
-from siampolar_ros.parameters import nodes as parameters
-from siampolar_ros.parameters.reference import reference_page
+from siampolar_ros.parameters.reference import NODES, reference_page
+from siampolar_ros.parameters.table import parameters_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "nodes.md"
 
@@ -19,11 +18,11 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_it_holds_every_parameter_topic_and_message_with_its_comments() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for node in ("TRACKER", "VIDEO_PUBLISHER", "SELECT_TARGET", "FIRST_TARGET"):
-        for row in getattr(parameters, node):
-            assert f"| `{row.name}` |" in page and row.description in page
-        for row in getattr(interface_table, node):
-            assert f"| `{row.name}` |" in page and row.description in page
+    for _, interfaces, settings in NODES.values():
+        for parameter in parameters_of(settings):
+            assert f"| `{parameter.name}` |" in page and parameter.help in page
+        for interface in interfaces:
+            assert f"| `{interface.name}` |" in page and interface.description in page
     files = [*PAGE.parent.parent.glob("msg/*.msg"), *PAGE.parent.parent.glob("srv/*.srv")]
     assert len(files) >= 7
     for file in files:

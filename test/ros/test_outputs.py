@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import cv2
@@ -28,12 +29,14 @@ from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
 from siampolar_model.session.session import Targets
 from siampolar_ros import msg
-from siampolar_ros.interfaces import outputs
+from siampolar_ros.interfaces import installed_outputs, output, standard_outputs
+from siampolar_ros.interfaces.output import Output
 from siampolar_ros.interfaces.outputs import Outputs
 from siampolar_ros.messages import vision_messages
 from siampolar_ros.messages.conversions import image_from_message, stamp_from_ns
 from siampolar_ros.nodes.video_publisher_node import ideal_camera_info
 from siampolar_ros.parameters.settings import OutputSettings
+from siampolar_ros.parameters.table import Changes, Parameter
 from siampolar_ros.runtime.environment import dds_environment, local_environment
 
 SIZE = (64, 48)
@@ -43,20 +46,18 @@ BOX = Box(10, 12, 30, 32)
 
 def result(frame: Frame | None = None, state: TargetState = TargetState.TRACKING) -> Targets:
     pixels = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-    target = Target(
-        5, state, 0.9, 0.8, BOX, BOX.center_xy, np.zeros(0, np.float32), BOX.corners_xy()
-    )
+    target = Target(5, state, 0.9, 0.8, BOX, BOX.corners_xy())
     return Targets(StampedImage(7, frame or Frame.from_bgr(pixels), HEADER), (target,))
 
 
 class Rig:
     """The publishers on one node, listeners on another."""
 
-    def __init__(self) -> None:
+    def __init__(self, **installed: type[Output]) -> None:
         self.settings = OutputSettings()
         self.node = Node("tracker", namespace="/outputs_rig")
         self.test = Node("listener", namespace="/outputs_rig")
-        self.outputs = Outputs(self.node, lambda: self.settings, lambda id: "dog")
+        self.outputs = Outputs(self.node, lambda: self.settings, lambda id: "dog", installed)
         self.executor = SingleThreadedExecutor()
         for node in (self.node, self.test):
             self.executor.add_node(node)
@@ -90,27 +91,43 @@ class Rig:
         self.node.destroy_node()
 
 
+class Broken(Output):
+    """An output of another package that fails on every image."""
+
+    topic, type = "~/broken", Image
+
+    def make(self, scene: output.Scene) -> Image:
+        raise ZeroDivisionError("of another package")
+
+
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     for name, value in {**dds_environment(), **local_environment()}.items():
         monkeypatch.setenv(name, value)
     rclpy.init(args=[])
-    made = Rig()
+    made = Rig(broken=Broken)
     yield made
     made.close()
     rclpy.shutdown()
 
 
 MADE_BY = (
-    "message_from_result", "label_image", "draw_results", "jpeg_from_bgr", "message_from_bgr",
+    "message_from_result", "label_image", "draw", "jpeg_from_bgr", "message_from_bgr",
     "polygon_message",
 )  # fmt: skip
 
 
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Fail the test if this function is called by an output."""
+    module = output if name == "draw" else standard_outputs
+    monkeypatch.setattr(module, name, lambda *_: pytest.fail("made for nobody"))
+
+
 def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in MADE_BY:
-        monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("made for nobody"))
-    monkeypatch.setattr(outputs.Markers, "make", lambda *_: pytest.fail("made for nobody"))
+        refuse(monkeypatch, name)
+    markers = standard_outputs.Markers
+    monkeypatch.setattr(markers, "make", lambda *_: pytest.fail("made for nobody"))
     rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 60.0))
     rig.outputs.result(result())
     rig.outputs.close()
@@ -121,8 +138,8 @@ def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.Monk
     [
         (msg.Targets, "targets", {"message_from_result"}),
         (Image, "mask", {"label_image"}),
-        (Image, "overlay", {"draw_results", "message_from_bgr"}),
-        (CompressedImage, "overlay/compressed", {"draw_results", "jpeg_from_bgr"}),
+        (Image, "overlay", {"draw", "message_from_bgr"}),
+        (CompressedImage, "overlay/compressed", {"draw", "jpeg_from_bgr"}),
         (PolygonStamped, "polygon", {"polygon_message"}),
     ],
 )
@@ -130,7 +147,7 @@ def test_one_listener_costs_one_message(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, kind: Any, topic: str, makers: set[str]
 ) -> None:
     for name in set(MADE_BY) - makers:
-        monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("made for nobody"))
+        refuse(monkeypatch, name)
     rig.outputs.set_camera_info(ideal_camera_info(*SIZE, 60.0))
     assert rig.one(rig.listen(kind, topic)).header == HEADER
 
@@ -143,7 +160,7 @@ def test_mask_is_a_label_image(rig: Rig) -> None:
         48,
         128,
     )
-    labels = image_from_message(message).frame.planes[0]
+    labels = image_from_message(message).frame.decode().planes[0]
     assert (labels[12:32, 10:30] == 5).all() and (labels != 0).sum() == 400
 
 
@@ -211,3 +228,58 @@ def test_detections_of_what_is_not_lost(rig: Rig) -> None:
     assert (one.id, one.results[0].hypothesis.class_id) == ("5", "dog")
     assert (one.bbox.center.position.x, one.bbox.size_x) == (20.0, 20.0)
     assert rig.one(heard, result(state=TargetState.LOST)).detections == []
+
+
+def test_an_output_of_another_package_that_fails_is_reported_and_stops_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[str] = []
+    monkeypatch.setattr(Outputs, "_report", lambda _, text: reported.append(text))
+    broken, targets = rig.listen(Image, "broken"), rig.listen(msg.Targets, "targets")
+    assert rig.one(targets).header == HEADER
+    assert reported == ["nothing on ~/broken: ZeroDivisionError('of another package')"]
+    assert not broken
+
+
+class Clash(Broken):
+    topic = "~/targets"
+
+
+class Outside(Broken):
+    topic = "/map"
+
+
+class NoMessage(Broken):
+    type = dict
+
+
+class Greedy(Broken):
+    parameters = (Parameter("scale", 1.0, "Any.", Changes.ANY_TIME),)
+
+
+@pytest.mark.parametrize(
+    "cls, words",
+    [
+        (dict, "not a subclass of siampolar_ros.interfaces.output.Output"),
+        (Clash, "its topic ~/targets is taken by another output"),
+        (Outside, "its topic is '/map'; it must be a private one, such as '~/extra'"),
+        (NoMessage, "its type is <class 'dict'>; it must be a class of ROS messages"),
+        (Greedy, "its parameter scale must be called extra.scale"),
+        (None, "cannot be imported"),
+    ],
+)
+def test_an_output_that_cannot_be_used_is_left_out_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, cls: Any, words: str
+) -> None:
+    name = "absent_module:X" if cls is None else f"{__name__}:{cls.__name__}"
+    name = "builtins:dict" if cls is dict else name
+    entries = [
+        EntryPoint("extra", name, "siampolar.outputs"),
+        EntryPoint("good", f"{__name__}:Broken", "siampolar.outputs"),
+    ]
+    monkeypatch.setattr(installed_outputs, "entry_points", lambda group: entries)
+    problems: list[str] = []
+    found = installed_outputs.installed_outputs(["~/targets"], problems.append)
+    assert found == {"good": Broken}
+    (problem,) = problems
+    assert words in problem and problem.startswith("output extra (") and "\n" not in problem

@@ -5,24 +5,31 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from siampolar_model.tracking.settings import TrackerSettings
-from siampolar_ros.parameters import nodes as parameters
 from siampolar_ros.parameters.nodes import Settings, VideoSettings
-from siampolar_ros.parameters.table import Changes, Parameter, ParameterError, check_all
+from siampolar_ros.parameters.reference import NODES
+from siampolar_ros.parameters.table import (
+    Changes,
+    Parameter,
+    ParameterError,
+    check_all,
+    filled,
+    parameters_of,
+)
 
-TABLES = {
-    "tracker": parameters.TRACKER,
-    "video_publisher": parameters.VIDEO_PUBLISHER,
-    "select_target": parameters.SELECT_TARGET,
-    "first_target": parameters.FIRST_TARGET,
-}
-ROWS = [pytest.param(row, id=f"{node}.{row.name}") for node in TABLES for row in TABLES[node]]
-DEFAULTS = {row.name: row.default for row in parameters.TRACKER}
-VIDEO_DEFAULTS = {row.name: row.default for row in parameters.VIDEO_PUBLISHER}
+TRACKER, VIDEO_PUBLISHER = parameters_of(Settings), parameters_of(VideoSettings)
+ROWS = [
+    pytest.param(row, id=f"{node}.{row.name}")
+    for node, (*_, settings) in NODES.items()
+    for row in parameters_of(settings)
+]
+DEFAULTS = {row.name: row.default for row in TRACKER}
+VIDEO_DEFAULTS = {row.name: row.default for row in VIDEO_PUBLISHER}
 
 
 def wrong_values(row: Parameter) -> list[Any]:
@@ -57,7 +64,7 @@ def test_every_parameter_refuses_what_it_must(row: Parameter) -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_every_parameter_takes_its_default_and_bounds(row: Parameter) -> None:
     assert row.check(row.default) == row.default
-    assert row.description.endswith(".")
+    assert row.help.endswith(".")
     for bound in (row.low, row.high):
         if bound is not None:
             assert row.check(type(row.default)(bound)) == bound
@@ -66,8 +73,8 @@ def test_every_parameter_takes_its_default_and_bounds(row: Parameter) -> None:
 
 
 def test_whole_numbers_are_taken_where_they_mean_the_same() -> None:
-    window = next(row for row in parameters.TRACKER if row.name == "window_weight")
-    device = next(row for row in parameters.VIDEO_PUBLISHER if row.name == "device")
+    window = next(row for row in TRACKER if row.name == "window_weight")
+    device = next(row for row in VIDEO_PUBLISHER if row.name == "device")
     assert window.check(1) == 1.0 and isinstance(window.check(1), float)
     assert device.check(0) == "0"
 
@@ -75,18 +82,36 @@ def test_whole_numbers_are_taken_where_they_mean_the_same() -> None:
 def test_all_errors_are_named_at_once() -> None:
     values = {**DEFAULTS, "engine": "abacus", "window_weight": 7.0}
     with pytest.raises(ParameterError, match=r"engine is 'abacus'.*window_weight is 7"):
-        check_all(parameters.TRACKER, values)
+        check_all(TRACKER, values)
 
 
 def test_defaults_make_the_default_settings() -> None:
-    settings = Settings.of(check_all(parameters.TRACKER, DEFAULTS))
+    settings = filled(Settings, check_all(TRACKER, DEFAULTS))
     assert settings.tracker == TrackerSettings()
+    assert settings == Settings()
     assert settings.num_threads is None and settings.engine == "auto"
+    assert settings.engine_path is None and settings.detections.detection_classes == ()
+
+
+def test_values_are_converted_for_the_settings() -> None:
+    given = {"num_threads": 2, "engine_path": "a/b", "detection_classes": " cat,, dog"}
+    settings = filled(Settings, check_all(TRACKER, {**DEFAULTS, **given}))
+    assert settings.num_threads == 2 and settings.engine_path == Path("a/b")
+    assert settings.detections.detection_classes == ("cat", "dog")
+    video = filled(VideoSettings, {**VIDEO_DEFAULTS, "path": "a.mp4"})
+    assert video.last_frame is None
+
+
+def test_no_name_stands_twice_and_no_old_name_is_in_use() -> None:
+    for _, _, settings in NODES.values():
+        rows = parameters_of(settings)
+        names = [row.name for row in rows] + [row.old_name for row in rows if row.old_name]
+        assert len(set(names)) == len(names)
 
 
 def test_values_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"lost_score is 0\.9; it must not exceed"):
-        Settings.of({**DEFAULTS, "lost_score": 0.9})
+        filled(Settings, {**DEFAULTS, "lost_score": 0.9})
 
 
 @pytest.mark.parametrize(
@@ -99,7 +124,7 @@ def test_values_that_do_not_fit_together_are_refused() -> None:
 )
 def test_video_settings_refuse(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
-        VideoSettings.of({**VIDEO_DEFAULTS, **changed})
+        filled(VideoSettings, {**VIDEO_DEFAULTS, **changed})
 
 
 # ---- on a node -----------------------------------------------------------------------------
@@ -163,9 +188,9 @@ def test_a_change_is_taken_whole_or_not_at_all(make_node: Any) -> None:
 
 def test_every_parameter_is_declared_with_description_and_range(make_node: Any) -> None:
     node = make_node()
-    for row in parameters.TRACKER:
+    for row in TRACKER:
         descriptor = node.describe_parameter(row.name)
-        assert descriptor.description == row.description
+        assert descriptor.description == row.help
         assert row.allowed in descriptor.additional_constraints
         assert descriptor.read_only == (row.changes is Changes.START)
         ranges = list(descriptor.floating_point_range) + list(descriptor.integer_range)
@@ -194,6 +219,26 @@ def test_wrong_start_values_leave_a_node_that_can_be_corrected(make_node: Any) -
     assert set_values(node, window_weight=0.2).successful
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
     assert set_values(node, engine="auto").successful
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+
+
+@pytest.mark.parametrize("name", ["score", "crops", "period_s"])
+def test_a_parameter_given_by_its_old_name_is_refused_until_the_new_one_is_set(
+    make_node: Any, name: str
+) -> None:
+    from rclpy.lifecycle import TransitionCallbackReturn
+
+    node = make_node(**{f"research_{name}": 1.0})
+    with pytest.raises(ParameterError) as caught:
+        node._params.settings()
+    assert str(caught.value) == (
+        f"parameter research_{name} was renamed; its name is now redetect_{name}"
+    )
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert set_values(node, window_weight=0.2).successful
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert not node.has_parameter(f"research_{name}")
+    assert set_values(node, **{f"redetect_{name}": 1}).successful
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
 
 

@@ -47,9 +47,9 @@ def test_a_stream_that_runs_is_well_and_its_rate_is_that_of_the_last_seconds(
     stream: Stream,
 ) -> None:
     stream.play(20, rate=30)
-    assert stream.judge() == (Level.OK, "30.0 images a second")
+    assert stream.judge() == (Level.OK, "30.0 images per second")
     stream.play(20, rate=5)
-    assert stream.judge() == (Level.OK, "5.0 images a second")
+    assert stream.judge() == (Level.OK, "5.0 images per second")
 
 
 def test_waiting_for_a_publisher_and_for_the_first_image() -> None:

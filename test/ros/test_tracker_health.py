@@ -37,7 +37,7 @@ def health(clock: Clock) -> TrackerHealth:
 
 def target(id: int, state: TargetState) -> Target:
     nothing = np.zeros((0, 2), np.float32)
-    return Target(id, state, 0.5, 0.5, Box(0, 0, 9, 9), (4, 4), nothing[:, 0], nothing)
+    return Target(id, state, 0.5, 0.5, Box(0, 0, 9, 9), nothing)
 
 
 def result(arrived_s: float | None, update: bool = False) -> Targets:
@@ -102,7 +102,7 @@ def test_an_engine_that_cannot_keep_up_is_named(health: TrackerHealth, clock: Cl
             assert verdict.level is Level.OK
     assert verdict.level is Level.WARN
     assert verdict.reason == (
-        "70 of 150 images were worked on in 5 s: the engine is too slow for this rate"
+        "70 of 150 images were processed in 5 s: the engine is too slow for this rate"
     )
     assert figures["images received"] == "450" and figures["images skipped"] == "112"
     # A new session counts from zero.

@@ -70,7 +70,7 @@ def test_results_come_back_as_they_were_also_after_serialising() -> None:
 
     def target(id: int, state: TargetState) -> Target:
         box = Box(10, 20, 40, 80)
-        return Target(id, state, 0.75, 0.5, box, (25, 50), nothing[:, 0], nothing)
+        return Target(id, state, 0.75, 0.5, box, nothing)
 
     header = Header(frame_id="camera")
     results = [target(1, TargetState.TRACKING), target(2, TargetState.LOST)]

@@ -1,4 +1,4 @@
-"""Malformed images and inits by the thousand, without ROS: one clear line, bounded memory."""
+"""Thousands of malformed images and inits, without ROS: one clear line each, bounded memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from support.malformed import (
 @examples(7000)
 @given(fields=raw_images())
 def test_raw_images(fields: dict[str, Any]) -> None:
-    """A frame whose pixels all lie in the data, or one line; bounded memory."""
+    """The result is a frame whose pixels all lie in the data, or one line."""
     frame, error, peak = peak_bytes(lambda: read_raw(fields))
     if error is not None:
         assert is_clear_line(str(error)), str(error)
@@ -63,7 +63,7 @@ def test_compressed_images(data: bytes) -> None:
     )
 )
 def test_inits(script: list[tuple[list[Any], InitRequest]]) -> None:
-    """Each is answered once, in one line; then a good one starts a target all the same."""
+    """Each is answered once, in one line, and a good one still starts a target afterwards."""
     now = 0.0
     failures: list[Exception] = []
     notices: list[str] = []

@@ -1,4 +1,4 @@
-"""Scheduling, without ROS: which image is worked on when, and what every request is told."""
+"""Scheduling without ROS: which image is worked on when, and how requests are answered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -22,6 +22,8 @@ from siampolar_model.session.history import History, StampedImage, format_stamp
 from siampolar_model.session.requests import InitRequest, InitResult, TargetIds
 from siampolar_model.session.session import Counters, Session, Targets
 from siampolar_model.session.settings import SessionSettings
+from siampolar_model.tracking.redetection import RedetectionBudget
+from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 
 PERIOD_NS = 100_000_000
@@ -35,29 +37,23 @@ def image(index: int, size: tuple[int, int] = (64, 48), start_ns: int = 10**18) 
 
 
 def index_of(frame: Frame) -> int:
-    return int(frame.planes[0][0, 0, 0])
-
-
-@dataclass
-class FakeSettings:
-    max_targets: int = 4
-    min_box_px: float = 8.0
-    redetect_crops: int = 4
+    return int(frame.decode().planes[0][0, 0, 0])
 
 
 @dataclass
 class FakeTracker:
-    """Notes what it is asked; box x1 counts the images that a target has seen."""
+    """Records its calls; every target stays in the box it was started on."""
 
-    settings: FakeSettings = field(default_factory=FakeSettings)
+    settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(max_targets=4))
     targets: dict[int, Box] = field(default_factory=dict)
     calls: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
     fail_on: int | None = None
     refuse: bool = False
     states: dict[int, TargetState] = field(default_factory=dict)
-    hows: list[dict[str, float]] = field(default_factory=list)
+    budgets: list[RedetectionBudget] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
+    on_update: Callable[[], object] = lambda: None
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -67,29 +63,29 @@ class FakeTracker:
         assert id is not None
         if self.refuse:
             raise ValueError("refused after all")
-        self.calls.append(("init", index_of(frame), (id,)))
+        self.calls.append(("start", index_of(frame), (id,)))
         self.targets[id] = box
         return id
 
     def update(
-        self, frame: Frame, ids: Collection[int] | None = None, **how: float
+        self,
+        frame: Frame,
+        ids: Collection[int] | None = None,
+        *,
+        budget: RedetectionBudget,
     ) -> list[Target]:
-        self.hows.append(how)
+        self.budgets.append(budget)
         self.threads.add(threading.get_ident())
         if self.gate is not None:
             assert self.gate.wait(5)
+        self.on_update()
         chosen = self.ids if ids is None else tuple(sorted(ids))
         if index_of(frame) == self.fail_on:
             raise RuntimeError("engine broke")
-        self.calls.append(("track", index_of(frame), chosen))
-        none = np.zeros(0, np.float32)
+        self.calls.append(("update", index_of(frame), chosen))
         outline = np.array([[1, 1], [60, 1], [60, 40]], np.float32)
         return [
-            Target(
-                i,
-                self.states.get(i, TargetState.TRACKING),
-                *(0.9, 0.8, self.targets[i], (20.0, 20.0), none, outline),
-            )
+            Target(i, self.states.get(i, TargetState.TRACKING), 0.9, 0.8, self.targets[i], outline)
             for i in chosen
         ]
 
@@ -98,11 +94,11 @@ class FakeTracker:
 
     def tracked(self, id: int) -> list[int]:
         """Indices of the images that this target was tracked on, in order."""
-        return [index for verb, index, ids in self.calls if verb == "track" and id in ids]
+        return [index for verb, index, ids in self.calls if verb == "update" and id in ids]
 
 
 class Rig:
-    """A session with a fake tracker and clock, and all that it said."""
+    """A session with a fake tracker and clock, and everything that it reported."""
 
     def __init__(
         self,
@@ -133,7 +129,7 @@ class Rig:
             self.session.drain()
 
     def init(self, index: int | None = None, box: Box = BOX, **fields: object) -> InitResult | None:
-        """Ask for a target on the ``index``-th image (None: the newest)."""
+        """Ask for a target on the ``index``-th image (None for the newest)."""
         stamp_ns = 0 if index is None else image(index).stamp_ns
         count = len(self.answers)
         request = InitRequest(box, fields.pop("stamp_ns", stamp_ns), **fields)  # type: ignore[arg-type]
@@ -199,7 +195,7 @@ def test_late_init_catches_up_without_blocking_the_stream() -> None:
         before = len(rig.tracker.calls)
         while rig.session.counters.received != rig.session.counters.processed:
             rig.session.step()  # the next image comes as soon as this one is done
-        late = [c for c in rig.tracker.calls[before:] if c[0] == "track" and c[2] == (2,)]
+        late = [c for c in rig.tracker.calls[before:] if c[0] == "update" and c[2] == (2,)]
         assert len(late) <= 2
         order += [f"{c[1]}:{c[2]}" for c in rig.tracker.calls[before:]]
     # Target 1 never missed an image; target 2 saw every image from its own on, in order.
@@ -339,7 +335,7 @@ def test_target_limit_counts_what_is_queued() -> None:
     assert rig.init(id=9).success  # type: ignore[union-attr]
 
 
-def test_an_init_that_replaces_a_target_says_so() -> None:
+def test_the_result_of_an_init_that_restarts_a_target_mentions_it() -> None:
     rig = Rig()
     rig.add(0)
     first, again = rig.init(id=3), rig.init(id=3)
@@ -351,7 +347,7 @@ def test_an_init_that_replaces_a_target_says_so() -> None:
     assert fresh is not None and fresh.message == ""
 
 
-def test_ids_are_never_given_twice() -> None:
+def test_ids_are_never_reused() -> None:
     rig = Rig()
     rig.add(0)
     assert rig.init(id=2).id == 2  # type: ignore[union-attr]
@@ -364,7 +360,7 @@ def test_ids_are_never_given_twice() -> None:
     assert refused is not None and not refused.success and "-3" in refused.message
 
 
-def test_ids_are_not_given_again_by_the_next_session() -> None:
+def test_ids_are_not_reused_by_the_next_session() -> None:
     ids = TargetIds()
     for asked, expected in ((0, 1), (3, 3), (0, 2), (0, 4)):
         rig = Rig(target_ids=ids)
@@ -385,24 +381,24 @@ def test_remove_and_reset() -> None:
     assert rig.results[-1].targets == () and rig.tracker.ids == ()
 
 
-def test_removal_is_said_at_once_also_when_no_image_comes_any_more() -> None:
+def test_removal_is_reported_at_once_even_if_no_image_follows() -> None:
     rig = Rig()
     rig.add(0)
     rig.init(), rig.init()
     rig.add(1)
-    said = len(rig.results)
+    reported = len(rig.results)
     rig.session.remove(1)
     rig.session.drain()
-    (result,) = rig.results[said:]
+    (result,) = rig.results[reported:]
     assert result.update and result.image.header == "header 1"
     assert [r.id for r in result.targets] == [2]
     assert result.changes == (StateChange(1, TargetState.TRACKING, None),)
     assert rig.session.reset() == 1 and rig.session.reset() == 0
     rig.session.drain()
-    assert rig.results[-1].targets == () and len(rig.results) == said + 2
+    assert rig.results[-1].targets == () and len(rig.results) == reported + 2
 
 
-def test_changes_are_said_once_with_the_image_they_happen_on() -> None:
+def test_changes_are_reported_once_with_the_image_they_happen_on() -> None:
     rig = Rig()
     rig.add(0)
     rig.init()
@@ -411,8 +407,8 @@ def test_changes_are_said_once_with_the_image_they_happen_on() -> None:
     rig.add(3, 4)
     rig.tracker.states[1] = TargetState.TRACKING
     rig.add(5, 6)
-    said = [(r.image.header, c) for r in rig.results for c in r.changes]
-    assert said == [
+    reported = [(r.image.header, c) for r in rig.results for c in r.changes]
+    assert reported == [
         ("header 0", StateChange(1, None, TargetState.TRACKING)),
         ("header 3", StateChange(1, TargetState.TRACKING, TargetState.LOST)),
         ("header 5", StateChange(1, TargetState.LOST, TargetState.TRACKING)),
@@ -448,7 +444,7 @@ def test_a_target_lost_for_too_long_is_dropped() -> None:
     assert rig.results[-1].changes == ()
 
 
-def test_time_lost_counts_from_the_last_sight_and_zero_keeps_a_target() -> None:
+def test_lost_time_counts_from_the_last_tracked_image_and_a_limit_of_zero_keeps_a_target() -> None:
     rig = Rig(SessionSettings(lost_timeout_s=0.5))
     rig.add(0)
     rig.init()
@@ -468,12 +464,17 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     rig.init()
     rig.tracker.states[1] = TargetState.LOST
     rig.add(1)
+    answers: list[InitResult | None] = []
+
+    def ask() -> None:
+        """The request comes while the worker is busy with the image."""
+        rig.tracker.on_update = lambda: None
+        answers.append(rig.init(id=1))
+
+    rig.tracker.on_update = ask
     rig.session.add_image(image(2))
-    work = rig.session._next_work()  # the worker has begun with the image ...
-    assert work is not None
-    answer = rig.init(id=1)  # ... when the request comes
-    assert answer is not None and answer.success
-    work()
+    rig.session.step()
+    assert answers[0] is not None and answers[0].success
     rig.tracker.states[1] = TargetState.TRACKING
     rig.session.drain()
     assert rig.session.ids == (1,) == rig.tracker.ids
@@ -481,7 +482,7 @@ def test_a_target_asked_for_again_as_it_is_dropped_stays() -> None:
     assert [r.state for r in rig.results[-1].targets] == [TargetState.TRACKING]
 
 
-def test_targets_lists_what_was_last_said() -> None:
+def test_targets_lists_the_last_results() -> None:
     rig = Rig()
     assert rig.session.targets == ()
     rig.add(0)
@@ -496,18 +497,18 @@ def test_targets_lists_what_was_last_said() -> None:
     assert [r.id for r in rig.session.targets] == [2]  # before the worker has done it
 
 
-def test_the_tracker_is_told_how_much_time_has_passed() -> None:
+def test_the_tracker_gets_the_time_that_has_passed() -> None:
     rig = Rig()
     rig.add(0)
     rig.init()
     rig.session.drain()
-    start_ns, told = image(0).stamp_ns, []
+    start_ns, elapsed_s = image(0).stamp_ns, []
     for after_s in (0.1, 0.2, 0.2, 3600, 0.2, 0.3):  # no new stamp, an hour on, and back
         frame = Frame.from_bgr(np.zeros((48, 64, 3), np.uint8))
         rig.session.add_image(StampedImage(start_ns + round(after_s * 1e9), frame))
         rig.session.drain()
-        told.append(rig.tracker.hows[-1]["elapsed_s"])
-    assert told == pytest.approx([0.1, 0.1, 1 / 30, 5.0, 1 / 30, 0.1])
+        elapsed_s.append(rig.tracker.budgets[-1].elapsed_s)
+    assert elapsed_s == pytest.approx([0.1, 0.1, 1 / 30, 5.0, 1 / 30, 0.1])
 
 
 def test_skipped_images_leave_fewer_crops_for_searching() -> None:
@@ -515,14 +516,14 @@ def test_skipped_images_leave_fewer_crops_for_searching() -> None:
     rig.add(0)
     rig.init()
     rig.add(1)
-    assert rig.tracker.hows[-1]["redetect_crops"] == 4
+    assert rig.tracker.budgets[-1].crops == 4
     rig.session.add_image(image(2))
     rig.session.add_image(image(3))
     rig.session.drain()
-    assert rig.tracker.hows[-1]["redetect_crops"] == 2
+    assert rig.tracker.budgets[-1].crops == 2
 
 
-def test_another_image_size_reports_lost_and_comes_back() -> None:
+def test_targets_are_lost_on_another_image_size_until_theirs_returns() -> None:
     rig = Rig()
     rig.add(0)
     rig.init()
@@ -544,19 +545,19 @@ def test_another_image_size_reports_lost_and_comes_back() -> None:
     assert rig.tracker.tracked(1) == [0, 1, 4]
 
 
-def test_an_image_that_cannot_be_decoded_is_skipped_and_said() -> None:
-    """Its header was good when it was taken in; the rest of it is missing."""
+def test_an_image_that_cannot_be_decoded_is_skipped_with_a_notice() -> None:
+    """Its header was good when it arrived, but the rest of it is missing."""
     rig = Rig()
 
     def add(index: int, damaged: bool = False) -> None:
         whole = image(index)
-        _, data = cv2.imencode(".png", whole.frame.planes[0])
+        _, data = cv2.imencode(".png", whole.frame.decode().planes[0])
         frame = CompressedFrame(bytes(data)[: 40 if damaged else None])
         rig.session.add_image(StampedImage(whole.stamp_ns, frame, whole.header))
         rig.session.drain()
 
     add(0, damaged=True)
-    assert len(rig.results) == 1 and not rig.notices  # nobody looks at its pixels
+    assert len(rig.results) == 1 and not rig.notices  # its pixels are not needed
     add(1)
     rig.init()
     for index in (2, 3, 4):
@@ -570,7 +571,7 @@ def test_an_image_that_cannot_be_decoded_is_skipped_and_said() -> None:
     assert rig.tracker.tracked(2) == [2, 4] and not rig.failures
 
 
-def test_stamps_that_go_back_start_the_history_anew() -> None:
+def test_stamps_that_go_back_start_a_new_history() -> None:
     rig = Rig()
     rig.add(5, 6)
     rig.init()
@@ -598,11 +599,11 @@ def test_a_clock_that_jumps_an_hour_back_and_on_again_loses_nothing() -> None:
     assert format_stamp(image(5).stamp_ns) in refused.message
 
 
-def test_a_recording_that_begins_again_within_the_history_starts_it_anew() -> None:
+def test_a_recording_that_begins_again_within_the_history_starts_a_new_one() -> None:
     rig = Rig()
     rig.add(*range(10))
     rig.add(*range(3))
-    assert "starts anew" in rig.notices[0]
+    assert "starts again" in rig.notices[0]
     assert rig.init().image.header == "header 2"  # type: ignore[union-attr]
     # Also if its first images went missing.
     rig.add(*range(3, 20))
@@ -618,9 +619,9 @@ def test_images_out_of_order_or_sent_twice_are_followed_and_leave_the_history_al
     rig.init()
     rig.add(4, 3, 4, 5, 6, 6)
     assert rig.tracker.tracked(1) == [2, 4, 3, 4, 5, 6, 6]
-    told = [how["elapsed_s"] for how in rig.tracker.hows if "elapsed_s" in how]
+    elapsed_s = [b.elapsed_s for b in rig.tracker.budgets if b.crops]
     usual = 1 / 30
-    assert told == pytest.approx([0.2, usual, usual, 0.1, 0.1, usual])
+    assert elapsed_s == pytest.approx([0.2, usual, usual, 0.1, 0.1, usual])
     assert rig.init(1).success  # type: ignore[union-attr]
     rig.session.drain()
     assert rig.tracker.tracked(2) == [1, 2, 4, 5, 6]
@@ -629,7 +630,7 @@ def test_images_out_of_order_or_sent_twice_are_followed_and_leave_the_history_al
     assert len(rig.notices) == 1 and "not kept" in rig.notices[0]
 
 
-def test_what_every_image_gives_cause_to_say_is_said_now_and_then() -> None:
+def test_notices_that_every_image_causes_are_repeated_only_now_and_then() -> None:
     rig = Rig()
     rig.add(0)
     for index in range(2, 150):  # two cameras: one is late, and both have images of their own size
@@ -637,8 +638,8 @@ def test_what_every_image_gives_cause_to_say_is_said_now_and_then() -> None:
         size = (64, 48) if index % 2 else (32, 24)
         rig.session.add_image(image(index if index % 2 else index - 2, size))
         rig.session.drain()
-    said = [notice.split(" from ")[0] for notice in rig.notices]
-    assert said.count("image stamps went back") == said.count("image size changed") == 2
+    kinds = [notice.split(" from ")[0] for notice in rig.notices]
+    assert kinds.count("image stamps went back") == kinds.count("image size changed") == 2
 
 
 def test_cameras_without_stamps_are_followed_too() -> None:
@@ -664,14 +665,14 @@ def test_an_engine_failure_is_reported_and_ends_the_session() -> None:
     assert rig.session.failure is rig.failures[0]
     last = rig.results[-1]
     assert last.image.header == "header 2" and last.targets[0].state == TargetState.LOST
-    said = len(rig.results)
+    reported = len(rig.results)
     rig.add(3)
-    assert len(rig.results) == said
+    assert len(rig.results) == reported
     answer = rig.init()
     assert answer is not None and not answer.success and "engine broke" in answer.message
 
 
-def test_a_target_refused_by_the_tracker_is_said_and_forgotten() -> None:
+def test_a_target_refused_by_the_tracker_is_forgotten_with_a_notice() -> None:
     rig = Rig(refuse=True)
     rig.add(0)
     rig.init()
@@ -680,10 +681,25 @@ def test_a_target_refused_by_the_tracker_is_said_and_forgotten() -> None:
     assert rig.session.ids == () and rig.failures == []
 
 
+def test_a_refused_start_does_not_forget_a_later_request_for_the_same_id() -> None:
+    rig = Rig()
+    rig.add(0)
+
+    def refuse_once(frame: Frame, box: Box, *, id: int | None = None) -> int:
+        del rig.tracker.start  # type: ignore[method-assign]
+        assert rig.init(id=1).success  # type: ignore[union-attr]
+        raise ValueError("refused once")
+
+    rig.tracker.start = refuse_once  # type: ignore[method-assign]
+    rig.init(id=1)
+    rig.session.drain()
+    assert rig.session.ids == (1,) == rig.tracker.ids
+
+
 def test_tracker_settings_are_swapped_whole_between_images() -> None:
     rig = Rig()
     rig.add(0)
-    smaller = FakeSettings(max_targets=1, min_box_px=30)
+    smaller = TrackerSettings(max_targets=1, min_box_px=30)
     rig.session.set_tracker_settings(smaller)
     assert rig.tracker.settings is not smaller  # the worker does it
     assert "at least 30 px" in rig.init().message  # type: ignore[union-attr]
@@ -729,7 +745,7 @@ def test_catch_up_goes_on_with_what_the_history_still_has() -> None:
         ("hold_init_s", 61.0),
     ],
 )
-def test_session_settings_name_what_they_refuse(field_name: str, value: float) -> None:
+def test_session_settings_name_the_value_that_they_refuse(field_name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field_name} is .* must be a .*from"):
         SessionSettings(**{field_name: value})
 
@@ -749,9 +765,9 @@ def test_the_thread_takes_the_newest_image_and_callers_never_wait() -> None:
         session.add_image(image(0))
         wait_until(lambda: len(rig.results) == 1)  # no targets: the tracker was not asked
         rig.init()
-        wait_until(lambda: any(call[0] == "init" for call in rig.tracker.calls))
+        wait_until(lambda: any(call[0] == "start" for call in rig.tracker.calls))
         for index in range(1, 6):
-            session.add_image(image(index))  # the worker is held in track()
+            session.add_image(image(index))  # the worker is held in update()
         assert rig.tracker.gate is not None
         rig.tracker.gate.set()
         wait_until(lambda: rig.results[-1].image.header == "header 5")
@@ -763,7 +779,7 @@ def test_the_thread_takes_the_newest_image_and_callers_never_wait() -> None:
     assert rig.tracker.threads.isdisjoint({threading.get_ident()})
 
 
-def test_stop_keeps_targets_and_refuses_what_waits() -> None:
+def test_stop_keeps_targets_and_refuses_requests_that_wait() -> None:
     rig = Rig()
     rig.session.start()
     assert rig.init() is None
@@ -784,13 +800,13 @@ def test_stop_keeps_targets_and_refuses_what_waits() -> None:
     assert [r.id for r in rig.results[-1].targets] == [1]
 
 
-def test_a_closed_session_lets_go_of_its_tracker_at_once() -> None:
+def test_a_closed_session_releases_its_tracker_at_once() -> None:
     rig = Rig(fail_on=1)
     rig.add(0)
     rig.init()
     rig.add(1)
     rig.session.remove(1)
-    rig.session.set_tracker_settings(FakeSettings())
+    rig.session.set_tracker_settings(TrackerSettings())
     tracker = weakref.ref(rig.tracker)
     gc.disable()
     try:
@@ -871,9 +887,9 @@ def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int)
             session.init(InitRequest(box, stamp_ns=images[0].stamp_ns), lambda answer: None)
             session.drain()
     assert failures == []
-    said = {result.image.header: result.targets for result in results}
+    reported = {result.image.header: result.targets for result in results}
     for index in range(asked_after, len(images)):
-        (got,) = said[index]
+        (got,) = reported[index]
         want = expected[index]
         assert (got.id, got.state) == (1, want.state)
         assert got.score == pytest.approx(want.score, abs=1e-6)

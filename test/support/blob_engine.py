@@ -17,7 +17,7 @@ class BlobEngine(Engine):
     name = "blob"
 
     def __init__(self) -> None:
-        self.spec = ModelSpec("blob", 127, 255, 1.7, 72, 1, 4)
+        self.spec = ModelSpec("blob", 127, 255, 1.7, 72, 4)
         self._colors: dict[int, np.ndarray] = {}
 
     def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:

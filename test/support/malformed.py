@@ -16,7 +16,8 @@ from siampolar_model.errors import FrameError
 from siampolar_model.geometry.box import Box
 from siampolar_model.geometry.crops import CropWindow
 from siampolar_model.images.compressed import CompressedFrame
-from siampolar_model.images.frame import ENCODINGS, Frame
+from siampolar_model.images.encodings import ENCODINGS
+from siampolar_model.images.frame import Frame
 from siampolar_model.session.requests import InitRequest
 
 T = TypeVar("T")

@@ -55,17 +55,12 @@ class FakeTracker:
         self._boxes[id] = box
         return id
 
-    def update(
-        self, frame: Frame, ids: Collection[int] | None = None, **how: float
-    ) -> list[Target]:
+    def update(self, frame: Frame, ids: Collection[int] | None = None, **_: object) -> list[Target]:
         self.faults -= 1
         if self.broken or self.faults >= 0:
             raise RuntimeError("the device was unplugged\nand more")
         none = np.zeros((0, 2), np.float32)
-        return [
-            Target(i, self.state, 0.9, 0.8, self._boxes[i], (0, 0), none[:, 0], none)
-            for i in sorted(ids or ())
-        ]
+        return [Target(i, self.state, 0.9, 0.8, self._boxes[i], none) for i in sorted(ids or ())]
 
     def remove(self, id: int) -> bool:
         return self._boxes.pop(id, None) is not None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from siampolar_model.engines.tensorrt.onnx_metadata import read_metadata
-from siampolar_model.models.folder import model_folder
+from siampolar_model.models.folder import SEARCH_FILE, TEMPLATE_FILE, ModelFolder
+from siampolar_model.models.spec import ModelSpec
 
 TEMPLATE, SEARCH, CANDIDATES, RAYS, MAX_TARGETS = 6, 8, 3, 5, 5
 _FEATURES = (2, 4)
@@ -28,14 +26,11 @@ def write_tiny_model(folder: Path) -> Path:
     """Inputs and outputs are named and typed as in a real model; every row depends on its own
     crop, features and prior alone."""
     folder.mkdir()
-    _write(folder / "template.onnx", _template())
-    _write(folder / "search.onnx", _search())
-    sums = [
-        f"{hashlib.sha256((folder / file).read_bytes()).hexdigest()}  {file}\n"
-        for file in ("template.onnx", "search.onnx")
-    ]
-    (folder / "SHA256SUMS").write_text("".join(sums))
-    return folder
+    files = [folder / TEMPLATE_FILE, folder / SEARCH_FILE]
+    for path, graph in zip(files, (_template(), _search()), strict=True):
+        _write(path, graph)
+    spec = ModelSpec("tiny", TEMPLATE, SEARCH, 1.7, RAYS, MAX_TARGETS)
+    return ModelFolder.write(folder, spec, files, about={}).path
 
 
 class _Graph:
@@ -110,16 +105,5 @@ def _finish(
 
 def _write(path: Path, graph: onnx.GraphProto) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    shipped = read_metadata(model_folder("siampolar_lite0") / "search.onnx")
-    about = json.loads(shipped["siampolar"])
-    about["spec"] |= {
-        "name": "tiny",
-        "template_size": TEMPLATE,
-        "search_size": SEARCH,
-        "n_rays": RAYS,
-        "n_candidates": CANDIDATES,
-        "max_targets": MAX_TARGETS,
-    }
-    helper.set_model_props(model, {"siampolar": json.dumps(about)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))

@@ -65,7 +65,7 @@ def test_a_larger_image_needs_no_more_memory(tracker: Tracker, encoding: str) ->
 
 
 def test_a_conversion_of_the_whole_image_would_be_noticed() -> None:
-    """What the test above looks for: made visible on purpose."""
+    """The fault that the test above looks for, caused on purpose."""
     data = np.zeros((2160, 3840, 3), np.uint8)
     tracemalloc.start()
     try:

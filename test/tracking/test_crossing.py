@@ -1,4 +1,4 @@
-"""Two objects of different look cross: every id stays with its object."""
+"""Two objects that look different cross, and every id stays with its object."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def draw(index: int, pair: tuple[tuple[np.ndarray, np.ndarray], ...]) -> np.ndar
     """The second object passes in front of the first."""
     noise = np.random.default_rng(5).integers(60, 200, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
     image = cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    for (x, y), (look, mask) in zip(places(index), pair, strict=True):
+    for (x, y), (texture, mask) in zip(places(index), pair, strict=True):
         part = image[y : y + SIDE, x : x + SIDE]
-        part[mask > 0] = look[mask > 0]
+        part[mask > 0] = texture[mask > 0]
     return image
 
 

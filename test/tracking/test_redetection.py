@@ -1,8 +1,6 @@
-"""The search of the whole frame: where it search_crops, how often, and what it may cost."""
+"""The windows of the whole-frame search, and how many each lost target gets."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siampolar_model.geometry.crops import context_side
-from siampolar_model.tracking.redetection import SCALES, RedetectionBudget, Sweep, share
+from siampolar_model.tracking.redetection import SCALES, RedetectionWindows, extra_crops
 
 FACTOR = 1.7
 
@@ -25,10 +23,10 @@ FACTOR = 1.7
 def test_every_place_lies_in_the_middle_of_a_window_of_every_scale(
     image_size: tuple[int, int], width: float, height: float, places: list[tuple[float, float]]
 ) -> None:
-    sweep = Sweep.over(image_size, width, height, FACTOR)
-    windows = [sweep.window(turn, 255) for turn in range(len(sweep))]
+    windows = RedetectionWindows.covering(image_size, width, height, FACTOR)
+    all_windows = [windows.window(number, 255) for number in range(len(windows))]
     for scale in SCALES:
-        ours = [window for window, s in windows if s == scale]
+        ours = [window for window, s in all_windows if s == scale]
         centers = np.array([(window.cx, window.cy) for window in ours])
         side = FACTOR * scale * context_side(width, height)
         assert all(window.side == pytest.approx(side) for window in ours)
@@ -40,56 +38,29 @@ def test_every_place_lies_in_the_middle_of_a_window_of_every_scale(
 @pytest.mark.parametrize("image_size", [(640, 360), (1280, 720), (64, 48), (1, 1)])
 @pytest.mark.parametrize("side", [12.0, 60.0, 400.0])
 def test_a_round_shows_every_window_once(image_size: tuple[int, int], side: float) -> None:
-    sweep = Sweep.over(image_size, side, side, FACTOR)
-    shown = [sweep.window(turn, 255) for turn in range(len(sweep))]
-    assert len(set(shown)) == len(sweep)
-    again = [sweep.window(turn, 255) for turn in range(len(sweep), 2 * len(sweep))]
+    windows = RedetectionWindows.covering(image_size, side, side, FACTOR)
+    shown = [windows.window(number, 255) for number in range(len(windows))]
+    assert len(set(shown)) == len(windows)
+    again = [windows.window(number, 255) for number in range(len(windows), 2 * len(windows))]
     assert again == shown
 
 
 def test_the_first_few_windows_spread_over_the_frame() -> None:
-    sweep = Sweep.over((1280, 720), 60, 60, FACTOR)
-    early = [sweep.window(turn, 255)[0] for turn in range(len(sweep) // 6)]
+    windows = RedetectionWindows.covering((1280, 720), 60, 60, FACTOR)
+    early = [windows.window(number, 255)[0] for number in range(len(windows) // 6)]
     quarters = {(window.cx > 640, window.cy > 360) for window in early}
     assert len(quarters) == 4
 
 
 def test_a_small_target_in_a_large_image_costs_no_memory() -> None:
-    sweep = Sweep.over((7680, 4320), 8, 8, FACTOR)
-    assert len(sweep) > 100_000
-    window, _ = sweep.window(10**9, 255)
+    windows = RedetectionWindows.covering((7680, 4320), 8, 8, FACTOR)
+    assert len(windows) > 100_000
+    window, _ = windows.window(10**9, 255)
     assert 0 <= window.cx <= 7680 and 0 <= window.cy <= 4320
 
 
-def test_who_waits_longest_comes_first_and_nobody_exceeds_the_limit() -> None:
-    assert share({1: 3.2, 2: 4.0, 3: 0.0}, 4) == {2: 3, 1: 1, 3: 0}
-    assert share({1: 3.2, 2: 4.0}, 0) == {1: 0, 2: 0}
-    assert share({1: 0.4}, 4) == {1: 0}
-    assert share({}, 4) == {}
-
-
-def test_nothing_is_taken_away_while_every_image_is_worked_off() -> None:
-    budget = RedetectionBudget()
-    for _ in range(100):
-        budget.count(0, 4)
-        assert budget.crops(4) == 4
-
-
-def test_skipped_images_take_crops_away_and_give_them_back_slowly() -> None:
-    budget = RedetectionBudget()
-    got = []
-    for skipped in (1, 0, 1, 1, 1):
-        budget.count(skipped, 4)
-        got.append(budget.crops(4))
-    assert got == [2, 2, 1, 0, 0]
-    patience = RedetectionBudget.PATIENCE
-    for _ in range(patience - 1):
-        budget.count(0, 4)
-    assert budget.crops(4) == 0
-    budget.count(0, 4)
-    assert budget.crops(4) == 1
-    for _ in range(10 * patience):
-        budget.count(0, 4)
-    assert budget.crops(4) == 4
-    assert budget.crops(2) == 2
-    assert math.isfinite(budget.crops(10**6))
+def test_the_target_with_most_crops_due_comes_first_and_nobody_exceeds_the_limit() -> None:
+    assert extra_crops({1: 3.2, 2: 4.0, 3: 0.0}, 4) == {2: 3, 1: 1, 3: 0}
+    assert extra_crops({1: 3.2, 2: 4.0}, 0) == {1: 0, 2: 0}
+    assert extra_crops({1: 0.4}, 4) == {1: 0}
+    assert extra_crops({}, 4) == {}

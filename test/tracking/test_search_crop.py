@@ -1,4 +1,4 @@
-"""What a tracker makes of a network's answer."""
+"""The candidate that a tracker takes from a network's output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK = SearchCrop(CropWindow(0.0, 0.0, 100.0, 100), 20.0, 20.0, 0.0, 0.0)
 def candidate(
     box_xyxy: tuple[float, ...], rays_px: tuple[float, ...], score: float = 0.9
 ) -> Candidate:
-    """Of rays to the right, down, to the left and up from (50, 50)."""
+    """Candidates with rays to the right, down, to the left and up from (50, 50)."""
     found = Candidates(
         *(np.array(values, np.float32)[None, None] for values in (score, 0.8)),
         np.array(box_xyxy, np.float32)[None, None],
@@ -30,7 +30,7 @@ def test_box_and_outline_that_agree_are_averaged() -> None:
     assert candidate((40, 40, 60, 60), (12, 8, 10, 10)).box == Box(40, 40, 61, 59)
 
 
-def test_an_outline_that_has_lost_a_part_has_no_say() -> None:
+def test_an_outline_that_misses_a_part_is_ignored() -> None:
     assert candidate((40, 40, 60, 60), (10, 2, 10, 10)).box == Box(40, 40, 60, 60)
 
 

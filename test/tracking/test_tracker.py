@@ -14,17 +14,19 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.images.frame import Frame
 from siampolar_model.models.spec import ModelSpec
 from siampolar_model.results import TargetState
-from siampolar_model.tracking.settings import SETTING_RANGES, TrackerSettings
+from siampolar_model.settings import Setting, settings_of
+from siampolar_model.tracking.redetection import RedetectionBudget
+from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
 
-SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 2, 4)
+SPEC = ModelSpec("scripted", 127, 255, 1.7, 36, 4)
 FRAME = np.zeros((480, 640, 3), np.uint8)
 BOX = Box.from_xywh(200, 150, 80, 60)
 
 
 class ScriptedEngine(Engine):
-    """Says what the test tells it to: the tracker's rules alone are under test here."""
+    """Finds what the test tells it to, so that only the rules of the tracker are tested."""
 
     name = "scripted"
     spec = SPEC
@@ -44,7 +46,7 @@ class ScriptedEngine(Engine):
         assert crops.shape == (len(slots), 255, 255, 3)
         self.batches.append(list(slots))
         self.priors.append(prior.copy())
-        n, k = len(slots), SPEC.n_candidates
+        n, k = len(slots), 2
         center = np.full((n, k, 2), 127.5, np.float32) + np.float32(self.shift_px)
         half = prior[:, None, 2:4] / 2
         return Candidates(
@@ -71,8 +73,8 @@ def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
     assert result.id == id and result.state == TargetState.TRACKING
     assert result.box.as_xywh() == pytest.approx(BOX.as_xywh(), abs=1e-3)
     scale = engine.priors[0][0, 2] / BOX.width
-    np.testing.assert_allclose(result.rays_px, 20 / scale, rtol=1e-5)
-    np.testing.assert_allclose(result.center_xy, BOX.center_xy, atol=1e-3)
+    rays_xy = result.polygon_xy - BOX.center_xy
+    np.testing.assert_allclose(np.linalg.norm(rays_xy, axis=1), 20 / scale, rtol=1e-4)
 
 
 def test_a_move_in_the_crop_is_a_move_in_the_image(engine: ScriptedEngine) -> None:
@@ -104,13 +106,13 @@ def test_states_have_hysteresis(engine: ScriptedEngine) -> None:
     where = tracker.update(FRAME)[0].box
     engine.shift_px = (40.0, 0.0)
     assert state(between) == TargetState.LOST
-    assert tracker.update(FRAME)[0].box == where  # not drawn away by something alike
+    assert tracker.update(FRAME)[0].box == where  # not drawn away by a similar object
     engine.shift_px = (0.0, 0.0)
     assert state(0.9) == TargetState.LOST  # one good image is not enough
     assert state(0.9) == TargetState.TRACKING
 
 
-def test_something_alike_that_scores_less_than_usual_is_not_believed(
+def test_a_similar_object_that_scores_less_than_usual_is_not_believed(
     engine: ScriptedEngine,
 ) -> None:
     tracker = Tracker(engine, TrackerSettings(tracking_score=0.4, recover_share=0.8))
@@ -127,7 +129,7 @@ def test_something_alike_that_scores_less_than_usual_is_not_believed(
     assert states(0.6, 30) == [TargetState.UNCERTAIN] * 30
     assert states(0.8, 2)[-1] == TargetState.TRACKING
     states(0.3, 1)
-    assert states(0.6, 200)[-1] == TargetState.TRACKING  # so it looks now
+    assert states(0.6, 200)[-1] == TargetState.TRACKING  # its looks have changed for good
     tracker.settings = TrackerSettings(tracking_score=0.4, recover_share=0.0)
     states(0.9, 20), states(0.3, 1)
     assert states(0.6, 2)[-1] == TargetState.TRACKING
@@ -172,7 +174,7 @@ def test_targets_share_batches_and_ids_stay(engine: ScriptedEngine) -> None:
     assert [r.id for r in tracker.update(FRAME, [6, 1])] == [1, 6]
     assert [r.id for r in tracker.update(FRAME, [2, 2])] == [2]
     assert tracker.start(FRAME, BOX, id=2) == 2
-    assert tracker.remove(6) and tracker.start(FRAME, BOX) == 7  # 6 is not given again
+    assert tracker.remove(6) and tracker.start(FRAME, BOX) == 7  # 6 is not reused
     tracker.reset()
     assert tracker.ids == () and not engine.slots and tracker.update(FRAME) == []
 
@@ -212,7 +214,7 @@ def test_refusals(engine: ScriptedEngine) -> None:
 
 
 @pytest.mark.parametrize("what", ["score", "shift_px"])
-def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, what: str) -> None:
+def test_numbers_that_are_not_finite_are_an_error(engine: ScriptedEngine, what: str) -> None:
     tracker = Tracker(engine)
     tracker.start(FRAME, BOX)
     setattr(engine, what, {"score": np.nan, "shift_px": (np.inf, 0.0)}[what])
@@ -220,13 +222,13 @@ def test_a_network_that_gives_nonsense_is_an_error(engine: ScriptedEngine, what:
         tracker.update(FRAME)
 
 
-@pytest.mark.parametrize("name", SETTING_RANGES)
+@pytest.mark.parametrize("setting", settings_of(TrackerSettings), ids=lambda one: one.name)
 @pytest.mark.parametrize("side", ["low", "high", "nan"])
-def test_every_setting_refuses_what_it_must(name: str, side: str) -> None:
-    low, high = SETTING_RANGES[name]
-    value = {"low": low - 1, "high": high + 1, "nan": np.nan}[side]
-    with pytest.raises(ValueError, match=f"{name} is .*must be a .*from"):
-        TrackerSettings(**{name: value})
+def test_every_setting_refuses_values_outside_its_range(setting: Setting, side: str) -> None:
+    assert setting.low is not None and setting.high is not None
+    value = {"low": setting.low - 1, "high": setting.high + 1, "nan": np.nan}[side]
+    with pytest.raises(ValueError, match=f"{setting.name} is .*must be a .*from"):
+        TrackerSettings(**{setting.name: value})
 
 
 @pytest.mark.parametrize("value", [2.5, True, "3"])
@@ -306,13 +308,13 @@ def test_the_search_costs_what_the_settings_allow() -> None:
     engine.batches.clear()
     for _ in range(60):
         assert tracker.update(without)[1].state == TargetState.TRACKING
-    # One batch an image: the other target's crop, the lost one's own, and three more at most.
+    # One batch per image: the other target's crop, the lost one's own, and three more at most.
     assert len(engine.batches) == 60
     assert all(batch.count(2) == 1 and 1 <= batch.count(1) <= 4 for batch in engine.batches)
     assert max(batch.count(1) for batch in engine.batches) == 4
     engine.batches.clear()
-    tracker.update(without, redetect_crops=1)
-    tracker.update(without, redetect_crops=0)
+    tracker.update(without, budget=RedetectionBudget(crops=1))
+    tracker.update(without, budget=RedetectionBudget(crops=0))
     assert [batch.count(1) for batch in engine.batches] == [2, 1]
 
 
@@ -321,7 +323,7 @@ def test_a_search_that_gets_no_crops_of_its_own_still_sees_the_whole_frame() -> 
     tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     back = blobs(((560, 280), 60, GREEN))
-    states = [tracker.update(back, redetect_crops=0)[0].state for _ in range(250)]
+    states = [tracker.update(back, budget=RedetectionBudget(crops=0))[0].state for _ in range(250)]
     assert states[-1] == TargetState.TRACKING
 
 
@@ -375,8 +377,8 @@ class HalfBlindEngine(CountingEngine):
         return found
 
 
-def test_a_target_in_doubt_is_looked_for_elsewhere_too() -> None:
-    """It follows something alike in its old place, until it is seen itself in another one."""
+def test_a_target_in_doubt_is_also_searched_for_elsewhere() -> None:
+    """A similar object is followed in its old place until the target is seen elsewhere."""
     tracker = Tracker(HalfBlindEngine(), TrackerSettings(tracking_score=0.5, recover_share=0.8))
     tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     tracker.update(blobs(((80, 80), 60, GREEN)))
@@ -398,14 +400,14 @@ def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
     lose(tracker, blobs())
     engine.batches.clear()
     for elapsed_s in (5.0, 1 / 30, 5.0):
-        tracker.update(blobs(), elapsed_s=elapsed_s)
+        tracker.update(blobs(), budget=RedetectionBudget(elapsed_s))
     assert [len(batch) for batch in engine.batches] == [3, 3, 3]
-    # A target that fills the frame has few windows: one look an image is enough for them.
+    # A target that fills the frame has few windows, for which one crop per image is enough.
     tracker.start(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
     lose(tracker, blobs())
     engine.batches.clear()
     for _ in range(30):
-        tracker.update(blobs(), elapsed_s=1 / 30)
+        tracker.update(blobs(), budget=RedetectionBudget(1 / 30))
     assert sum(map(len, engine.batches)) <= 45
 
 

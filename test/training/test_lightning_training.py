@@ -401,7 +401,7 @@ class TestGivenMasks:
         mask = np.zeros((4, 63, 63), np.uint8)
         mask[:, 10:33, 7:20] = 1
         cells = given_cells(torch.from_numpy(mask), 0.5)
-        spec = ModelSpec("tiny", 63, 127, 1.7, 36, 1, 16, takes_mask=True)
+        spec = ModelSpec("tiny", 63, 127, 1.7, 36, 16, takes_mask=True)
         torch.testing.assert_close(cells[1], torch.from_numpy(mask_cells(spec, mask[1])))
         assert (cells[2:] == -1).all()
 

@@ -15,8 +15,6 @@ from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
-from siampolar_training.cli import redetection as redetection_command
-from siampolar_training.cli.redetection import settings_of
 from siampolar_training.clips.redetection import (
     BEFORE,
     FAR_PX,
@@ -31,6 +29,7 @@ from siampolar_training.clips.redetection import (
 from siampolar_training.data.readers.photos import Photos
 from siampolar_training.errors import DataError
 from support.blob_engine import BlobEngine
+from support.commands import run
 from support.drawn_photos import photo, write_photos
 
 
@@ -88,7 +87,7 @@ class Oracle:
     def start(self, frame: np.ndarray, box: object) -> None:
         self._box = box
 
-    def update(self, frame: np.ndarray, *, elapsed_s: float) -> list[object]:
+    def update(self, frame: np.ndarray, *, budget: object) -> list[object]:
         self._t += 1
         since = self._t - BEFORE
         tracking = since < self._false or since - HIDDEN >= self._found_after
@@ -121,29 +120,12 @@ def test_the_command_prints_both_figures(
         assert (name, engine, settings.redetect_crops) == ("folder", "auto", 8)
         return Tracker(BlobEngine(), settings)
 
-    monkeypatch.setattr(redetection_command.Tracker, "from_pretrained", load)
-    arguments = ["--model", "folder", "--photos", str(reader.root), "--clips", "1"]
-    arguments += ["--set", "redetect_crops=8"]
-    monkeypatch.setattr("sys.argv", ["redetection", *arguments])
-    redetection_command.main()
+    monkeypatch.setattr(Tracker, "from_pretrained", load)
+    arguments = ["train", "redetection", "folder", "--photos", str(reader.root), "--clips", "1"]
+    assert run(monkeypatch, *arguments, "--set", "redetect_crops=8") == 0
     without, with_another = capsys.readouterr().out.splitlines()
-    assert without.startswith("without another of like colours in sight: found again within 1.5 s")
-    assert with_another.startswith("with another of like colours in sight: found again")
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("speed=3", "'speed' is not a setting"),
-        ("lost_frames=2.5", "'2.5' is not a whole number"),
-        ("lost_frames", "'' is not a whole number"),
-        ("lost_frames=0", "lost_frames is 0; it must be a whole number from 1 to 1000"),
-    ],
-)
-def test_wrong_settings_are_named(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        settings_of([text])
-    assert settings_of(["lost_frames=3", "lost_score=0.1"]).lost_frames == 3
+    words = "another object of similar colours in view: found again within 1.5 s"
+    assert without.startswith(f"without {words}") and with_another.startswith(f"with {words}")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

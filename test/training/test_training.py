@@ -15,13 +15,12 @@ pytest.importorskip("timm")
 import cv2
 import torch
 
+from siampolar_model.errors import CommandError
 from siampolar_model.network.config import HeadConfig
 from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
-from siampolar_training.cli import score_clips as validate
-from siampolar_training.cli.errors_to_cli import run_command
-from siampolar_training.cli.score_clips import settings_of
+from siampolar_training.cli.score import settings_of
 from siampolar_training.clips.moving import (
     FRAMES,
     Clip,
@@ -38,9 +37,8 @@ from siampolar_training.errors import DataError
 from siampolar_training.run.losses import box_iou, focal, head_losses, polar_iou
 from support import drawn_sets
 from support.blob_engine import BlobEngine
+from support.commands import ROOT, run
 from support.drawn_photos import photo, write_photos
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -291,13 +289,13 @@ def test_settings_to_compare() -> None:
     assert (first.lost_frames, second.lost_frames) == (3, 5)
     assert settings_of("lost_score=0.1")[0].lost_score == 0.1
     for text, words in (
-        ("lost_score=x", "--set lost_score=x: 'x' is not a number"),
-        ("lost_frames=1.5", "'1.5' is not a whole number"),
-        ("lost_score", "'' is not a number"),
-        ("speed=1", "'speed' is not a setting; allowed: window_weight"),
-        ("lost_score=7", "lost_score is 7.0; it must be"),
+        ("lost_score=x", "--set lost_score=x: lost_score is 'x'; it must be a number"),
+        ("lost_frames=1,1.5", "--set lost_frames=1.5: lost_frames is '1.5'; it must be"),
+        ("lost_score", "--set lost_score: must be NAME=VALUE"),
+        ("lost_score=7", "lost_score is 7.0; it must be a number from 0 to 1"),
+        ("lost_score=0.9", "--set: lost_score is 0.9; it must not exceed tracking_score"),
     ):
-        with pytest.raises(ValueError, match=re.escape(words)):
+        with pytest.raises(CommandError, match=re.escape(words)):
             settings_of(text)
 
 
@@ -307,15 +305,16 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["validate", "nothing"], "model 'nothing' is neither shipped"),
-            (["validate", "nothing", "--set", "lost_score=x"], "'x' is not a number"),
-            (["validate", "nothing", "--clips", "0"], "--clips 0: at least 1 is needed"),
-            (["validate", "nothing", "--frames", "1"], "--frames 1: at least 2 is needed"),
-            (["validate", "siampolar_lite0", "--photos", "nowhere"], "no photographs in nowhere"),
-            (
-                ["validate", "nothing", "--videos", "here", "--hold-out", "1"],
-                "hold_out of davis is 1; it must be 0",
-            ),
+            (["score", "nothing"], "model 'nothing' is neither shipped"),
+            (["score", "nothing", "--set", "lost_score=x"], "it must be a number from 0 to 1"),
+            (["score", "nothing", "--set", "speed=1"], "there is no setting 'speed'"),
+            (["score", "nothing", "--clips", "0"], "--clips"),
+            (["score", "nothing", "--frames", "1"], "--frames"),
+            (["score", "nothing", "--videos", "here", "--hold-out", "1"], "--hold-out"),
+            (["score", "nothing", "--videos", "here"], "here/JPEGImages/480p: no such folder"),
+            (["score"], "no photographs in nowhere"),
+            (["redetection"], "no photographs in nowhere"),
+            (["redetection", "--set", "research_crops=8"], "its name is now redetect_crops"),
         ],
     )
     def test_one_line(
@@ -327,24 +326,22 @@ class TestCommands:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", arguments)
-        with pytest.raises(SystemExit) as caught:
-            run_command(validate.main)
-        assert caught.value.code == 2
+        assert run(monkeypatch, "train", *arguments, "--photos", "nowhere") == 2
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
 
     def test_as_a_process(self) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "siampolar_training.cli.score_clips", "nothing", "--clips", "0"],
-            capture_output=True, text=True, cwd=ROOT, check=False,
+            [sys.executable, "-m", "support.commands", "train", "score"],
+            capture_output=True, text=True, cwd=ROOT / "test", check=False,
         )  # fmt: skip
         assert done.returncode == 2 and done.stdout == ""
-        assert done.stderr == "error: --clips 0: at least 1 is needed\n"
+        assert done.stderr.startswith("error: ") and "--photos" in done.stderr
 
-    def test_defects_keep_their_traceback(self) -> None:
-        def broken() -> None:
-            raise ValueError("a defect")
+    def test_bugs_keep_their_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object, **__: object) -> None:
+            raise ValueError("a bug")
 
-        with pytest.raises(ValueError, match="a defect"):
-            run_command(broken)
+        monkeypatch.setattr(Tracker, "from_pretrained", broken)
+        with pytest.raises(ValueError, match="a bug"):
+            run(monkeypatch, "train", "score", "--photos", "nowhere")

@@ -38,11 +38,14 @@ def to_coco(
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     output: Annotated[Path, typer.Argument(help="JSON file to write.")],
     year: Annotated[
-        int, typer.Option(min=2016, max=2017, help="DAVIS: one object a sequence, or several.")
+        int,
+        typer.Option(
+            min=2016, max=2017, help="DAVIS 2016: one object per sequence; 2017: several."
+        ),
     ] = 2016,
     split: Annotated[str, typer.Option(help="DAVIS: train, val or trainval.")] = "train",
 ) -> None:
-    """Write DAVIS or SegTrack as COCO JSON, one category a sequence, objects kept apart."""
+    """Write DAVIS or SegTrack as COCO JSON, one category per sequence, objects kept apart."""
     with bad_input():
         from ..data import to_coco as conversion
         from ..data.readers.davis import Davis
@@ -66,7 +69,7 @@ def to_coco(
 def preview(
     config: Annotated[Path, typer.Argument(help="Training configuration.")],
     output: Annotated[Path, typer.Argument(help="PNG file to write.")],
-    samples: Annotated[int, typer.Option(min=1, max=300, help="How many of the first ones.")] = 24,
+    samples: Annotated[int, typer.Option(min=1, max=300, help="Number of samples to show.")] = 24,
 ) -> None:
     """Write a contact sheet of what a training configuration shows the network.
 

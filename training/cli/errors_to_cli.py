@@ -1,20 +1,19 @@
-"""Runs the commands of this package: what the user can mend is one line, not a traceback."""
+"""Errors of the commands of this package: one line if the user can fix them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from siampolar_model.errors import CommandError, EngineError
+from siampolar_model.errors import CommandError, SiampolarError
 
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn what the user can mend into a CommandError: errors of our own kinds (settings,
-    networks, data), a missing library, a Trainer that cannot be.
+    """Turn what the user can fix into a CommandError: a SiampolarError, a missing library, an
+    argument that Lightning refuses.
 
-    A plain ValueError is a defect and keeps its traceback: it may end a run of hours.
+    A plain ValueError is a bug and keeps its traceback: it may end a run of hours.
     """
     try:
         yield
@@ -24,9 +23,7 @@ def bad_input() -> Iterator[None]:
         message = f"{error.name} is missing: pip install '.[train]' in siampolar_ros's folder"
         raise CommandError(message) from None
     except Exception as error:
-        kind = type(error)
-        ours = isinstance(error, ValueError) and kind.__module__.startswith("siampolar")
-        if not (ours or isinstance(error, EngineError) or kind.__name__ in _OF_LIGHTNING):
+        if not isinstance(error, SiampolarError) and type(error).__name__ not in _OF_LIGHTNING:
             raise
         text = str(error)
         if "Original Traceback" in text:  # of a worker process of a loader
@@ -36,21 +33,3 @@ def bad_input() -> Iterator[None]:
 
 #: Lightning's and jsonargparse's errors about arguments, by name: neither need be installed.
 _OF_LIGHTNING = ("MisconfigurationException", "ArgumentError")
-
-
-def run_command(command: Callable[[], None]) -> None:
-    """Call a command; bad input, also an OSError, ends the process with ``error: ...`` on stderr
-    and code 2."""
-    try:
-        with bad_input():
-            command()
-    except OSError as error:
-        known = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        _end(known or str(error))
-    except CommandError as error:
-        _end(str(error))
-
-
-def _end(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)

@@ -15,7 +15,10 @@ from .errors_to_cli import bad_input
 
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Of a run, such as runs/siampolar_lite0/checkpoints/best.ckpt.")
+        Path,
+        typer.Argument(
+            help="Checkpoint of a run, such as runs/siampolar_lite0/checkpoints/best.ckpt."
+        ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder to write; its model files are replaced.")],
 ) -> None:

@@ -1,4 +1,4 @@
-"""``siampolar train``: LightningCLI behind the common command line.
+"""``siampolar train``: train a network by LightningCLI, and measure one on clips.
 
 What needs torch is imported when a command runs, so that ``siampolar --help`` stays quick.
 """
@@ -8,8 +8,15 @@ from __future__ import annotations
 import typer
 
 from .errors_to_cli import bad_input
+from .redetection import redetection
+from .score import score
 
-app = typer.Typer(help="Train a network.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Train a network, and measure one on clips.", no_args_is_help=True, add_completion=False
+)
+
+app.command()(score)
+app.command()(redetection)
 
 # All arguments, --help included, are LightningCLI's.
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

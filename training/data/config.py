@@ -27,6 +27,7 @@ from .photometry import PhotometrySettings
 from .readers.base import Reader
 from .readers.coco import Coco
 from .readers.davis import YEARS, Davis, refuse_val, sequence_of
+from .readers.installed import installed_kinds, installed_reader, open_installed
 from .readers.photos import Photos
 from .readers.preloaded import preload
 from .readers.segtrack import SegTrack
@@ -47,7 +48,7 @@ class SourceConfig:
     """One data set.
 
     Attributes:
-        kind: one of ``KINDS``.
+        kind: one of ``KINDS``, or the name of an installed entry point of ``siampolar.datasets``.
         root: its folder; of ``coco``, the folder of the images.
         weight: how often it is drawn, as a share of all weights.
         pairs: "synthetic" (two views of one image) or "video" (two frames); empty: "video" of a
@@ -72,8 +73,8 @@ class SourceConfig:
         for name in ("kind", "root", "pairs", "annotations"):
             if not isinstance(getattr(self, name), str):
                 raise DataError(f"{name} is {getattr(self, name)!r}; it must be a text")
-        if self.kind not in KINDS:
-            raise DataError(f"kind {self.kind!r} is not one of {KINDS}")
+        if self.kind not in (kinds := (*KINDS, *installed_kinds())):
+            raise DataError(f"kind {self.kind!r} is not one of {kinds}")
         if not self.root:
             raise DataError(f"root of {self.kind} is empty; it must be a folder")
         checked(self, {"weight": (1e-6, 1e6)})
@@ -141,6 +142,10 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
         whole = root.resolve()
         refuse_val((sequence_of(whole / reader.name(i)) for i in range(len(reader))), root)
         return reader
+    if source.kind not in KINDS:
+        reader = open_installed(source.kind, root)
+        refuse_val((reader.name(i) for i in range(len(reader))), root)
+        return reader
     videos = _open_videos(source, root)
     if source.hold_out:
         videos.keep_side(source.hold_out, validation=validation)
@@ -157,6 +162,11 @@ def _open_videos(source: SourceConfig, root: Path) -> VideoReader:
     reader = Davis(root, year=source.year, split=split, sequences=source.sequences)
     refuse_val((reader.name(i) for i in range(len(reader))), root)
     return reader
+
+
+def _holds_videos(kind: str) -> bool:
+    """Whether the images of this kind of set follow each other."""
+    return kind in VIDEOS or (kind not in KINDS and issubclass(installed_reader(kind), VideoReader))
 
 
 def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed: int) -> Mixture:
@@ -179,7 +189,7 @@ def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed
             free_bytes -= used_bytes
         reader = readers[place]
         made: PairSource
-        if source.pairs == "video" or (not source.pairs and source.kind in VIDEOS):
+        if source.pairs == "video" or (not source.pairs and _holds_videos(source.kind)):
             made = VideoPairs(reader, network, data.video, data.photometry)
         else:
             made = SyntheticPairs(reader, network, data.synthetic, data.photometry)

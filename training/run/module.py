@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
-from siampolar_model.engines.torch_engine import TorchEngine
+from siampolar_model.engines.torch_engine import NetworkEngine
 from siampolar_model.errors import ConfigError
 from siampolar_model.models.folder import sha256
 from siampolar_model.models.spec import MASK_CELL_PX
@@ -252,7 +252,7 @@ class TrainingModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._clips = []
-        self._tracker = Tracker(TorchEngine.of(self.model))
+        self._tracker = Tracker(NetworkEngine(self.model))
 
     def validation_step(self, batch: Clip, batch_idx: int) -> None:
         """Track one clip in full precision, with the averaged weights."""

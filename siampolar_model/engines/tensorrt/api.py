@@ -1,19 +1,23 @@
 """The names of TensorRT that are used, from whichever of its packages is installed.
 
 ``tensorrt`` builds and runs engines; ``tensorrt_lean`` only runs them. Neither is imported before
-a name is asked for. Used as ``from . import tensorrt_api as trt``.
+a name is asked for. Used as ``from . import api as trt``.
 """
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import EngineError
+from .cuda import driver_cuda_major
+from .messages import Messages
 
 if TYPE_CHECKING:
-    # From 10.3 to 11 alike (test/engines/test_tensorrt_api.py).
+    # The same names from 10.3 to 11 (test/engines/test_tensorrt_api.py).
     from tensorrt import Builder as Builder
     from tensorrt import BuilderFlag as BuilderFlag
     from tensorrt import DataType as DataType
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from tensorrt import OnnxParser as OnnxParser
     from tensorrt import Runtime as Runtime
     from tensorrt import TensorIOMode as TensorIOMode
+
+_T = TypeVar("_T")
 
 _PACKAGES = ("tensorrt", "tensorrt_lean")
 _UNUSABLE = "engine tensorrt cannot be used:"
@@ -65,7 +71,7 @@ def package() -> ModuleType:
 
 
 def version() -> str:
-    """Of the installed package, such as "10.3.0"."""
+    """Version of the installed package, such as "10.3.0"."""
     return str(package().__version__)
 
 
@@ -75,14 +81,20 @@ def is_lean() -> bool:
 
 
 def shape(dims: Dims) -> tuple[int, ...]:
-    """As a tuple; dynamic sizes are -1."""
+    """The sizes as a tuple; dynamic ones are -1."""
     return tuple(int(dims[i]) for i in range(len(dims)))
 
 
-def make_logger(on_message: Any) -> ILogger:
-    """A logger that hands errors and warnings to ``on_message(is_error, text)``.
+def make_logger(
+    messages: Messages, echo: Callable[[bool, str], None] = lambda is_error, text: None
+) -> ILogger:
+    """A logger that collects errors and warnings.
 
-    TensorRT says in its log alone why something failed.
+    TensorRT holds its logger where Python's collector cannot see it: ``messages`` and ``echo``
+    must not lead back to an object that holds a TensorRT object.
+
+    Args:
+        echo: called with every collected text as well, and whether it is an error.
     """
 
     class Logger(package().ILogger):  # type: ignore[misc]
@@ -90,9 +102,48 @@ def make_logger(on_message: Any) -> ILogger:
             super().__init__()
 
         def log(self, severity: Any, msg: str) -> None:
-            if severity in (self.INTERNAL_ERROR, self.ERROR):
-                on_message(True, msg)
-            elif severity == self.WARNING:
-                on_message(False, msg)
+            is_error = severity in (self.INTERNAL_ERROR, self.ERROR)
+            if is_error or severity == self.WARNING:
+                messages.add(is_error, msg)
+                echo(is_error, msg)
 
     return Logger()
+
+
+def construct(kind: Callable[[ILogger], _T], logger: ILogger, messages: Messages) -> _T:
+    """A Runtime or a Builder, if it can be used.
+
+    TensorRT contains a CUDA library of its own. If that one cannot use the driver, TensorRT 11
+    returns an object whose first use ends the process with a segmentation fault, and older
+    versions raise a TypeError. Only the log contains the reason.
+
+    Args:
+        kind: the class.
+        logger: writes into ``messages``.
+
+    Raises:
+        EngineError: TensorRT cannot be used here.
+    """
+    messages.clear()
+    try:
+        made = kind(logger)
+    except (RuntimeError, TypeError) as error:  # pybind11: factory function returned nullptr
+        cause = messages.cause(otherwise=" ".join(str(error).split()))
+        raise EngineError(f"{_UNUSABLE} {cause}{_driver_hint(messages)}") from None
+    if messages.has_error:
+        # Its destructor would end the process too, even at exit: it must never be called.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+        raise EngineError(f"{_UNUSABLE} {messages.cause()}{_driver_hint(messages)}")
+    return made
+
+
+def _driver_hint(messages: Messages) -> str:
+    """Which TensorRT the driver asks for, if that is what went wrong."""
+    major = driver_cuda_major() if messages.has_no_cuda else None
+    if major is None:
+        return ""
+    name = "tensorrt-lean" if is_lean() else "tensorrt"
+    return (
+        f" (the driver supports CUDA {major}; TensorRT {version()} may be for a newer one: "
+        f"pip install {name}-cu{major})"
+    )

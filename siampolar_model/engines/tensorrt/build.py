@@ -1,12 +1,13 @@
 """Builds TensorRT engines in a child process, with progress.
 
-Minutes of work that holds on to the interpreter and may be killed for want of memory: neither
+A build takes minutes, blocks the interpreter, and may be killed if memory runs out: none of that
 may happen to a node.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tempfile import TemporaryFile
 
 from ...errors import EngineError
 from ..base import EngineOptions
+from .messages import ERROR_PREFIX
 
 #: Module that the child runs.
 _CHILD = "siampolar_model.engines.tensorrt.build_child"
@@ -24,7 +26,7 @@ _CHILD = "siampolar_model.engines.tensorrt.build_child"
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """How far a build is: ``step`` of ``steps`` in a phase of one of the two graphs."""
+    """Progress of a build: ``step`` of ``steps`` in a phase of one of the two graphs."""
 
     graph: str
     phase: str
@@ -33,12 +35,12 @@ class BuildProgress:
 
 
 class EngineBuild:
-    """A build that runs beside this process.
+    """A build that runs in a process of its own.
 
     Args:
         folder: the model's.
         precision: as in :class:`siampolar_model.engines.base.EngineOptions`.
-        lean: for the lean runtime, to be named by ``engine_path`` there.
+        lean: build for the lean runtime, where ``engine_path`` names the engine.
 
     Raises:
         EngineError: an unknown precision.
@@ -46,9 +48,13 @@ class EngineBuild:
 
     def __init__(self, folder: Path, precision: str = "auto", *, lean: bool = False) -> None:
         EngineOptions(precision=precision)  # refused here rather than by the child
+        if precision == "int8":
+            from .engine import INT8_IS_EXPERIMENTAL
+
+            logging.getLogger(__name__).warning(INT8_IS_EXPERIMENTAL)
         request = {"folder": str(folder.resolve()), "precision": precision, "lean": lean}
         self._path: Path | None = None
-        self._errors = TemporaryFile()  # noqa: SIM115 (read at the end, gone with this object)
+        self._errors = TemporaryFile()  # noqa: SIM115 (read at the end, removed with this object)
         self._child = subprocess.Popen(
             [sys.executable, "-m", _CHILD, json.dumps(request)],
             stdin=subprocess.DEVNULL,
@@ -59,7 +65,7 @@ class EngineBuild:
         )
 
     def progress(self) -> Iterator[BuildProgress]:
-        """What the child reports, as it comes; ends with the build.
+        """What the child reports, as it happens; ends with the build.
 
         Raises:
             EngineError: the build failed.
@@ -86,16 +92,18 @@ class EngineBuild:
         return self._path
 
     def cancel(self) -> None:
-        """End the child; a finished one is left alone."""
+        """End the child, if it still runs."""
         if self._child.poll() is None:
             self._child.kill()
         self._child.wait()
 
     def _last_words(self, code: int) -> str:
+        """Why a child ended without a report: TensorRT's first error, or Python's last line."""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{lines[-1]} ({ended})" if lines else ended
+        words = next((line for line in lines if line.startswith(ERROR_PREFIX)), "".join(lines[-1:]))
+        return f"{words} ({ended})" if words else ended
 
 
 def build_engine(
@@ -105,7 +113,7 @@ def build_engine(
     lean: bool = False,
     on_progress: Callable[[BuildProgress], None] = lambda progress: None,
 ) -> Path:
-    """Build and wait; the engine's folder.
+    """Build, wait, and return the engine's folder.
 
     Raises:
         EngineError: the build failed.
@@ -120,7 +128,7 @@ def build_engine(
 
 
 def _environment() -> dict[str, str]:
-    """This process's, in which the child finds this very package."""
+    """This process's environment, with the path on which the child finds this package."""
     package = str(Path(__file__).resolve().parents[3])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,7 +1,7 @@
-"""Builds a TensorRT engine: what the child process of build_engine.py runs.
+"""Builds a TensorRT engine: the program of the child process that build.py starts.
 
 The network is strongly typed, so the ONNX file alone says what is computed in which precision:
-TensorRT 11 knows nothing else, and 10 does it alike.
+TensorRT 11 offers nothing else, and 10 does the same.
 
 Takes a request as JSON on the command line and writes JSON lines to standard output: progress,
 and in the end the folder of the engine or an error.
@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import EngineError
+from ...models.folder import TEMPLATE_FILE, ModelFolder
 from . import api as trt
 from .cache import EngineCache, EngineKey
 from .cuda import Cuda
 from .engine import SEARCH_FILES, engine_key
+from .messages import ERROR_PREFIX, Messages
 
-#: Scratch memory a layer may ask for; enough for networks of this size, and a Jetson has one
-#: memory for everything.
+#: Most scratch memory a kernel may use: enough for networks of this size, and little enough for a
+#: Jetson of 8 GB, whose processor and GPU share it.
 _WORKSPACE_BYTES = 1 << 30
 
 
@@ -31,24 +33,26 @@ def build(folder: Path, precision: str, lean: bool, report: Callable[..., None])
     """Build both graphs of a model for this machine and store them.
 
     Args:
-        report: is given ``graph``, ``phase``, ``step`` and ``steps`` by name.
+        report: called with ``graph``, ``phase``, ``step`` and ``steps`` by name.
 
     Returns:
         The engine's folder in the cache.
 
     Raises:
-        EngineError: no TensorRT with a builder, driver or device; a graph that cannot be built.
+        EngineError: no TensorRT with a builder, no driver or device, a graph that TensorRT cannot
+            build, or a file of the model that is missing or altered.
     """
     if trt.is_lean():
         raise EngineError("the lean TensorRT runtime cannot build engines; install tensorrt")
     gpu = Cuda().gpu
-    key = engine_key(folder, precision, gpu, lean=lean)
+    model = ModelFolder.open(folder)
+    key = engine_key(model, precision, gpu, lean=lean)
     cache = EngineCache()
-    files = {"template": "template.onnx", "search": SEARCH_FILES[key.precision]}
+    files = {"template": TEMPLATE_FILE, "search": SEARCH_FILES[key.precision]}
     batches = {"template": (1,), "search": key.batches}
     plans = {}
     for graph, file in files.items():
-        plans[graph] = _Build(folder / file, key, cache).run(
+        plans[graph] = _Build(model.file(file), key, cache).run(
             batches[graph], lambda graph=graph, **progress: report(graph=graph, **progress)
         )
     return cache.write(key, plans)
@@ -59,11 +63,12 @@ class _Build:
 
     def __init__(self, path: Path, key: EngineKey, cache: EngineCache) -> None:
         self._path, self._key, self._cache = path, key, cache
-        self._said: list[str] = []
-        self._logger = trt.make_logger(self._note)
+        self._messages = Messages()
+        self._logger = trt.make_logger(self._messages, _to_stderr)
 
     def run(self, batches: tuple[int, ...], report: Callable[..., None]) -> bytes:
-        builder = trt.Builder(self._logger)
+        """The plan; see cache.RECIPE before a setting is changed here."""
+        builder = trt.construct(trt.Builder, self._logger, self._messages)
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, self._logger)
         if not parser.parse(self._path.read_bytes()):
@@ -77,7 +82,7 @@ class _Build:
         config.max_aux_streams = 0  # one stream runs everything, and graphs capture one
         if self._key.lean:
             config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-            # The runtime is installed; a copy of it inside the plan would be one more program.
+            # The runtime is installed on the robot; the plan need not contain a copy of it.
             config.set_flag(trt.BuilderFlag.EXCLUDE_LEAN_RUNTIME)
         for batch in batches:
             profile = builder.create_optimization_profile()
@@ -88,27 +93,27 @@ class _Build:
             config.add_optimization_profile(profile)
         config.progress_monitor = _monitor(report)
         self._use_timing_cache(config)
+        self._messages.clear()  # of complaints about an older timing cache, for instance
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            reason = self._said[-1] if self._said else "no reason given"
-            raise EngineError(f"TensorRT cannot build {self._path}: {reason}")
+            raise EngineError(f"TensorRT cannot build {self._path}: {self._messages.cause()}")
         self._cache.write_timing(self._key, bytes(config.get_timing_cache().serialize()))
         return bytes(plan)
 
     def _use_timing_cache(self, config: trt.IBuilderConfig) -> None:
-        """What an earlier build measured is not measured again."""
+        """Reuse what earlier builds measured; start with an empty cache if that is unusable."""
         kept = config.create_timing_cache(self._cache.read_timing(self._key))
         if kept is None or not config.set_timing_cache(kept, False):
             config.set_timing_cache(config.create_timing_cache(b""), False)
 
-    def _note(self, is_error: bool, text: str) -> None:
-        if is_error:
-            self._said[:] = [*self._said[-9:], text]
-        print(text, file=sys.stderr)
+
+def _to_stderr(is_error: bool, text: str) -> None:
+    """Written as it comes: a process that is killed cannot report it later."""
+    print(f"{ERROR_PREFIX if is_error else ''}{text}", file=sys.stderr, flush=True)
 
 
 def _monitor(report: Callable[..., None]) -> trt.IProgressMonitor:
-    """Reports the outermost phases; those inside them say nothing to a user."""
+    """Reports the outermost phases only; the ones inside them mean nothing to a user."""
 
     class Monitor(trt.package().IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -124,7 +129,7 @@ def _monitor(report: Callable[..., None]) -> trt.IProgressMonitor:
             if phase_name in self._steps:
                 try:
                     report(phase=phase_name, step=step + 1, steps=self._steps[phase_name])
-                except BrokenPipeError:  # the parent has gone: stop
+                except BrokenPipeError:  # the parent has ended: stop
                     return False
             return True
 
@@ -135,21 +140,21 @@ def _monitor(report: Callable[..., None]) -> trt.IProgressMonitor:
 
 
 def main() -> int:
-    # What libraries print must not mix with our lines: from here on, it goes to standard error.
+    # Libraries print to standard output too: from here on, that goes to standard error.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def say(**message: Any) -> None:
+    def write(**message: Any) -> None:
         lines.write(json.dumps(message) + "\n")
         lines.flush()
 
     request = json.loads(sys.argv[1])
     try:
-        path = build(Path(request["folder"]), request["precision"], request["lean"], say)
+        path = build(Path(request["folder"]), request["precision"], request["lean"], write)
     except (EngineError, ImportError, OSError) as error:
-        say(error=str(error))
+        write(error=str(error))
         return 1
-    say(path=str(path))
+    write(path=str(path))
     return 0
 
 

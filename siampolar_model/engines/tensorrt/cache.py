@@ -1,8 +1,7 @@
-"""Where built TensorRT engines lie, and which of them may be loaded.
+"""Where built TensorRT engines are stored, and which of them may be loaded.
 
-An engine file is code: TensorRT runs what stands in it. So engines are neither shipped nor
-downloaded, and only what lies in the user's own cache folder is loaded, if nobody else could have
-put it there.
+An engine file is code that TensorRT runs. So engines are neither shipped nor downloaded, and only
+those in the user's own cache folder are loaded, if nobody else could have put them there.
 """
 
 from __future__ import annotations
@@ -19,8 +18,12 @@ from typing import Any
 
 from ...errors import EngineError, EngineMissing
 
-#: The plans of an engine, one a graph.
+#: An engine has one plan for each of these graphs.
 GRAPHS = ("template", "search")
+
+#: Number of the settings that build_child.py gives the builder (flags, workspace, profiles).
+#: Raise it with every change of them: engines of older settings are not found any more.
+RECIPE = 1
 
 _ABOUT = "engine.json"
 
@@ -31,12 +34,13 @@ class EngineKey:
 
     Attributes:
         model: name of the network.
-        onnx_sha256: of the two ONNX files, by graph; their shapes and precision are in there.
-        precision: what the search graph computes in, for people.
+        onnx_sha256: of the two ONNX files, by graph; they contain shapes and precision.
+        precision: what the search graph computes in, for people to read.
         batches: batch sizes that the search graph can run.
         tensorrt: version of TensorRT.
         gpu: see :class:`siampolar_model.engines.tensorrt.cuda.Gpu`.
-        lean: made for the lean runtime.
+        lean: built for the lean runtime.
+        recipe: see :data:`RECIPE`.
     """
 
     model: str
@@ -46,10 +50,11 @@ class EngineKey:
     tensorrt: str
     gpu: str
     lean: bool = False
+    recipe: int = RECIPE
 
     @property
     def folder_name(self) -> str:
-        """Readable, and different for every key."""
+        """Readable, and different for every key; a folder in the cache."""
         text = json.dumps(asdict(self), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         model = "".join(c if c.isalnum() or c in "._-" else "_" for c in self.model).lstrip(".")
@@ -57,7 +62,7 @@ class EngineKey:
 
     @property
     def timing_name(self) -> str:
-        """Of the timing cache: measurements hold for one TensorRT on one GPU."""
+        """File of the timing cache: measurements are valid for one TensorRT on one GPU."""
         digest = hashlib.sha256(f"{self.tensorrt}\n{self.gpu}".encode()).hexdigest()[:16]
         return f"timing-{digest}.cache"
 
@@ -67,9 +72,9 @@ class StoredEngine:
     """An engine's files, read and checked.
 
     Attributes:
-        folder: where they lie.
-        plans: by graph.
-        about: what was written beside them: the key's fields.
+        folder: where they are.
+        plans: their contents, by graph.
+        about: the content of ``engine.json``: the key's fields and the hashes of the plans.
     """
 
     folder: Path
@@ -87,7 +92,7 @@ class EngineCache:
         """The engine of exactly this key.
 
         Raises:
-            EngineMissing: there is none.
+            EngineMissing: it was not built.
             EngineError: it may not be loaded, or is damaged.
         """
         folder = self.root / key.folder_name
@@ -102,14 +107,14 @@ class EngineCache:
         """The engine in a folder of this cache, whatever its key.
 
         Raises:
-            EngineError: the folder lies elsewhere, somebody else could have written to it, or its
+            EngineError: the folder is elsewhere, somebody else could have written to it, or its
                 files are missing or damaged.
         """
         root, resolved = self.root.resolve(), folder.resolve()
         if resolved.parent != root:
             raise EngineError(
-                f"engine {folder} does not lie in {self.root}: engine files are code, and only "
-                "those of the user's own cache folder are loaded (docs/jetson.md)"
+                f"engine {folder} is not in {self.root}: engine files are code, and only those in "
+                "the user's own cache folder are loaded (docs/jetson.md)"
             )
         _check_private(root)
         _check_private(resolved)
@@ -127,8 +132,8 @@ class EngineCache:
         """Store an engine, replacing an older one of the same key; it appears whole or not at all.
 
         Raises:
-            EngineError: the cache folder is open to others.
-            OSError: it cannot be written to.
+            EngineError: others can write to the cache folder.
+            OSError: this process cannot.
         """
         self._make_root()
         about = asdict(key) | {"plan_sha256": {g: _sha256(plan) for g, plan in plans.items()}}
@@ -155,7 +160,7 @@ class EngineCache:
         return _read_private(path)
 
     def write_timing(self, key: EngineKey, data: bytes) -> None:
-        """Keep a timing cache, whole or not at all."""
+        """Store a timing cache, whole or not at all."""
         self._make_root()
         with TemporaryDirectory(prefix=".new-", dir=self.root) as hidden:
             new = Path(hidden) / "timing"

@@ -1,11 +1,12 @@
 """One CUDA stream, the memory it works on, and captured graphs: all of CUDA that is needed here.
 
-On device 0; CUDA_VISIBLE_DEVICES picks another.
+On device 0; the environment variable CUDA_VISIBLE_DEVICES selects another one.
 """
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
@@ -22,7 +23,9 @@ _UNUSABLE = "engine tensorrt cannot be used:"
 
 #: "To continue using CUDA, the process must be terminated and relaunched" (CUDA Runtime API,
 #: cudaError_t); every further call fails as well.
-_FATAL = (
+FATAL = (
+    "cudaErrorContained",
+    "cudaErrorExternalDevice",
     "cudaErrorIllegalAddress",
     "cudaErrorLaunchTimeout",
     "cudaErrorAssert",
@@ -32,6 +35,8 @@ _FATAL = (
     "cudaErrorInvalidAddressSpace",
     "cudaErrorInvalidPc",
     "cudaErrorLaunchFailure",
+    "cudaErrorMpsClientTerminated",
+    "cudaErrorTensorMemoryLeak",
 )
 
 
@@ -40,19 +45,19 @@ class CudaError(RuntimeError):
 
 
 class FatalCudaError(CudaError, ProcessUnusable):
-    """After this one all others fail."""
+    """A failed CUDA call after which every other call fails as well."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """The device that engines are built for. ``str`` is what an engine's key holds of it."""
+    """The device that engines are built for. An engine's key holds its ``str``."""
 
     name: str
     capability: tuple[int, int]
     multiprocessors: int
 
     def __str__(self) -> str:
-        # Jetsons of different size call themselves alike, "Orin"; the multiprocessors tell.
+        # Jetsons of different size have the same name, "Orin": the multiprocessors differ.
         major, minor = self.capability
         return f"{self.name} (sm_{major}{minor}, {self.multiprocessors} multiprocessors)"
 
@@ -60,11 +65,11 @@ class Gpu:
 class Cuda:
     """A non-default stream with its memory and graphs, all freed together.
 
-    Not thread-safe, but any one thread may use it at a time.
+    Any thread may use it, but only one at a time.
 
     Raises:
         EngineError: no driver, one too old for the installed cuda-python, or no device.
-        ProcessUnusable: a call of before has failed for good.
+        ProcessUnusable: an earlier call in this process failed with one of :data:`FATAL`.
         ImportError: cuda-python is not installed.
     """
 
@@ -77,8 +82,12 @@ class Cuda:
         self._held = held
         self._stream = self._call("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
         self._hold("cudaStreamDestroy", self._stream)
-        #: The stream's handle, as TensorRT wants it.
+        #: The stream's handle, as TensorRT takes it.
         self.stream = int(self._stream)
+        flags = self._runtime.cudaEventBlockingSync | self._runtime.cudaEventDisableTiming
+        self._done = self._call("cudaEventCreateWithFlags", flags)
+        self._hold("cudaEventDestroy", self._done)
+        self._capture_failed = False
 
     def _find_gpu(self) -> Gpu:
         try:
@@ -94,30 +103,31 @@ class Cuda:
         return Gpu(name.strip("\0 "), (found.major, found.minor), found.multiProcessorCount)
 
     def _driver_hint(self) -> str:
-        """What the driver is too old for, where that can be told."""
+        """What to install if the driver is too old for the installed cuda-python."""
         try:
-            driver = self._call("cudaDriverGetVersion")
-            needed = self._call("cudaRuntimeGetVersion")
+            driver = self._call("cudaDriverGetVersion") // 1000
+            needed = self._call("cudaRuntimeGetVersion") // 1000
         except RuntimeError:
             return ""
         if driver == 0:
             return " (no NVIDIA driver is loaded)"
-        if driver // 1000 >= needed // 1000:
+        if driver >= needed:
             return ""
         return (
-            f" (the driver knows CUDA {driver // 1000}, cuda-python is for {needed // 1000}: "
-            f"pip install 'cuda-python<{driver // 1000 + 1}')"
+            f" (the driver supports CUDA {driver}, cuda-python is for CUDA {needed}: pip install "
+            f"'cuda-python<{driver + 1}', and TensorRT for CUDA {driver} too: tensorrt-cu{driver} "
+            f"or tensorrt-lean-cu{driver})"
         )
 
     def device_memory(self, nbytes: int) -> int:
-        """Address of device memory that is zero at first, aligned for every use."""
+        """Address of device memory, filled with zeros and aligned for every use."""
         address: int = self._call("cudaMalloc", max(nbytes, 1))
         self._hold("cudaFree", address)
         self._call("cudaMemsetAsync", address, 0, max(nbytes, 1), self._stream)
         return address
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Page-locked host memory: the device copies from and to it by itself.
+        """Page-locked host memory, which the device can copy from and to on its own.
 
         The array must not be used after :meth:`close`.
         """
@@ -140,25 +150,72 @@ class Cuda:
         self._copy(target, source, nbytes, "cudaMemcpyDeviceToDevice")
 
     def synchronize(self) -> None:
-        """Wait for everything enqueued so far."""
-        self._call("cudaStreamSynchronize", self._stream)
+        """Wait for everything enqueued so far.
+
+        The thread sleeps: waiting for the stream itself would keep one core busy on most machines
+        while the network runs.
+        """
+        self._call("cudaEventRecord", self._done, self._stream)
+        self._call("cudaEventSynchronize", self._done)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record what ``work`` enqueues, without doing it; what is returned enqueues all of it."""
+        """Record what ``work`` enqueues, without doing it; what is returned enqueues all of it.
+
+        TensorRT has networks that cannot be captured. ``work`` itself is returned then, and the
+        reason is logged once.
+
+        Raises:
+            ProcessUnusable: a call failed with one of :data:`FATAL`.
+        """
+        try:
+            executable = self._record(work)
+        except ProcessUnusable:
+            raise
+        except RuntimeError as error:
+            if not self._capture_failed:
+                logging.getLogger(__name__).warning(
+                    "no CUDA graph could be captured (%s): every frame enqueues its calls one by "
+                    "one, which is slower",
+                    str(error),  # without the frames that the exception holds
+                )
+            self._capture_failed = True
+            return work
+        return partial(self._call, "cudaGraphLaunch", executable, self._stream)
+
+    def _record(self, work: Callable[[], None]) -> Any:
+        """An executable graph of ``work``; nothing of a failed one is left behind."""
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", self._stream, mode)
         try:
             work()
-        finally:
-            # Also after a failure: a stream that goes on capturing can do nothing else.
+        except BaseException:
+            # A stream that is still capturing can do nothing else. The error of ending an invalid
+            # capture would hide the one that made it invalid.
+            _, *graphs = self._runtime.cudaStreamEndCapture(self._stream)
+            self._forget(graphs[0] if graphs else None)
+            raise
+        try:
             graph = self._call("cudaStreamEndCapture", self._stream)
-        executable = self._call("cudaGraphInstantiate", graph, 0)
+        except CudaError:
+            self._forget(None)
+            raise
+        try:
+            executable = self._call("cudaGraphInstantiate", graph, 0)
+        except CudaError:
+            self._forget(graph)
+            raise
         self._hold("cudaGraphExecDestroy", executable)
         self._call("cudaGraphDestroy", graph)
-        return partial(self._call, "cudaGraphLaunch", executable, self._stream)
+        return executable
+
+    def _forget(self, graph: Any) -> None:
+        """After a failed capture: free the graph, if there is one, and clear CUDA's last error."""
+        if graph is not None and int(graph):
+            self._runtime.cudaGraphDestroy(graph)
+        self._runtime.cudaGetLastError()
 
     def keep(self, thing: object) -> None:
-        """Hold what graphs captured from now on need; it is let go after them."""
+        """Hold an object that graphs captured from now on need; it is released after them."""
         self._held.enter_context(nullcontext(thing))
 
     def _copy(self, target: int, source: int, nbytes: int, kind: str) -> None:
@@ -178,11 +235,20 @@ def _call(runtime: Any, name: str, *arguments: Any) -> Any:
     if error != runtime.cudaError_t.cudaSuccess:
         text = runtime.cudaGetErrorString(error)[1]
         text = text.decode() if isinstance(text, bytes) else text
-        kind = FatalCudaError if error.name in _FATAL else CudaError
+        kind = FatalCudaError if error.name in FATAL else CudaError
         raise kind(f"{name}: {error.name}, {text}")
     return results[0] if results else None
 
 
 def _destroy(runtime: Any, name: str, handle: Any) -> None:
-    """Free something; at the end of a process or after a fatal error there is nothing to mend."""
+    """Free something. Errors are ignored: nothing can be done at the end of a process."""
     getattr(runtime, name)(handle)
+
+
+def driver_cuda_major() -> int | None:
+    """The newest CUDA that the driver supports, such as 12; None if no driver is loaded."""
+    try:
+        version = _call(import_module("cuda.bindings.runtime"), "cudaDriverGetVersion")
+    except (ImportError, RuntimeError):
+        return None
+    return int(version) // 1000 or None

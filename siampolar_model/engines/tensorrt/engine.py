@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 
 from ...errors import EngineError, EngineMissing, ProcessUnusable
-from ...models.folder import FP16_FILE, TENSORRT_INT8_FILE
-from ...models.spec import ModelSpec
-from ..base import Candidates, Engine, EngineOptions, choose_precision, fp16_obstacle, int8_obstacle
+from ...models.folder import (
+    FP16_FILE,
+    SEARCH_FILE,
+    TEMPLATE_FILE,
+    TENSORRT_INT8_FILE,
+    ModelFolder,
+)
+from ..base import Candidates, Engine, EngineOptions, choose_precision
 from . import api as trt
 from .cache import EngineCache, EngineKey, StoredEngine
 from .cuda import Cuda, Gpu
-from .onnx_metadata import read_metadata
 from .plan import BatchRunner, Plan, Tensor
 
-#: The ONNX file of the search graph by precision. Templates are encoded once a target: in fp32.
-SEARCH_FILES = {"fp16": FP16_FILE, "fp32": "search.onnx", "int8": TENSORRT_INT8_FILE}
+#: The ONNX file of the search graph by precision. Templates are encoded once per target, in fp32.
+SEARCH_FILES = {"fp16": FP16_FILE, "fp32": SEARCH_FILE, "int8": TENSORRT_INT8_FILE}
+
+#: Logged where INT8 is built or loaded; docs/engines.md gives the sources.
+INT8_IS_EXPERIMENTAL = (
+    "int8 on TensorRT is experimental and probably slower than fp16: only the convolutions are in "
+    "8 bits, everything between them is in fp32, and no GPU has measured it; precision fp16 is "
+    "the one to use"
+)
 
 _OUTPUTS = tuple(field.name for field in fields(Candidates))
 
@@ -29,30 +38,31 @@ _OUTPUTS = tuple(field.name for field in fields(Candidates))
 class TensorRtEngine(Engine):
     """Runs the engine that was built from a model folder for this GPU and this TensorRT.
 
-    The one that :class:`EngineCache` holds, or the one that ``options.engine_path`` names.
+    It is the one in :class:`EngineCache`, or the one that ``options.engine_path`` names.
 
     Raises:
         EngineMissing: it was not built yet, and ``options.build_engine`` does not ask for it.
         EngineError: no TensorRT, driver or device; a precision that the model does not have; an
             engine that may not be loaded or that TensorRT refuses.
-        ProcessUnusable: CUDA has failed for good in this process.
+        ProcessUnusable: no CUDA call can succeed any more in this process.
         ImportError: cuda-python is not installed.
     """
 
     name = "tensorrt"
 
-    def __init__(self, folder: Path, options: EngineOptions) -> None:
+    def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
         trt.package()
-        self.spec = _read_spec(folder / "search.onnx")
+        self.spec = model.spec
         try:
-            # Before TensorRT is touched: without a driver, its Runtime is an object that crashes.
             cuda = Cuda()
-            stored = _stored_engine(folder, options, cuda.gpu)
+            stored = _stored_engine(model, options, cuda.gpu)
             self.precision = str(stored.about["precision"])
             self._load(stored, cuda)
+            if self.precision == "int8":
+                logging.getLogger(__name__).warning(INT8_IS_EXPERIMENTAL)
         except (EngineError, ProcessUnusable):
             raise
-        except RuntimeError as error:  # of CUDA or TensorRT: no memory, for instance
+        except RuntimeError as error:  # from CUDA or TensorRT, such as too little memory
             raise EngineError(f"engine tensorrt cannot be used: {error}") from error
 
     def _load(self, stored: StoredEngine, cuda: Cuda) -> None:
@@ -72,18 +82,18 @@ class TensorRtEngine(Engine):
         )
         if search.batches[-1] < self.spec.max_targets:
             raise EngineError(
-                f"{search.path} runs {search.batches[-1]} targets, the model "
-                f"{self.spec.max_targets}; build it again"
+                f"{search.path} takes up to {search.batches[-1]} targets, the model up to "
+                f"{self.spec.max_targets}; build the engine again"
             )
         scratch = cuda.device_memory(max(plan.scratch_bytes for plan in plans.values()))
         self._cuda = cuda
         self._template = BatchRunner(template, cuda, scratch, on_device={"features"})
         self._search = BatchRunner(search, cuda, scratch, on_device={"features"})
         (features,) = (tensor for tensor in template.tensors if tensor.name == "features")
-        self._row_bytes = int(np.prod(features.row)) * features.dtype.itemsize
+        self._row_bytes = features.row_bytes
         self._slots: dict[int, int] = {}
         self._free: list[int] = []
-        # Which slot's features each row of the search batch holds, to copy only what changes.
+        # The slot whose features are in each row of the search batch: only changes are copied.
         self._rows: list[int | None] = [None] * search.batches[-1]
 
     def encode(
@@ -113,9 +123,9 @@ class TensorRtEngine(Engine):
                 target = features + row * self._row_bytes
                 self._cuda.copy(target, self._slots[slot], self._row_bytes)
                 self._rows[row] = slot
-        self._search.launch(n)
+        found = self._search.launch(n)
         self._cuda.synchronize()
-        return Candidates(**{name: host[name][:n].copy() for name in _OUTPUTS})
+        return Candidates(**{name: found[name][:n].copy() for name in _OUTPUTS})
 
     def release(self, slot: int) -> None:
         if slot in self._slots:
@@ -126,28 +136,27 @@ class TensorRtEngine(Engine):
         self._rows = [None if held == slot else held for held in self._rows]
 
 
-def engine_key(folder: Path, precision: str, gpu: Gpu, *, lean: bool = False) -> EngineKey:
+def engine_key(model: ModelFolder, precision: str, gpu: Gpu, *, lean: bool = False) -> EngineKey:
     """The key of the engine that a model folder needs on this GPU with this TensorRT.
 
     Raises:
-        EngineError: the model does not have this precision, or is not one of ours.
+        EngineError: the model does not have this precision.
     """
     precision = choose_precision(
         TensorRtEngine.name,
         precision,
         {
-            "fp16": fp16_obstacle(folder),
+            "fp16": model.missing(FP16_FILE),
             "fp32": None,
-            "int8": int8_obstacle(folder, TENSORRT_INT8_FILE),
+            "int8": model.missing(TENSORRT_INT8_FILE),
         },
     )
-    files = {"template": "template.onnx", "search": SEARCH_FILES[precision]}
-    spec = _read_spec(folder / "search.onnx")
+    files = {"template": TEMPLATE_FILE, "search": SEARCH_FILES[precision]}
     return EngineKey(
-        model=spec.name,
-        onnx_sha256={graph: _sha256(folder / file) for graph, file in files.items()},
+        model=model.spec.name,
+        onnx_sha256={graph: model.hashes[file] for graph, file in files.items()},
         precision=precision,
-        batches=batch_sizes(spec.max_targets),
+        batches=batch_sizes(model.spec.max_targets),
         tensorrt=trt.version(),
         gpu=str(gpu),
         lean=lean,
@@ -155,49 +164,50 @@ def engine_key(folder: Path, precision: str, gpu: Gpu, *, lean: bool = False) ->
 
 
 def batch_sizes(most: int) -> tuple[int, ...]:
-    """1, 2, 4, 8 and so on up to ``most``: a batch is filled up to the next of them."""
+    """1, 2, 4, 8 and so on up to ``most``; other numbers of targets use the next larger one."""
     sizes = [1]
     while sizes[-1] < most:
         sizes.append(min(2 * sizes[-1], most))
     return tuple(sizes)
 
 
-def _stored_engine(folder: Path, options: EngineOptions, gpu: Gpu) -> StoredEngine:
+def _stored_engine(model: ModelFolder, options: EngineOptions, gpu: Gpu) -> StoredEngine:
     cache = EngineCache()
     if options.engine_path is not None:
         stored = cache.read(options.engine_path)
-        _check_made_from(stored, folder, options.precision)
+        _check_made_from(stored, model, options.precision)
         return stored
     if trt.is_lean():
         raise EngineError(
-            "the lean TensorRT runtime builds no engines and looks for none; engine_path must "
-            "name one (docs/jetson.md)"
+            "the lean TensorRT runtime cannot build engines and does not search for them; set "
+            "engine_path to one (docs/jetson.md)"
         )
-    key = engine_key(folder, options.precision, gpu)
+    key = engine_key(model, options.precision, gpu)
     try:
         return cache.find(key)
     except EngineMissing as error:
         if options.build_engine != "if_missing":
             raise EngineMissing(
                 f"engine tensorrt cannot be used: {error}; run siampolar build-engine --model "
-                f"{folder} --precision {key.precision}, or set build_engine to if_missing"
+                f"{model.path} --precision {key.precision}, or set build_engine to if_missing"
             ) from None
     from .build import build_engine
 
     logging.getLogger(__name__).warning("building a TensorRT engine, which takes minutes")
-    build_engine(folder, key.precision)
+    build_engine(model.path, key.precision)
     return cache.find(key)
 
 
-def _check_made_from(stored: StoredEngine, folder: Path, precision: str) -> None:
-    """That an engine named by its path has the weights and the precision that are asked for."""
+def _check_made_from(stored: StoredEngine, model: ModelFolder, precision: str) -> None:
+    """Check that an engine named by its path has the weights and precision that are asked for."""
     built = str(stored.about["precision"])
     if precision not in ("auto", built):
         raise EngineError(f"engine {stored.folder} computes in {built}, not in {precision}")
-    for graph, file in (("template", "template.onnx"), ("search", SEARCH_FILES.get(built, ""))):
-        path = folder / file
-        if path.is_file() and stored.about["onnx_sha256"][graph] != _sha256(path):
-            raise EngineError(f"engine {stored.folder} was not built from {path}; build it again")
+    for graph, file in (("template", TEMPLATE_FILE), ("search", SEARCH_FILES.get(built, ""))):
+        if file in model.files and stored.about["onnx_sha256"][graph] != model.hashes[file]:
+            raise EngineError(
+                f"engine {stored.folder} was not built from {model.path / file}; build it again"
+            )
 
 
 def _check_tensors(plan: Plan, inputs: dict[str, type], outputs: Sequence[str]) -> None:
@@ -207,16 +217,6 @@ def _check_tensors(plan: Plan, inputs: dict[str, type], outputs: Sequence[str]) 
     expected: dict[str, np.dtype] = {name: np.dtype(kind) for name, kind in inputs.items()}
     expected |= {name: np.dtype(np.float32) for name in outputs}
     if described(plan.tensors) != expected:
-        raise EngineError(f"{plan.path} has other inputs or outputs than this version; build again")
-
-
-def _read_spec(path: Path) -> ModelSpec:
-    try:
-        metadata = read_metadata(path)
-    except ValueError as error:
-        raise EngineError(f"{path} is no ONNX file ({error})") from None
-    return ModelSpec.from_metadata(metadata.get("siampolar"), path)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        raise EngineError(
+            f"{plan.path} has other inputs or outputs than this version; build it again"
+        )

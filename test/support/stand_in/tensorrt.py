@@ -1,6 +1,7 @@
-"""Stand-in for tensorrt on machines without a GPU; see README.md beside it.
+"""Stand-in for tensorrt on machines without a GPU; see README.md in this folder.
 
-Only names that the real packages have, which test_tensorrt_api.py checks.
+Its classes have only names that the real packages have, which test_tensorrt_api.py checks. What
+may go wrong on a real machine is chosen by the variables at the top.
 """
 
 from __future__ import annotations
@@ -18,6 +19,55 @@ import onnxruntime
 cuda = import_module("cuda.bindings.runtime")
 
 __version__ = "10.3.0"
+
+#: What a Runtime or Builder is where TensorRT's own CUDA library cannot use the driver: "" works;
+#: "null" is the object of TensorRT 11, whose first use ends the process; "TypeError" is raised by
+#: older versions.
+without_driver = ""
+
+#: What happens to a network that is enqueued during a capture: "" works, "refused" or "invalid",
+#: where a forbidden call spoils the capture.
+capture_failure = ""
+
+#: Texts that the builder logs as errors before it gives up; none: it builds.
+build_errors: list[str] = []
+
+#: Whether an engine with a single fixed profile names that batch size instead of -1.
+names_fixed_batch = False
+
+_NO_DRIVER = (
+    "createInferRuntime: Error Code 6: API Usage Error (CUDA initialization failure with error: 35 "
+    "In checkCudaInstallation)"
+)
+#: TensorRT logs the cause first and its consequences after it.
+_CONSEQUENCE = "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime ()"
+
+
+class _SegmentationFault(BaseException):
+    """Stands for the end of the process."""
+
+
+class _Null:
+    """An object around a null pointer."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise _SegmentationFault(name)
+
+    def __del__(self) -> None:
+        cuda.log.append("segmentation fault")
+
+
+def _without_driver(logger: ILogger) -> Any:
+    """The object to be returned in place of a usable one, or None if there is a driver."""
+    if without_driver == "TypeError":
+        logger.log(ILogger.WARNING, _NO_DRIVER)
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+    if without_driver == "null":
+        logger.log(ILogger.ERROR, _NO_DRIVER)
+        logger.log(ILogger.ERROR, _CONSEQUENCE)
+        return _Null()
+    return None
+
 
 _ORT_TYPES = {"tensor(float)": "FLOAT", "tensor(uint8)": "UINT8", "tensor(int64)": "INT64"}
 _DTYPES = {"FLOAT": np.float32, "UINT8": np.uint8, "INT64": np.int64}
@@ -158,7 +208,11 @@ class IBuilderConfig:
         self._profiles: list[IOptimizationProfile] = []
         self._timing: ITimingCache | None = None
 
-    def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None: ...
+        self._pools: dict[str, int] = {}
+        self._logger: ILogger | None = None
+
+    def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
+        self._pools[pool.name] = pool_size
 
     def set_flag(self, flag: BuilderFlag) -> None:
         self._flags.add(flag)
@@ -171,6 +225,10 @@ class IBuilderConfig:
         return len(self._profiles) - 1
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+        data = serialized_timing_cache
+        if data and not data.startswith(__version__.encode()):
+            assert self._logger is not None
+            self._logger.log(ILogger.ERROR, "Failed to deserialize timing cache.")
         return ITimingCache(serialized_timing_cache)
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
@@ -185,6 +243,9 @@ class IBuilderConfig:
 
 
 class Builder:
+    def __new__(cls, logger: ILogger) -> Any:
+        return _without_driver(logger) or super().__new__(cls)
+
     def __init__(self, logger: ILogger) -> None:
         self._logger = logger
 
@@ -193,7 +254,9 @@ class Builder:
         return INetworkDefinition()
 
     def create_builder_config(self) -> IBuilderConfig:
-        return IBuilderConfig()
+        config = IBuilderConfig()
+        config._logger = self._logger
+        return config
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         return IOptimizationProfile()
@@ -204,6 +267,10 @@ class Builder:
         inputs = {network.get_input(i).name for i in range(network.num_inputs)}
         for profile in config._profiles:
             assert set(profile._shapes) == inputs, "every input has to have its shapes"
+        for text in build_errors:
+            self._logger.log(ILogger.ERROR, text)
+        if build_errors:
+            return None
         monitor = config.progress_monitor
         monitor.phase_start("Building", None, 2)
         monitor.phase_start("Tactics", "Building", 1)
@@ -221,17 +288,20 @@ class Builder:
             "version": __version__,
             "flags": sorted(flag.name for flag in config._flags),
             "aux_streams": config.max_aux_streams,
+            "pools": config._pools,
             "profiles": [profile._shapes for profile in config._profiles],
         }
         return IHostMemory(json.dumps(header).encode() + b"\n" + network._model)
 
 
 class Runtime:
+    def __new__(cls, logger: ILogger) -> Any:
+        return _without_driver(logger) or super().__new__(cls)
+
     def __init__(self, logger: ILogger) -> None:
-        # The real one crashes later on if there is no driver.
         assert "cudaGetDeviceCount" in cuda.log, "the driver has to be looked for first"
         self._logger = logger
-        # As pybind11's keep_alive: a reference that no garbage collector sees.
+        # Like pybind11's keep_alive: a reference that no garbage collector sees.
         weakref.finalize(self, lambda _: None, logger)
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
@@ -239,12 +309,14 @@ class Runtime:
             header, model = serialized_engine.split(b"\n", 1)
             about = json.loads(header)
         except ValueError:
-            self._logger.log(ILogger.ERROR, "magic tag does not match")
-            return None
+            return self._refuse("magic tag does not match")
         if about["version"] != __version__:
-            self._logger.log(ILogger.ERROR, f"built by version {about['version']}")
-            return None
+            return self._refuse(f"Version tag does not match: built by version {about['version']}")
         return ICudaEngine(self._logger, model, about["profiles"])
+
+    def _refuse(self, why: str) -> None:
+        self._logger.log(ILogger.ERROR, why)
+        self._logger.log(ILogger.ERROR, "Engine deserialization failed.")
 
 
 class ICudaEngine:
@@ -277,7 +349,10 @@ class ICudaEngine:
         return DataType[self._tensors[name][0]]
 
     def get_tensor_shape(self, name: str) -> Dims:
-        return Dims(self._tensors[name][1])
+        shape = self._tensors[name][1]
+        if names_fixed_batch and len(self._profiles) == 1:
+            return Dims([self._profiles[0][self._inputs[0]][1][0], *shape[1:]])
+        return Dims(shape)
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
         return [Dims(shape) for shape in self._profiles[profile_index][name]]
@@ -299,7 +374,7 @@ class IExecutionContext:
         self._addresses: dict[str, int] = {}
         self._scratch = 0
         self._changes = 0
-        #: What the context was like when it was last run outside a capture.
+        #: The value of ``_changes`` at the last run outside a capture.
         self._warm = -1
 
     def __del__(self) -> None:
@@ -315,6 +390,7 @@ class IExecutionContext:
         cuda.log.append("set_optimization_profile_async")
         self._profile = profile_index
         self._shapes.clear()
+        self._scratch = 0  # no document says that it is kept
         self._changes += 1
         return profile_index < self._engine.num_optimization_profiles
 
@@ -347,6 +423,10 @@ class IExecutionContext:
             arrays[name] = np.frombuffer(memory, dtype).reshape(rows)
         if set(self._shapes) != set(engine._inputs) or not self._scratch:
             return self._refuse("a shape or the device memory was not set")
+        if stream.capturing and capture_failure:
+            if capture_failure == "invalid":
+                cuda.forbidden_in_capture()
+            return self._refuse("the stream is capturing, but this engine is not stream capturable")
         if stream.capturing and self._warm != self._changes:
             return self._refuse("captured before it was run once with these shapes")
         made_for = self._changes
@@ -365,12 +445,13 @@ class IExecutionContext:
                 arrays[name][...] = values
 
         if not stream.capturing:
-            self._warm = self._changes
+            self._warm = self._changes  # what the first run sets up
         cuda.enqueue(stream, run)
         return True
 
     def _refuse(self, why: str) -> bool:
         self._engine._logger.log(ILogger.ERROR, why)
+        self._engine._logger.log(ILogger.ERROR, _CONSEQUENCE)
         return False
 
 

@@ -10,11 +10,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from siampolar_model.errors import SiampolarError
+
 #: Corners may lie outside the image by this many of its longer sides; annotation tools write some.
 _MARGIN = 2.0
 
 
-class OutlineError(ValueError):
+class OutlineError(SiampolarError, ValueError):
     """An outline that cannot be read; the message names the value and what is allowed."""
 
 

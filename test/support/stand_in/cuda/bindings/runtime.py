@@ -9,6 +9,8 @@ from typing import Any
 
 cudaHostAllocDefault = 0
 cudaStreamNonBlocking = 1
+cudaEventBlockingSync = 1
+cudaEventDisableTiming = 2
 
 
 class cudaError_t(enum.IntEnum):
@@ -19,6 +21,7 @@ class cudaError_t(enum.IntEnum):
     cudaErrorNoDevice = 100
     cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
+    cudaErrorStreamCaptureInvalidated = 901
 
 
 class cudaMemcpyKind(enum.IntEnum):
@@ -38,12 +41,16 @@ class cudaDeviceProp:
 
 
 class Handle:
-    """A stream, a graph or an executable graph."""
+    """A stream, a graph, an executable graph or an event."""
 
     def __init__(self, address: int) -> None:
         self._address = address
         self.work: list[Callable[[], None]] = []
         self.capturing: Handle | None = None
+        #: Of a stream: a forbidden call was made while it was capturing.
+        self.invalid = False
+        #: Of an event: where it was recorded, and how much work was enqueued there before it.
+        self.recorded: tuple[Handle, int] | None = None
 
     def __int__(self) -> int:
         return self._address
@@ -52,19 +59,19 @@ class Handle:
 OK = cudaError_t.cudaSuccess
 BAD = cudaError_t.cudaErrorInvalidValue
 
-#: Every call by name, TensorRT's too.
+#: Names of all calls in their order, those of TensorRT included.
 log: list[str] = []
 device: dict[int, Any] = {}
 pinned: dict[int, Any] = {}
 handles: dict[int, Handle] = {}
-#: What cudaGetDeviceCount answers.
+#: What cudaGetDeviceCount returns.
 devices: tuple[cudaError_t, int | None] = (OK, 1)
 #: Versions of driver and cuda-python, 1000 * major + 10 * minor.
 versions = (12060, 12060)
 
 
 def live() -> int:
-    """Everything that was made and not freed yet."""
+    """How many things were made and not freed yet."""
     return len(device) + len(pinned) + len(handles)
 
 
@@ -83,12 +90,16 @@ def inside(memory: dict[int, Any], address: int, nbytes: int) -> bool:
     )
 
 
-def _capturing() -> bool:
-    return any(handle.capturing for handle in handles.values())
+def forbidden_in_capture() -> bool:
+    """Whether a stream is capturing; its capture is invalid from now on then."""
+    capturing = [handle for handle in handles.values() if handle.capturing]
+    for handle in capturing:
+        handle.invalid = True
+    return bool(capturing)
 
 
 def _allocate(memory: dict[int, Any], nbytes: int) -> tuple[cudaError_t, int | None]:
-    if _capturing():
+    if forbidden_in_capture():
         return cudaError_t.cudaErrorStreamCaptureUnsupported, None
     block = (ctypes.c_uint8 * nbytes)()
     ctypes.memset(block, 0xFF, nbytes)  # NaN, so that nothing is used before it is written
@@ -179,13 +190,35 @@ def cudaStreamDestroy(stream: Handle) -> tuple[cudaError_t]:
     return (OK if handles.pop(int(stream), None) else BAD,)
 
 
-def cudaStreamSynchronize(stream: Handle) -> tuple[cudaError_t]:
-    log.append("cudaStreamSynchronize")
-    if stream.capturing:
+def cudaEventCreateWithFlags(flags: int) -> tuple[cudaError_t, Handle | None]:
+    known = flags & ~(cudaEventBlockingSync | cudaEventDisableTiming) == 0
+    return (OK, _handle()) if known else (BAD, None)
+
+
+def cudaEventRecord(event: Handle, stream: Handle) -> tuple[cudaError_t]:
+    event.recorded = (stream, len(stream.work))
+    return (OK,)
+
+
+def cudaEventSynchronize(event: Handle) -> tuple[cudaError_t]:
+    log.append("cudaEventSynchronize")
+    if forbidden_in_capture():
         return (cudaError_t.cudaErrorStreamCaptureUnsupported,)
-    for work in stream.work:
+    assert event.recorded is not None, "waits for nothing"
+    stream, count = event.recorded
+    for work in stream.work[:count]:
         work()
-    stream.work.clear()
+    del stream.work[:count]
+    event.recorded = (stream, 0)
+    return (OK,)
+
+
+def cudaEventDestroy(event: Handle) -> tuple[cudaError_t]:
+    return (OK if handles.pop(int(event), None) else BAD,)
+
+
+def cudaGetLastError() -> tuple[cudaError_t]:
+    log.append("cudaGetLastError")
     return (OK,)
 
 
@@ -199,7 +232,11 @@ def cudaStreamBeginCapture(stream: Handle, mode: cudaStreamCaptureMode) -> tuple
 
 def cudaStreamEndCapture(stream: Handle) -> tuple[cudaError_t, Handle | None]:
     log.append("cudaStreamEndCapture")
-    graph, stream.capturing = stream.capturing, None
+    graph, invalid = stream.capturing, stream.invalid
+    stream.capturing, stream.invalid = None, False
+    if graph and invalid:
+        handles.pop(int(graph))
+        return cudaError_t.cudaErrorStreamCaptureInvalidated, None
     return (OK, graph) if graph else (BAD, None)
 
 

@@ -1,0 +1,72 @@
+"""Training throughput: pairs per second, and the share of the time spent waiting for data."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+from gpu_report import NotHere, Report
+from gpu_setup import ROOT
+
+_CONFIG = ROOT / "config" / "training" / "siampolar_lite0.yaml"
+_BATCH, _STEPS, _EVERY = 32, 120, 20
+_COMMAND = (
+    "import sys; from siampolar_training.run.lightning_cli import TrainingCLI; "
+    "TrainingCLI(sys.argv[1:])"
+)
+
+
+def run(report: Report, options: Namespace) -> None:
+    try:
+        import lightning  # noqa: F401
+        import torch
+
+        import siampolar_training  # noqa: F401
+    except ImportError as error:
+        raise NotHere(f"the training extra is not installed: {error}") from None
+    if not torch.cuda.is_available():
+        raise NotHere("torch finds no CUDA device")
+    report.note("gpu", torch.cuda.get_device_name())
+    with tempfile.TemporaryDirectory() as folder:
+        photos = options.photos
+        if photos is None:
+            from support.drawn_photos import photo, write_photos
+
+            photos = Path(folder) / "photos"
+            write_photos(photos, [photo(index) for index in range(100)])
+        report.note("trained on", str(photos) if options.photos else "100 drawn photographs")
+        out = Path(folder) / "run"
+        settings = {
+            "trainer.default_root_dir": out,
+            "trainer.log_every_n_steps": _EVERY,
+            "trainer.val_check_interval": 10 * _STEPS,
+            "data.sources": f"[{{kind: photos, root: {photos.resolve()}}}]",
+            "data.pairs": _BATCH * _STEPS,
+            "data.batch": _BATCH,
+            "data.clips": 1,
+        }
+        arguments = [f"--{name}={value}" for name, value in settings.items()]
+        done = subprocess.run(
+            [sys.executable, "-c", _COMMAND, "fit", "--config", str(_CONFIG), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(" / ".join(done.stderr.strip().splitlines()[-3:]))
+        with (out / "log.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("images_per_s")]
+    steady = rows[1:]  # the first one starts workers and kernels
+    report.note("batch", _BATCH)
+    report.note("pairs per second", [float(row["images_per_s"]) for row in steady])
+    report.note(
+        "share of the time spent waiting for data", [float(row["waited"]) for row in steady]
+    )
+    report.check("training reports its throughput", len(steady) >= 3)

@@ -1,0 +1,27 @@
+"""What a session reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..results import StateChange, Target
+from .history import StampedImage
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """All targets on one image, sorted by id.
+
+    Attributes:
+        image: the image worked on.
+        targets: one per target that has caught up with the stream.
+        update: whether the image may have been reported before. It is reported again if a target
+            that started on it or before it has joined since, if targets were removed, or if the
+            tracker failed and all targets are lost.
+        changes: what is different from the report before.
+    """
+
+    image: StampedImage
+    targets: tuple[Target, ...]
+    update: bool = False
+    changes: tuple[StateChange, ...] = ()

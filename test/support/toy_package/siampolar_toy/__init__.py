@@ -1,0 +1,1 @@
+"""Extends siampolar_ros without a change to it."""

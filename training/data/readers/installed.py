@@ -1,0 +1,51 @@
+"""Data sets that other packages bring (entry points ``siampolar.datasets``).
+
+The name of the entry point is the ``kind`` in a training's configuration, its value a subclass of
+:class:`~siampolar_training.data.readers.base.Reader` that is made from the set's folder alone. See
+docs/extending.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from siampolar_model.plugins import entry_points
+
+from ...errors import DataError
+from .base import Reader
+
+ENTRY_POINT_GROUP = "siampolar.datasets"
+
+
+def installed_kinds() -> tuple[str, ...]:
+    """The kinds of data sets that installed packages name, in alphabetical order."""
+    return tuple(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))
+
+
+def installed_reader(kind: str) -> type[Reader]:
+    """The reader class of one kind.
+
+    Raises:
+        DataError: no package names this kind, it cannot be imported, or it is not a reader.
+    """
+    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    if kind not in found:
+        raise DataError(f"kind {kind!r} is not one of the installed ones, {tuple(found)}")
+    entry = found[kind]
+    try:
+        reader = entry.load()
+    except Exception as error:  # whatever a foreign module raises while it is imported
+        raise DataError(f"kind {kind!r} ({entry.value}) cannot be imported: {error!r}") from error
+    if not (isinstance(reader, type) and issubclass(reader, Reader)):
+        raise DataError(f"kind {kind!r} ({entry.value}) is not a subclass of Reader")
+    return reader
+
+
+def open_installed(kind: str, root: Path) -> Reader:
+    """Open a data set of an installed kind.
+
+    Raises:
+        DataError: as for :func:`installed_reader`, or from the reader itself.
+    """
+    reader: Reader = installed_reader(kind)(root)  # type: ignore[call-arg]
+    return reader
