@@ -229,9 +229,10 @@ class TestErrors:
 
 def test_a_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
     video = write_video(tmp_path / "plain.mp4", 8)
-    with av.open(str(tmp_path / "cover.mkv"), "w") as out, av.open(str(video)) as source:
+    with av.open(str(tmp_path / "cover.mp4"), "w") as out, av.open(str(video)) as source:
         still = out.add_stream("mjpeg", rate=1)
         still.width, still.height, still.pix_fmt = 200, 200, "yuvj420p"
+        still.disposition = av.stream.Disposition.attached_pic.value
         moving = out.add_stream_from_template(source.streams.video[0])
         for packet in still.encode(av.VideoFrame.from_ndarray(picture(0, 200, 200), "bgr24")):
             out.mux(packet)
@@ -241,7 +242,7 @@ def test_a_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
                 out.mux(packet)
         for packet in still.encode():
             out.mux(packet)
-    with VideoReader(tmp_path / "cover.mkv") as reader:
+    with VideoReader(tmp_path / "cover.mp4") as reader:
         assert (reader.width, reader.height) == (96, 64)
         assert sum(1 for _ in reader) == 8
 
