@@ -97,7 +97,9 @@ class _TimedEngine(Engine):
     def encode(
         self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
     ) -> None:
-        self._engine.encode(slot, crop, box_xyxy, mask)
+        # As the tracker does: an engine of a network that takes no mask need not know of one.
+        given = () if mask is None else (mask,)
+        self._engine.encode(slot, crop, box_xyxy, *given)
 
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
         start = time.perf_counter()
