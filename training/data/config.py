@@ -27,19 +27,18 @@ from .photometry import PhotometrySettings
 from .readers.base import Reader
 from .readers.coco import Coco
 from .readers.davis import YEARS, Davis, refuse_val, sequence_of
-from .readers.installed import installed_kinds, installed_reader, open_installed
+from .readers.installed import installed_kinds, installed_reader
+from .readers.own import own_readers
 from .readers.photos import Photos
 from .readers.preloaded import preload
-from .readers.segtrack import SegTrack
 from .readers.videos import VideoReader
-from .readers.youtube_vos import YouTubeVos
 from .sample import PairSource
 from .synthetic_pairs import SyntheticPairs, SyntheticSettings
 from .video_pairs import VideoPairs, VideoSettings
 
-#: Data sets of photographs (one side of each is held out) and of videos (all is for training).
-STILLS, VIDEOS = ("photos", "coco"), ("davis", "youtube_vos", "segtrack")
-KINDS = (*STILLS, *VIDEOS)
+#: Data sets of photographs: one side of each is held out. All of the others is for training.
+STILLS = ("photos", "coco")
+KINDS = (*STILLS, "davis", *own_readers())
 PAIRS = ("synthetic", "video")
 
 
@@ -130,24 +129,26 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
         whole = root.resolve()
         refuse_val((sequence_of(whole / reader.name(i)) for i in range(len(reader))), root)
         return reader
-    if source.kind == "youtube_vos":
-        return YouTubeVos(root)
-    if source.kind == "segtrack":
-        return SegTrack(root)
-    if source.kind not in KINDS:
-        reader = open_installed(source.kind, root)
-        refuse_val((reader.name(i) for i in range(len(reader))), root)
-        return reader
-    # Folders in DAVIS layout may come without lists.
-    split = "train" if (root / "ImageSets").is_dir() else None
-    reader = Davis(root, year=source.year, split=split, sequences=source.sequences)
+    if source.kind == "davis":
+        # Folders in DAVIS layout may come without lists.
+        split = "train" if (root / "ImageSets").is_dir() else None
+        reader = Davis(root, year=source.year, split=split, sequences=source.sequences)
+    else:
+        reader = _reader_of_folder(source.kind)(root)  # type: ignore[call-arg]
     refuse_val((reader.name(i) for i in range(len(reader))), root)
     return reader
 
 
+def _reader_of_folder(kind: str) -> type[Reader]:
+    """The class of a reader that is made from the set's folder alone, ours or an installed one."""
+    return own_readers().get(kind) or installed_reader(kind)
+
+
 def _holds_videos(kind: str) -> bool:
     """Whether the images of this kind of set follow each other."""
-    return kind in VIDEOS or (kind not in KINDS and issubclass(installed_reader(kind), VideoReader))
+    if kind in STILLS:
+        return False
+    return kind == "davis" or issubclass(_reader_of_folder(kind), VideoReader)
 
 
 def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed: int) -> Mixture:
