@@ -21,7 +21,7 @@ STRIDES = (8, 16, 32)
 _LEVELS = [c for n in (1, 2, 3) for c in combinations(STRIDES, n)]
 
 
-# Both ends included. Wider, deeper or larger is no network for a robot but a slip of the pen.
+# Both ends included. A value beyond is probably a typing error: no robot could run that network.
 _WIDTHS, _DEPTHS, _SIZES_PX = (1, 4096), (0, 16), (32, 1024)
 
 
@@ -96,7 +96,7 @@ class NetworkConfig:
         detail: add stride-4 features, brought to the head's stride by one strided 3x3.
         map: read rays from a dense map; None: regress them at every cell, as the paper does.
         template_mask: draw the target in the template's box, and compare with that alone.
-        presence: also judge from the whole crop whether the target is in it.
+        presence: also score from the whole crop whether the target is in it.
         search_factor: side of the search window over the side of the template window.
     """
 
