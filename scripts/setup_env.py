@@ -268,7 +268,7 @@ def install_packages(distro, extras):
     if "dev" in extras:
         pip(REFERENCE)
     if not distro:
-        mend_exported_includes()
+        fix_exported_includes()
 
 
 def installed_constraints():
@@ -308,7 +308,7 @@ def pip(arguments):
     run(command, progress, "pip failed (is the network there?)")
 
 
-def mend_exported_includes():
+def fix_exported_includes():
     """Point the wheels' CMake exports to this Python and NumPy.
 
     They still hold the include directories of the container that the wheels were built in.

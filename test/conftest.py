@@ -70,7 +70,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def shared_data() -> Callable[[str], Path]:
     """Find optional data by name, such as ``shared_data("davis-dev")``; skips where it is absent.
 
-    Data lies in ``../shared/data`` beside the repository, or where SIAMPOLAR_DATA says.
+    Data lies in ``../shared/data`` next to the repository, or where SIAMPOLAR_DATA says.
     """
 
     def find(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Everything that docs/benchmarks.md shows of the tracker alone."""
+"""Measures everything that docs/benchmarks.md shows of the tracker without the node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .case import Case
 from .measure import RUNS
 from .results import NamedResult, SuiteResult
 
-#: Targets in one batch.
+#: Numbers of targets that are compared.
 TARGETS = (1, 2, 4, 8, 16)
 
 #: Each group of cases that are compared with each other is measured this many times, interleaved,
@@ -33,9 +33,10 @@ def run_suite(
     """Measure all engines, numbers of targets and image sizes.
 
     Args:
-        base: its ``engine`` and ``precision`` are used for all but the comparison of engines.
+        base: the case from which all others are made. The comparison of engines sets its own
+            ``engine`` and ``precision``.
         on_run: called after every timed run.
-        on_case: called before every case, with its name and the number of runs still to come.
+        on_case: called before every case with its name and the number of timed runs that are left.
 
     Raises:
         BenchError: see :class:`Case`.
@@ -48,7 +49,7 @@ def run_suite(
         if not one.obstacle:
             case = replace(base, engine=one.engine, precision=one.precision)
             plan.append(("engines", f"{case.engine} {case.precision}", case))
-    # Of these runtimes only OpenVINO takes its kernels from oneDNN.
+    # Only OpenVINO: it alone takes its kernels from oneDNN, which max_isa limits.
     for one in laptop.engines():
         if one.engine == "openvino" and not one.obstacle:
             case = replace(laptop, engine="openvino", precision=one.precision)
@@ -67,7 +68,7 @@ def run_suite(
         except BenchError as error:
             if group != "sizes":
                 raise
-            # A video larger than this size.
+            # The video is larger than this size: that is a result, not a failure.
             result = NamedResult(name, None, str(error))
         before = found.get((group, name))
         if before is None or _median_ms(result) < _median_ms(before):

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, version
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperGroup
 
 from ..errors import CommandError, SiampolarError
@@ -41,6 +42,8 @@ _MISSING = {
     "rosbags": "rosbags is missing: pip install '.[replay]' in siampolar_ros's folder",
     "av": "PyAV is missing: apt install python3-av, or pip install av",
     "onnx": "onnx is missing: pip install onnx",
+    "rclpy": "ROS 2 is missing: source /opt/ros/DISTRO/setup.bash, or run make demo in "
+    "siampolar_ros's folder",
 }
 
 
@@ -77,7 +80,8 @@ def _load(entry: EntryPoint) -> typer.Typer:
             raise CommandError(message)
 
         settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-        app.command(help=f"({message})", context_settings=settings)(unavailable)
+        # Escaped: the help would take the extra in ".[replay]" for a style.
+        app.command(help=escape(f"({message})"), context_settings=settings)(unavailable)
         return app
     if isinstance(loaded, typer.Typer):
         return loaded
@@ -115,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message = _message_of(error)
         if message is None:
             raise
-        typer.echo(f"error: {message}", err=True)
+        if message:  # empty where the help was printed instead
+            typer.echo(f"error: {message}", err=True)
         code = 2
     except KeyboardInterrupt:
         code = 130
@@ -123,7 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _message_of(error: Exception) -> str | None:
-    """One line for an error that the user can fix; None for a bug."""
+    """One line for an error that the user can fix; None for a bug.
+
+    Empty for a command that was called without its sub-command: its help has been printed.
+    """
     if isinstance(error, _UsageError):
         return " ".join(error.format_message().split())
     if isinstance(error, typer.Abort):

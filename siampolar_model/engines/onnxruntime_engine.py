@@ -21,7 +21,7 @@ class OnnxRuntimeEngine(Engine):
     """Runs ``template.onnx`` and ``search.onnx`` (or ``search.int8.onnx``) of a model folder.
 
     Raises:
-        EngineError: ONNX Runtime cannot load a file, or this CPU or model does not have the
+        EngineError: ONNX Runtime cannot load a file, or this CPU or model cannot run in the
             precision.
     """
 

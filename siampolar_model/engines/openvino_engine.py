@@ -16,8 +16,8 @@ from ..models.folder import INT8_FILE, SEARCH_FILE, TEMPLATE_FILE, ModelFolder
 from .base import Candidates, Engine, EngineOptions, Prior, choose_precision
 from .cpu import has_int8_dot_product, quota_threads
 
-#: Keeps oneDNN, which has OpenVINO's kernels, from using newer instructions. OpenVINO ignores it
-#: when it lists what the processor has.
+#: This variable keeps oneDNN, where OpenVINO's kernels come from, from using newer instructions.
+#: OpenVINO's own list of what the processor can do does not take it into account.
 _MAX_ISA = "ONEDNN_MAX_CPU_ISA"
 _WITHOUT_DOT_PRODUCT = ("SSE41", "AVX", "AVX2", "AVX512_CORE")
 _WITHOUT_BF16 = (*_WITHOUT_DOT_PRODUCT, "AVX2_VNNI", "AVX512_CORE_VNNI")
@@ -27,7 +27,7 @@ class OpenVinoEngine(Engine):
     """Runs ``template.onnx`` and ``search.onnx`` (or ``search.int8.onnx``) of a model folder.
 
     Raises:
-        EngineError: OpenVINO cannot load a file, or this CPU or model does not have the precision.
+        EngineError: OpenVINO cannot load a file, or this CPU or model cannot run in the precision.
     """
 
     name = "openvino"
@@ -44,8 +44,8 @@ class OpenVinoEngine(Engine):
                 "fp32": None,
             },
         )
-        # Always given: OpenVINO would choose bf16 by itself where the CPU has it. In bf16 the
-        # floating-point part of an INT8 graph is faster.
+        # The precision of floating-point layers is always given: OpenVINO itself would choose bf16
+        # where the CPU has it. An INT8 graph has such layers too, and they are faster in bf16.
         rest = "f32" if self.precision == "fp32" or _no_bf16_instructions(core) else "bf16"
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -111,7 +111,7 @@ class OpenVinoEngine(Engine):
     def _run(self, count: int) -> None:
         """Search the first rows."""
         if count == 1:
-            # Not sharing outputs would copy each of them into a dictionary first.
+            # Without share_outputs, each output would first be copied into a dictionary.
             self._single.infer(share_outputs=True)
             return
         for request in self._parallel[:count]:

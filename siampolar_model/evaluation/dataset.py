@@ -1,4 +1,4 @@
-"""What every annotated data set has, whatever its layout."""
+"""Opening the sequences of a data set, for every layout: a damaged one is skipped and named."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Skipped:
 def open_each(
     names: Iterable[str], open_one: Callable[[str], Opened]
 ) -> tuple[tuple[Opened, ...], tuple[Skipped, ...]]:
-    """Open every sequence; one that is damaged costs only itself.
+    """Open every sequence; one that is damaged is skipped, and the others are still opened.
 
     Raises:
-        DatasetError: none can be opened; the message is that of the first.
+        DatasetError: none can be opened. The message is the reason for the first one.
     """
     opened, skipped = [], []
     for name in names:

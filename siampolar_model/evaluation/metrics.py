@@ -1,7 +1,7 @@
 """Region similarity J and boundary accuracy F of masks, as in the DAVIS-2016 protocol.
 
 Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation",
-CVPR 2016. Per sequence the first frame, which is given, and the last are left out.
+CVPR 2016. In every sequence the first frame, whose mask is given, and the last one are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RECALL_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Statistics:
-    """What DAVIS reports of one measure over one sequence.
+    """The three numbers that DAVIS reports of one measure (J or F) over one sequence.
 
     Attributes:
         mean: over frames.
@@ -62,7 +62,7 @@ def boundary_accuracy(
     """
     true, pred = _binary_pair(mask_true, mask_pred)
     radius = math.ceil(tolerance * math.hypot(*true.shape))
-    # Nothing farther than the radius from both masks takes part, so the rest is not looked at.
+    # Pixels farther than the radius from both masks cannot match, so they are cut off.
     x, y, width, height = cv2.boundingRect(true | pred)
     top, left = max(0, y - radius - 1), max(0, x - radius - 1)
     window = np.s_[top : y + height + radius + 1, left : x + width + radius + 1]
@@ -81,7 +81,7 @@ def sequence_statistics(values: Sequence[float]) -> Statistics:
     """Statistics of one measure, given for every frame of a sequence, first and last included.
 
     Raises:
-        ValueError: fewer than three frames, of which nothing would be left.
+        ValueError: fewer than three frames: without the first and the last, none would be left.
     """
     if len(values) < 3:
         raise ValueError(f"{len(values)} frames; a sequence needs at least 3 to be evaluated")
@@ -113,8 +113,8 @@ def _binary_pair(mask_true: np.ndarray, mask_pred: np.ndarray) -> tuple[np.ndarr
 
 def _boundary(mask: np.ndarray) -> np.ndarray:
     """One-pixel boundary of a 0/1 uint8 mask, half a pixel towards the origin."""
-    # A pixel beyond the right or bottom edge counts as equal to its neighbour, so each of the
-    # last row and column is compared along itself only, and the last corner never is boundary.
+    # The image is continued with its edge pixels, as in the protocol. So pixels of the last row or
+    # column are compared along it only, and the bottom right pixel is never boundary.
     padded = cv2.copyMakeBorder(mask, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
     right, below, diagonal = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     return (mask ^ right) | (mask ^ below) | (mask ^ diagonal)

@@ -1,9 +1,9 @@
 """Plays a video to a tracker, image by image, or paced like a camera.
 
-Paced playing runs in virtual time: images arrive at a fixed rate, and every start and update takes
-as long as it was measured to take, so that other work between images costs nothing. A tracker that
-is still busy misses images; when it is free again, it takes the newest. Every image
-is scored with the newest answer that was finished before the next image arrived.
+Paced playing runs in virtual time. Images arrive at a fixed rate, and the clock advances by the
+measured duration of every start and update; work outside of the tracker does not advance it. A
+tracker that is still busy misses images; when it is free again, it takes the newest one. Every
+image is scored with the newest answer that was finished before the next image arrived.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ..results import Target, TargetState
 from ..tracking.redetection import RedetectionBudget
 from ..tracking.tracker import Tracker
 
-# Against rounding, where an answer is finished exactly when an image arrives; in images.
+# Tolerance, in periods of the images, for an answer that is finished exactly when one arrives.
 _TINY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What counts on one image.
+    """The answer with which one image is scored.
 
     Attributes:
         box: of the target, in image pixels.
         polygon_xy: float32 (M, 2), its outline in image pixels.
         lost: whether the tracker reported it lost; its geometry is the last one believed then.
-        late: whether it was found on an earlier image.
+        late: whether it comes from an earlier image.
         targets: the tracker's own result; empty for the given box of the first image.
         track_s: seconds in ``Tracker.update`` on this very image; None if it was not called.
     """
@@ -46,11 +46,11 @@ class Answer:
 
 
 class Player:
-    """Shows the images of one video to a tracker and tells what counts on each.
+    """Shows the images of one video to a tracker and gives the answer that counts on each.
 
     Args:
         tracker: without targets.
-        fps: images per second of paced playing; None: the tracker has time for every image.
+        fps: images per second of paced playing; None: the tracker sees every image.
     """
 
     def __init__(self, tracker: Tracker, fps: float | None = None) -> None:
@@ -102,7 +102,7 @@ class Player:
         return replace(self._counts, late=late, track_s=track_s)
 
     def _busy(self, seconds: float) -> None:
-        """The tracker was busy with the image of this index for some seconds."""
+        """Note that the tracker worked on the present image for some seconds."""
         self._last_index = self._index
         if self._fps is None:
             self._next_index, self._counts_from = self._index + 1, self._index
@@ -112,5 +112,6 @@ class Player:
         self._counts_from = max(self._index, math.ceil(self._free_at - _TINY) - 1)
 
     def _let_count(self) -> None:
+        """Replace the answer that counts by the newest one, if that was finished in time."""
         if self._index >= self._counts_from:
             self._counts = self._newest

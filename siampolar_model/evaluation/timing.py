@@ -18,10 +18,10 @@ class Percentiles:
 
     @classmethod
     def of_seconds(cls, seconds: Sequence[float] | np.ndarray) -> Percentiles:
-        """Of at least one measured time."""
+        """The percentiles of at least one measured time."""
         return cls(*(float(np.percentile(seconds, percent)) * 1e3 for percent in (50, 95, 99)))
 
 
 def median_rate(seconds: Sequence[float] | np.ndarray) -> float:
-    """One over the median of at least one measured time: how many fit into a second."""
+    """Runs per second: 1 / the median of the measured times, of which at least one is needed."""
     return 1 / float(np.median(seconds))

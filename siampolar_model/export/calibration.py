@@ -1,7 +1,7 @@
 """Crops for fitting an INT8 network, cut from annotated photographs as the tracker cuts them.
 
-Each object gives a template crop and a search crop of the same photograph. The window of the search
-crop is shifted and scaled as if the object had moved since the last image.
+The largest object of each photograph gives a template crop and a search crop. The window of the
+search crop is shifted and scaled as if the object had moved since the last image.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from ..images.frame import Frame
 from ..models.spec import ModelSpec
 from ..tracking.settings import TrackerSettings
 
-#: What a folder of photographs looks like; PNG values are objects, 0 is background.
+#: Layout of a folder of photographs. In the PNG files 0 is background, other values are objects.
 LAYOUT = "JPEGImages/NAME/00000.jpg and Annotations/NAME/00000.png"
 
-# Distance of an object from the middle of its search crop (standard deviation, as a fraction of the
-# template window's side), and how much its size differs (natural logarithm, at most).
+# How an object has "moved" in its search crop: standard deviation of its distance from the middle,
+# as a fraction of the template window's side, and the largest natural logarithm of its change of
+# size.
 _SHIFT, _LOG_SCALE = 0.1, 0.35
 
 # The crop of a smaller object would be mostly interpolation.
@@ -36,13 +37,13 @@ _MIN_SIDE_PX = 24
 
 @dataclass(frozen=True, eq=False)
 class CropPair:
-    """One object as both graphs see it.
+    """One object, as input of the template graph and of the search graph.
 
     Attributes:
         template: uint8 (T, T, 3), BGR.
         box_xyxy: float32 (4,), the object in the template crop.
         search: uint8 (S, S, 3), BGR.
-        prior: float32 (6,), a :class:`siampolar_model.engines.base.Prior`.
+        prior: float32 (6,), the values of a :class:`siampolar_model.engines.base.Prior`.
     """
 
     template: np.ndarray
@@ -52,7 +53,7 @@ class CropPair:
 
 
 def crop_pairs(folder: str | Path, spec: ModelSpec, count: int) -> Iterator[CropPair]:
-    """Pairs from ``count`` photographs, evenly spread over all; the same ones in every call.
+    """Pairs from ``count`` photographs, evenly spread over the folder; every call gives the same.
 
     Photographs whose object is smaller than 24 px are left out.
 

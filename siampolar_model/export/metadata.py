@@ -1,6 +1,7 @@
-"""What an ONNX file says about itself: JSON in its metadata under the key ``siampolar``.
+"""Reads and writes the description in an ONNX file: JSON in its metadata, key ``siampolar``.
 
-For people and tests. Engines do not read it: what a tracker must know stands in ``model.json``.
+It is for people and tests. Engines do not read it: a tracker takes what it needs from
+``model.json``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _KEY = "siampolar"
 
 
 def read_metadata(model: onnx.ModelProto) -> dict[str, Any]:
-    """What :func:`write_metadata` wrote; empty if it wrote nothing."""
+    """The description that :func:`write_metadata` wrote; empty if the file has none."""
     found: dict[str, Any] = json.loads(
         next((entry.value for entry in model.metadata_props if entry.key == _KEY), "{}")
     )
@@ -26,16 +27,16 @@ def read_metadata(model: onnx.ModelProto) -> dict[str, Any]:
 
 
 def write_metadata(model: onnx.ModelProto, about: Mapping[str, Any]) -> None:
-    """Replace all metadata of a graph, in place."""
+    """Replace all metadata of a graph, in place, by ``about``."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {_KEY: json.dumps(about)})
 
 
 def derived_from(source: Path, model: onnx.ModelProto, precision: str) -> dict[str, Any]:
-    """Metadata of a graph in another precision.
+    """Metadata for a graph that was derived in another precision.
 
     Args:
-        source: the file it is made from.
+        source: the file that it was derived from.
         model: the graph in that file.
     """
     return read_metadata(model) | {"precision": precision, "derived_from_sha256": sha256(source)}

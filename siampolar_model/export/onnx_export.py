@@ -1,7 +1,7 @@
-"""torch to ONNX: a model folder that every engine reads.
+"""Exports a network from torch to ONNX, as a model folder that every engine reads.
 
-Two graphs (network/graphs.py) whose only dynamic axis is N. The folder is written only if ONNX
-Runtime gives the same results as torch.
+It holds two graphs (network/graphs.py), whose only dynamic axis is N. The folder is written only if
+ONNX Runtime gives the same results as torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from ..network.siampolar import SiamPolar
 from .fp16 import write_fp16
 from .metadata import write_metadata
 
-#: The newest that ONNX Runtime 1.12 (the oldest tested) supports; TensorRT 10 and OpenVINO do too.
+#: The newest opset that ONNX Runtime 1.12, the oldest tested, supports. TensorRT 10 and OpenVINO
+#: support it too.
 OPSET = 17
 
 OUTPUTS = ("score", "quality", "box_xyxy", "center_xy", "rays_px")
@@ -66,7 +67,7 @@ def export(
     """Write a model folder: both graphs, ``search.fp16.onnx``, ``weights.safetensors``, model.json.
 
     Args:
-        model: a trained network; it is not changed.
+        model: a trained network. It is not modified.
         folder: made if it does not exist; its model files are replaced.
         about: what to write into model.json and the ONNX files besides the network's configuration
             (training data, commit, scores).
@@ -137,7 +138,7 @@ def _write(
 def _fix_output_shapes(
     proto: onnx.ModelProto, graph: nn.Module, inputs: dict[str, torch.Tensor]
 ) -> None:
-    """Write the shapes of the outputs, which tracing does not know: all but N are fixed."""
+    """Write the shapes of the outputs into the graph: tracing leaves them open, but only N is."""
     with torch.inference_mode():
         values = graph(*inputs.values())
     for output, value in zip(

@@ -25,7 +25,7 @@ _MOST_PIXELS = 6000
 #: Pixels with depth that a position needs at least, and as a share of the eroded mask.
 _LEAST_PIXELS, _LEAST_SHARE = 12, 0.03
 
-#: Side in pixels of squares within which depth errors are alike, so they do not average out.
+#: Side in pixels of squares within which depth errors are the same, so they do not average out.
 _CORRELATED_PX = 6.0
 
 #: Error of a depth camera that is the same for all pixels, as a share of the distance.

@@ -21,7 +21,7 @@ class Staging:
         self._places: dict[Path, Path] = {}
 
     def place(self, path: Path) -> Path:
-        """Where to write what shall become ``path``, a file or a folder: in a hidden folder beside.
+        """Temporary path for ``path`` (file or folder), in a hidden folder next to it.
 
         Raises:
             OSError: the folder of ``path`` does not exist or cannot be written to.

@@ -27,7 +27,7 @@ def load_network(path: str | Path) -> SiamPolar:
         config = config_from_dict(json.loads(file.metadata()["network"]), str(path))
         state: dict[str, torch.Tensor] = {
             key: file.get_tensor(key)
-            for key in file.keys()  # noqa: SIM118 (it is no mapping)
+            for key in file.keys()  # noqa: SIM118 (it is not a mapping)
         }
     model = SiamPolar(config)
     model.load_state_dict(state)

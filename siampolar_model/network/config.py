@@ -23,7 +23,7 @@ STRIDES = (8, 16, 32)
 _LEVELS = [c for n in (1, 2, 3) for c in combinations(STRIDES, n)]
 
 
-# Both ends included. Wider, deeper or larger is no network for a robot but a slip of the pen.
+# Both ends included. A value beyond is probably a typing error: no robot could run that network.
 _WIDTHS, _DEPTHS, _SIZES_PX = (1, 4096), (0, 16), (32, 1024)
 
 
@@ -99,9 +99,9 @@ class NetworkConfig:
         map: read rays from a dense map; None: regress them at every cell, as the paper does.
         template_mask: draw the target in the template's box, and compare with that alone.
         given_mask: the template graph also takes a mask, given or absent, so that a target can be
-            started from one; absent, it is drawn as without this.
+            started from one; if absent, it is drawn as without this.
         ridge: also compare with the direction that tells the target from what surrounds it.
-        presence: also judge from the whole crop whether the target is in it.
+        presence: also score from the whole crop whether the target is in it.
         search_factor: side of the search window over the side of the template window.
     """
 

@@ -23,7 +23,7 @@ class HeadMaps:
         log_rays: (N, R, H, W), logarithm of the ray lengths over BASE_PX; None with a dense map.
         mask_logit: (N, 1, h, w), whether a place is inside the target, at the dense map's stride;
             None without one.
-        presence_logit: (N,), whether the target is in the crop at all; None if not judged.
+        presence_logit: (N,), whether the target is in the crop at all; None if not scored.
         template_mask_logit: (N, 1, t, t), what of the template crop is the target; None if not
             drawn.
     """

@@ -21,7 +21,7 @@ from .neck import lateral
 #: Samples along a ray that is drawn.
 SAMPLES = 32
 
-#: Points a side of the grid in a box that may replace a centre.
+#: The points that may replace a centre: a grid of this many rows and columns in the box.
 PLACES = 6
 
 #: Side of the window, in pixels of the search crop, whose mean tells how far a point is inside, and
@@ -30,7 +30,7 @@ WINDOW_PX, CELL_BONUS = 24.0, 0.25
 
 #: How far beyond the box a ray may reach: this share of the distance to its side ...
 REACH = 1.2
-#: ... plus so many pixels of the search crop.
+#: ... plus this many pixels of the search crop.
 REACH_PX = 4.0
 
 #: A target that has changed since its template is drawn fainter: the map is raised until its best

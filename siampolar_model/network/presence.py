@@ -1,7 +1,7 @@
-"""Whether the target is in the search crop at all, judged from one summary of the crop.
+"""Whether the target is in the search crop at all, scored from one summary of the crop.
 
 The score of a cell compares its neighbourhood only, so the best of a thousand cells is often high
-where there is no target. This judgement sees the best places together with the template.
+where there is no target. This score is computed from the best places together with the template.
 """
 
 from __future__ import annotations

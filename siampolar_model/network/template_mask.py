@@ -105,8 +105,8 @@ class TemplateMask(nn.Module):
 
     @staticmethod
     def _likeness(seen: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-        """Cosines (N, 3, h, w) of every place with the likest one outside the box, and with the
-        means inside and outside."""
+        """Cosines (N, 3, h, w) of every place with the most similar place outside the box, and with
+        the means inside and outside."""
         h, w = int(seen.shape[2]), int(seen.shape[3])
         # At most 20 cells a side to compare with: finer ones would only cost time.
         cell = 2 if max(h, w) > 20 else 1
@@ -114,7 +114,7 @@ class TemplateMask(nn.Module):
         known = F.normalize(F.avg_pool2d(seen, cell, ceil_mode=True), dim=1).flatten(2)
         inside = F.avg_pool2d(box, cell, ceil_mode=True).flatten(2)
         cosines = places.flatten(2).transpose(1, 2) @ known - 2 * (inside > 0.25).to(seen.dtype)
-        likest = cosines.amax(2).clamp(min=-1).view(-1, 1, h, w)
+        nearest = cosines.amax(2).clamp(min=-1).view(-1, 1, h, w)
         means = [F.normalize(weighted_mean(seen, share), dim=1) for share in (box, 1 - box)]
         cosine = [(places * mean[:, :, None, None]).sum(1, keepdim=True) for mean in means]
-        return torch.cat([likest, *cosine], 1)
+        return torch.cat([nearest, *cosine], 1)

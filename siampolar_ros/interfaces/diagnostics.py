@@ -43,7 +43,7 @@ class Diagnostics:
         self._images = images
         self._snapshot = snapshot
         self._health = health
-        self._said = Level.OK
+        self._reported = Level.OK
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
         )
@@ -63,11 +63,11 @@ class Diagnostics:
     def _judge_images(self) -> DiagnosticStatus:
         images = self._images()
         if images is None:
-            self._said = Level.OK
+            self._reported = Level.OK
             return self._status("images", Verdict(Level.OK, "no images are taken"), {})
         verdict = images.health.judge()
-        if verdict.level != self._said:
-            self._said = verdict.level
+        if verdict.level != self._reported:
+            self._reported = verdict.level
             # rclpy allows one severity for each line of code.
             if verdict.level == Level.OK:
                 self._node.get_logger().info(f"images: {verdict.reason}")

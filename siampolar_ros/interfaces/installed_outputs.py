@@ -20,11 +20,11 @@ def installed_outputs(
 ) -> dict[str, type[Output]]:
     """The output class of each entry point, by its name.
 
-    An output that cannot be used is left out and reported to ``on_problem`` in one line: a node
-    must follow its targets also while an extra output is broken.
+    An output that cannot be used is left out and reported to ``on_problem`` in one line, since the
+    node must go on following its targets.
 
     Args:
-        taken_topics: topics of the node's own, which an installed output must not use.
+        taken_topics: the topics that the node itself publishes; no installed output may use them.
     """
     found: dict[str, type[Output]] = {}
     topics = set(taken_topics)

@@ -1,4 +1,4 @@
-"""Timing the tracker by stage, beside OpenCV's TrackerNano, in processes of its own."""
+"""Timing the tracker by stage, next to OpenCV's TrackerNano, in processes of its own."""
 
 from __future__ import annotations
 

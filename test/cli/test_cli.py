@@ -387,6 +387,9 @@ class TestPlugins:
             "@app.command()\n"
             "def bad() -> None:\n"
             "    raise CommandError('bad luck')\n"
+            "helpful = typer.Typer(no_args_is_help=True)\n"
+            "helpful.command()(good)\n"
+            "helpful.command()(bad)\n"
             "def hello(name: str = 'you') -> None:\n"
             "    '''Greets.'''\n"
             "    typer.echo(f'hello {name}')\n"
@@ -397,6 +400,7 @@ class TestPlugins:
             monkeypatch.delitem(sys.modules, module, raising=False)
         points = [
             EntryPoint("group", "plugin_of_a_test:app", cli.ENTRY_POINT_GROUP),
+            EntryPoint("help-first", "plugin_of_a_test:helpful", cli.ENTRY_POINT_GROUP),
             EntryPoint("hello", "plugin_of_a_test:hello", cli.ENTRY_POINT_GROUP),
             EntryPoint("broken", "broken_plugin_of_a_test:app", cli.ENTRY_POINT_GROUP),
         ]
@@ -419,6 +423,14 @@ class TestPlugins:
         assert error == "error: broken cannot be loaded: No module named 'no_such_module'\n"
 
     @pytest.mark.usefixtures("plugins")
+    def test_a_group_without_its_command_shows_its_help(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("help-first") == 2
+        shown = capsys.readouterr()
+        assert "good" in shown.out and shown.err == ""
+
+    @pytest.mark.usefixtures("plugins")
     def test_help_lists_all(self, capsys: pytest.CaptureFixture[str]) -> None:
         for arguments in ([], ["--help"]):
             assert run(*arguments) == 0
@@ -426,6 +438,28 @@ class TestPlugins:
             for text in ("track", "eval", "bench", "hello", "Greets", "group", "Two commands"):
                 assert text in out
             assert "cannot be loaded" in out
+
+    @pytest.mark.parametrize(
+        ("module", "words"),
+        [("rosbags", "pip install '.[replay]'"), ("rclpy", "source /opt/ros/DISTRO/setup.bash")],
+    )
+    def test_help_says_what_a_command_needs(
+        self,
+        module: str,
+        words: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        (tmp_path / "needy_plugin_of_a_test.py").write_text(f"import {module}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setitem(sys.modules, module, None)
+        points = [EntryPoint("needy", "needy_plugin_of_a_test:app", cli.ENTRY_POINT_GROUP)]
+        monkeypatch.setattr(cli, "entry_points", lambda group: points)
+        assert run("--help") == 0
+        assert words in " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert run("needy") == 2
+        assert words in capsys.readouterr().err
 
     @pytest.mark.usefixtures("plugins")
     def test_not_imported_unless_called(self, tmp_path: Path) -> None:

@@ -87,13 +87,16 @@ def test_a_batch_gives_what_single_targets_give() -> None:
 
 
 class TestChoice:
-    """Which engine and precision are taken, and what is said about it."""
+    """Which engine and precision are taken, and what is reported about it."""
 
     @pytest.fixture
     def some_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As on a machine with ONNX Runtime alone: the others' modules cannot be imported."""
         for name in ("openvino", "torch", "tensorrt"):
             monkeypatch.setitem(sys.modules, name, None)
+        for name, (file, _, _) in pretrained.ENGINES.items():  # whatever else is listed
+            if name not in ("openvino", "torch", "tensorrt", "onnxruntime"):
+                monkeypatch.setitem(sys.modules, f"siampolar_model.engines.{file}", None)
         for module in list(sys.modules):
             if re.fullmatch(r"siampolar_model\.engines\.(openvino|torch|tensorrt)_engine", module):
                 monkeypatch.delitem(sys.modules, module)

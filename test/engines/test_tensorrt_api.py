@@ -185,7 +185,7 @@ def test_types_fit_the_stubs(tmp_path: Path) -> None:
     for file in files:
         if file.suffix == ".pyi":
             text = Path(str(file.locate())).read_text()
-            # 10.13.0.35.1 is no Python in three places, and hides the type bool.
+            # 10.13.0.35.1 is not valid Python in three places, and hides the type bool.
             text = re.sub(r"([(,] ?)in: ", r"\1in_: ", text)
             text = text.replace("channel_axis: int)", "channel_axis: int = ...)")
             text = re.sub(r"^bool: .*$", "", text, flags=re.M)

@@ -102,7 +102,7 @@ class TestLayouts:
         assert [sequence.images[0].name, sequence.images[-1].name] == ["0001.jpg", "0074.jpg"]
 
     def test_got10k(self, tmp_path: Path) -> None:
-        """Images beside the boxes, and the visible share of the target on every frame."""
+        """Images next to the boxes, and the visible share of the target on every frame."""
         folder = tmp_path / "val" / "GOT-10k_Val_000001"
         write_images(folder, 4)
         (folder / "groundtruth.txt").write_text(lines(4))
@@ -209,7 +209,7 @@ class TestEvaluate:
             evaluate(Tracker(BlobEngine()), otb, ["Tiny"])
 
     def test_a_start_that_takes_longer_than_the_video(self, otb: Path) -> None:
-        """The given box counts on all images, and there is no rate to report."""
+        """The given box counts on all images, so no rate is reported."""
 
         class Slow(BlobEngine):
             def encode(self, *args: Any) -> None:

@@ -64,7 +64,7 @@ def check_graphs(folder: Path) -> None:
         for value in (*model.graph.input, *model.graph.output):
             first, *rest = value.type.tensor_type.shape.dim
             assert first.dim_param == "N"
-            assert all(d.dim_value > 0 for d in rest), f"{value.name} is dynamic beside N"
+            assert all(d.dim_value > 0 for d in rest), f"{value.name} is dynamic besides N"
 
 
 def test_operators_opset_and_shapes(folder: Path) -> None:

@@ -218,7 +218,7 @@ def test_crops_show_the_object(photos: Path) -> None:
 
 @pytest.mark.slow
 def test_answers_on_real_crops(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
-    """Every engine's INT8 beside ONNX Runtime's fp32, on photographs."""
+    """Every engine's INT8 compared with ONNX Runtime's fp32, on photographs."""
     photos = shared_data("photos")
     quantize("siampolar_lite0", photos, tmp_path, pairs=90)
     exact = load_engine(tmp_path, "onnxruntime", precision="fp32")

@@ -21,6 +21,7 @@ import pip
 import pytest
 from conftest import ROOT
 
+from siampolar_model.engines.loading import ENGINES
 from siampolar_model.plugins import entry_points
 
 PACKAGE_XML = ElementTree.parse(ROOT / "package.xml").getroot()
@@ -169,7 +170,8 @@ def test_oldest_requirements_are_the_lower_bounds() -> None:
 
 
 def test_everything_imported_is_declared_where_it_is_needed() -> None:
-    robot = requirement_names("", "cpu", "openvino", "tensorrt", "opencv", "replay") | {"tensorrt"}
+    engines = {extra for _, _, extra in ENGINES.values()} - {"train"}
+    robot = requirement_names("", *engines, "opencv", "replay") | {"tensorrt"}
     train = robot | requirement_names("train")
     allowed = {
         "siampolar_model": robot | OWN - {"siampolar_ros", "siampolar_training"},
@@ -206,7 +208,7 @@ for name in {modules!r}:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name not in ("openvino", "tensorrt", "cuda", "typer", "rich", "av"):
+        if error.name not in {set(ENGINES)!r} | {{"cuda", "typer", "rich", "av"}}:
             raise
 print(json.dumps(sorted(sys.modules)))
 """
@@ -238,7 +240,7 @@ def wheel(folder: Path, name: str, version: str, *requires: str) -> None:
 def test_pip_beside_a_system_numpy_leaves_it_and_opencv_alone(
     tmp_path: Path, system_numpy: str
 ) -> None:
-    """Beside an installed ROS 2 the extra cpu must change neither NumPy nor OpenCV.
+    """Next to an installed ROS 2 the extra cpu must change neither NumPy nor OpenCV.
 
     Offline: an index of empty wheels offers newer releases, and pip says what it would install.
     """

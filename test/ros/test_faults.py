@@ -292,7 +292,7 @@ def test_inits_a_hundred_times_a_second(bench: Bench) -> None:
 
 
 def test_bytes_that_are_no_message(bench: Bench) -> None:
-    """Most are thrown away by the middleware, the rest is answered or said."""
+    """Most are thrown away by the middleware, the rest is answered or reported."""
     _, tracker = bench.open()
     id = bench.follow(DISC)
     before = tracker.settled_usage()

@@ -55,7 +55,7 @@ def test_the_node_has_the_interfaces_of_the_table_and_no_others(rig: Rig) -> Non
 
 
 class Watch:
-    """What is said on /diagnostics of the node of a rig."""
+    """What is reported on /diagnostics of the node of a rig."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig

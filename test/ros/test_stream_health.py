@@ -1,4 +1,4 @@
-"""What is said of a stream of images, and when."""
+"""What is reported of a stream of images, and when."""
 
 from __future__ import annotations
 

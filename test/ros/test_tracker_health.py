@@ -1,4 +1,4 @@
-"""What is said of the tracker, and the figures beside it."""
+"""What is reported of the tracker, with its figures."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class Bench:
         return found
 
     def stream(self, results: int = 10, seconds: float = 60) -> list[dict[str, Any]]:
-        """Wait for so many results from now on, and return them."""
+        """Wait for this number of results from now on, and return them."""
         mark = self.mark
         self.wait(lambda: len(self.events("targets", mark)) >= results, seconds, "no results")
         return self.events("targets", mark)

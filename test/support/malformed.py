@@ -32,7 +32,7 @@ WINDOW = CropWindow(5.0, 5.0, 12.0, 31)
 
 
 def examples(count: int) -> settings:
-    """So many, times SIAMPOLAR_FUZZ: 20,000 in all files together unless that says otherwise."""
+    """This count times SIAMPOLAR_FUZZ, by default 20,000 in all files together."""
     return settings(
         max_examples=max(1, round(count * float(os.environ.get("SIAMPOLAR_FUZZ", "1")))),
         deadline=None,

@@ -42,7 +42,7 @@ class FakeTracker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings.tracker
         self.broken = False
-        self.faults = 0  # so many more images fail
+        self.faults = 0  # how many of the next images fail
         self.state = TargetState.TRACKING
         self._boxes: dict[int, Box] = {}
 
@@ -120,7 +120,7 @@ class Rig:
         self.wait(lambda: self.targets and self.targets[-1].targets)
 
     def image(self, stamp_ns: int) -> msg.Targets:
-        """Publish an image and wait for what is said of it."""
+        """Publish an image and wait for the targets on it."""
         count = len(self.targets)
         header = Header(stamp=stamp_from_ns(stamp_ns), frame_id="camera")
         self.images.publish(message_from_bgr(np.zeros((48, 64, 3), np.uint8), header))

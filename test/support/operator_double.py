@@ -4,7 +4,7 @@
 
 Every message becomes a line of JSON on standard output. A line of input is a JSON object:
 ``{"init": [x, y, width, height], "id": 0, "stamp_ns": 0, "times": 1, "rate": 100}``,
-``{"call": "reset"}``, ``{"garbage": 100}`` (so many messages of random bytes, as images and as
+``{"call": "reset"}``, ``{"garbage": 100}`` (100 messages of random bytes, as images and as
 inits), or ``{"end": true}``.
 """
 

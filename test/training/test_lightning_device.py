@@ -1,6 +1,6 @@
 """Training and validation make every tensor where the network is, so that they run on a GPU.
 
-There is no GPU in most places where tests run: fake tensors of torch stand for it. They hold no
+Most machines that run these tests have no GPU: fake tensors of torch stand for it. They hold no
 values but know their device, and refuse to be mixed with those of another one.
 """
 

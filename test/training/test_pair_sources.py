@@ -500,7 +500,7 @@ class TestConfig:
         root = str(folders / "davis")
         with pytest.raises(DataError, match="camel is a sequence of DAVIS val, never trained on"):
             SourceConfig("davis", root, sequences=("bear", "camel"))
-        # A mended list.
+        # An edited list.
         (folders / "davis/ImageSets/2017/train.txt").write_text("bear\ndog\n")
         with pytest.raises(DataError, match="dog is a sequence of DAVIS val, never trained on"):
             open_reader(SourceConfig("davis", root))

@@ -84,9 +84,9 @@ def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
     rng = np.random.default_rng([seed, 77])
     objects = [(photo, value) for photo in photos for value in large_objects(photo)]
     drawn = (Instance.of(*objects[i]) for i in rng.permutation(len(objects)))
-    cast = (instance for instance in drawn if instance is not None)
-    target = next(filter(_is_whole, cast))
-    others = list(islice(cast, int(rng.integers(1, 3))))
+    usable = (instance for instance in drawn if instance is not None)
+    target = next(filter(_is_whole, usable))
+    others = list(islice(usable, int(rng.integers(1, 3))))
     path, *paths = [_Path.random(rng, target=i == 0) for i in range(1 + len(others))]
     elsewhere = [photo for photo in photos if photo is not target.source] or photos
     behind = _wider_than_a_frame(elsewhere[int(rng.integers(len(elsewhere)))].image)

@@ -26,11 +26,12 @@ WIDTH, HEIGHT, RATE_HZ = 640, 360, 30
 #: Frames in sight, out of sight, and in sight again.
 BEFORE, HIDDEN, AFTER = RATE_HZ, 2 * RATE_HZ, 2 * RATE_HZ
 
-#: Found: tracked with this IoU on one of the first so many frames after it came back.
+#: An object counts as found if it is tracked with FOUND_IOU on one of the first FOUND_FRAMES frames
+#: after it came back.
 FOUND_IOU = 0.5
 FOUND_FRAMES = RATE_HZ * 3 // 2
 
-#: It comes back so far away at least, in pixels: outside of where it was last searched for.
+#: It comes back at least this many pixels away: outside of where it was last searched for.
 FAR_PX = 200.0
 
 
@@ -132,13 +133,13 @@ def render_clip(reader: Reader, seed: int, *, distractor: bool) -> HidingClip:
     after = _Path.random(rng, target, second, side_after)
     other = None
     if distractor:
-        shown = _likest(rng, pool, target)
+        shown = _most_similar(rng, pool, target)
         third = _place(rng, side, besides=[first, second])
         other = _Path.random(rng, shown, third, side)
     return HidingClip(backdrop, np.minimum(room, 40) * rng.random(2), before, after, other)
 
 
-def _likest(rng: np.random.Generator, pool: Pool, target: Instance) -> Instance:
+def _most_similar(rng: np.random.Generator, pool: Pool, target: Instance) -> Instance:
     """Of two dozen objects the one whose colours are most like the target's."""
     others = [pool.other(rng, target, target, similar=True) for _ in range(24)]
     colours = _colours(target)

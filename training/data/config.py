@@ -27,19 +27,18 @@ from .photometry import PhotometrySettings
 from .readers.base import Reader
 from .readers.coco import Coco
 from .readers.davis import YEARS, Davis, refuse_val, sequence_of
-from .readers.installed import installed_kinds, installed_reader, open_installed
+from .readers.installed import installed_kinds, installed_reader
+from .readers.own import own_readers
 from .readers.photos import Photos
 from .readers.preloaded import preload
-from .readers.segtrack import SegTrack
 from .readers.videos import VideoReader
-from .readers.youtube_vos import YouTubeVos
 from .sample import PairSource
 from .synthetic_pairs import SyntheticPairs, SyntheticSettings
 from .video_pairs import VideoPairs, VideoSettings
 
-#: Data sets of photographs (one side of each is held out) and of videos (all is for training).
-STILLS, VIDEOS = ("photos", "coco"), ("davis", "youtube_vos", "segtrack")
-KINDS = (*STILLS, *VIDEOS)
+#: Data sets of photographs: one side of each is held out. All of the others is for training.
+STILLS = ("photos", "coco")
+KINDS = (*STILLS, "davis", *own_readers())
 PAIRS = ("synthetic", "video")
 
 
@@ -91,10 +90,10 @@ class SourceConfig:
         if self.sequences and self.kind != "davis":
             raise DataError(f"sequences of {self.kind} is given; it belongs to davis alone")
         checked(self, {"hold_out": (0, 1000)})
-        if self.hold_out == 1 or (self.hold_out and self.kind not in VIDEOS):
+        if self.hold_out == 1 or (self.hold_out and not _holds_videos(self.kind)):
             raise DataError(
-                f"hold_out of {self.kind} is {self.hold_out}; it must be 0 (none), or 2 or more of "
-                f"{VIDEOS}"
+                f"hold_out of {self.kind} is {self.hold_out}; it must be 0 (none), or 2 or more "
+                "for a set of videos"
             )
         if self.kind == "davis":
             refuse_val(self.sequences, Path(self.root))
@@ -142,31 +141,29 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
         whole = root.resolve()
         refuse_val((sequence_of(whole / reader.name(i)) for i in range(len(reader))), root)
         return reader
-    if source.kind not in KINDS:
-        reader = open_installed(source.kind, root)
-        refuse_val((reader.name(i) for i in range(len(reader))), root)
-        return reader
-    videos = _open_videos(source, root)
-    if source.hold_out:
-        videos.keep_side(source.hold_out, validation=validation)
-    return videos
-
-
-def _open_videos(source: SourceConfig, root: Path) -> VideoReader:
-    if source.kind == "youtube_vos":
-        return YouTubeVos(root)
-    if source.kind == "segtrack":
-        return SegTrack(root)
-    # Folders in DAVIS layout may come without lists.
-    split = "train" if (root / "ImageSets").is_dir() else None
-    reader = Davis(root, year=source.year, split=split, sequences=source.sequences)
+    if source.kind == "davis":
+        # Folders in DAVIS layout may come without lists.
+        split = "train" if (root / "ImageSets").is_dir() else None
+        reader = Davis(root, year=source.year, split=split, sequences=source.sequences)
+    else:
+        reader = _reader_of_folder(source.kind)(root)  # type: ignore[call-arg]
     refuse_val((reader.name(i) for i in range(len(reader))), root)
+    if source.hold_out:
+        assert isinstance(reader, VideoReader)  # SourceConfig allows it for videos alone
+        reader.keep_side(source.hold_out, validation=validation)
     return reader
+
+
+def _reader_of_folder(kind: str) -> type[Reader]:
+    """The class of a reader that is made from the set's folder alone, ours or an installed one."""
+    return own_readers().get(kind) or installed_reader(kind)
 
 
 def _holds_videos(kind: str) -> bool:
     """Whether the images of this kind of set follow each other."""
-    return kind in VIDEOS or (kind not in KINDS and issubclass(installed_reader(kind), VideoReader))
+    if kind in STILLS:
+        return False
+    return kind == "davis" or issubclass(_reader_of_folder(kind), VideoReader)
 
 
 def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed: int) -> Mixture:

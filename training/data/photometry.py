@@ -44,7 +44,11 @@ def jitter_pair(
     search: np.ndarray,
     settings: PhotometrySettings,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Change both views alike, and each a little more by itself; uint8 BGR as they are."""
+    """Change the light and sharpness of both views in the same way, and of each a little more.
+
+    Args:
+        template, search: uint8 (H, W, 3), BGR, as are the results.
+    """
     s = settings
     shared = light.colour_table(rng, s.colour_shared)
     grey, dark, far = (rng.random() < chance for chance in (s.grey, s.night, s.far))

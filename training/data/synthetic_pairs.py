@@ -241,7 +241,7 @@ class SyntheticPairs:
             return compose.blend(self._background(rng, canvas_px, target), image, soft), alpha
         if not exchanged and view.covered.all():
             return image, alpha
-        # The edge of a photograph, turned, is no border of a camera's image.
+        # The edge of a turned photograph is not a border of a camera's image, so it is made soft.
         kept = compose.soften(view.covered.astype(np.float32), rng.uniform(0.7, 4.0))
         if exchanged:
             reach, ramp = rng.uniform(*_REACH) * canvas_px, rng.uniform(*_RAMP) * canvas_px

@@ -29,7 +29,7 @@ _PREFIX = "model."
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old file and then takes its place, so that a kill leaves a whole file.
+    """Writes a new file next to the old one, then replaces that: a kill leaves a whole file.
 
     Lightning's own writes to the system's temporary folder first, which may be on another disk;
     the move is a copy then.
@@ -103,7 +103,7 @@ class BestCheckpoint(ModelCheckpoint):
             monitor=SCORE,
             mode="max",
             save_on_train_epoch_end=False,
-            # There is one best checkpoint, not a second beside it.
+            # Only one best checkpoint is kept, without a numbered second one.
             enable_version_counter=False,
         )
 

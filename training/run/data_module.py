@@ -217,7 +217,7 @@ def _unplaced(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def loader_settings(workers: int) -> dict[str, Any]:
-    """Of a loader with so many worker processes."""
+    """Arguments of a DataLoader with this number of worker processes."""
     if not workers:
         return {"num_workers": 0}
     # Forked workers share the photographs with this process; others would copy them.

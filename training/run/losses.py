@@ -48,8 +48,8 @@ def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
     ``4 * mean(BCE) + 1 - 2 sum(p m) / (sum(p^2) + sum(m^2))``; the dice part (Milletari et al.
     2016, eq. 3) weighs small targets like large ones. Samples without the target are left out:
-    the score judges presence, and a map that learns to stay empty for them stays empty, too, for
-    a target that has turned away from its template.
+    presence is scored separately, and a map that learns to stay empty for them also stays empty
+    for a target that has turned away from its template.
 
     Args:
         logit: (N, 1, h, w).
@@ -71,7 +71,7 @@ def map_loss(logit: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The parts, to be summed with their weights; "template" and "presence" if they are judged.
+    """The parts, to be summed with their weights; "template" and "presence" if they are scored.
 
     With P the positive cells of all samples, w their attainable IoU and q what
     their quality should be (see targets.py):

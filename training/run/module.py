@@ -306,7 +306,7 @@ class TrainingModule(LightningModule):
         if self._trainer is not None and self._trainer.state.fn == "validate":
             return  # any weights may be scored
         began = saved.get("initial_weights", self._initial_weights)
-        if self._initial_weights is not None:  # leaving them out is no change
+        if self._initial_weights is not None:  # leaving them out changes nothing
             refuse_changed({"model.initial_weights": (began, self._initial_weights)})
         self._initial_weights = began
         theirs = saved.get("settings", saved.get("frozen"))  # an older version wrote fewer

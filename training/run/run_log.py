@@ -81,7 +81,7 @@ class RunLog(Callback):
     the share of the time in which the loop waited for data; validation counts for nothing.
 
     Args:
-        lines: print one line a report (where there is no progress bar).
+        lines: print one line per report (where no progress bar is shown).
     """
 
     def __init__(self, *, lines: bool) -> None:

@@ -17,11 +17,11 @@ _DEEPEST = 0.5
 
 
 def border(rng: np.random.Generator, mask: np.ndarray, least_px: float) -> np.ndarray:
-    """A border at one side of the view: through the target in half the cases, else beside it.
+    """A border at one side of the view: through the target in half the cases, else next to it.
 
     Args:
         mask: uint8 (S, S), 0 or 1, the target; if there is none, the border may lie anywhere.
-        least_px: area of the target that must be left, or there is no border.
+        least_px: area of the target that must be left, else no border is drawn.
 
     Returns:
         bool (S, S), True beyond the border.

@@ -1,4 +1,4 @@
-"""What every data set looks like: sequences of images with one mask an object.
+"""What every data set looks like: sequences of images with one mask per object.
 
 A photograph is a sequence of one image. Readers list files when they are made and decode only
 what is asked for, so a set of 100,000 images costs a list of names.
@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,8 +23,8 @@ class LabelledImage:
         name: unique within its reader, such as ``bear/00012``.
         sequence: index of its sequence in the reader.
         image: uint8 (H, W, 3), BGR.
-        labels: uint8 or uint16 (H, W), 0 background and one value an object; None if the image is
-            not annotated. An object keeps its value through a sequence.
+        labels: uint8 or uint16 (H, W), 0 background and one value per object; None if the image
+            is not annotated. An object keeps its value through a sequence.
         objects: the values that stand in ``labels``, ascending.
         categories: the class of an object where the data set has classes.
     """
@@ -52,8 +53,11 @@ class Reader(ABC):
     Attributes:
         root: the folder it lies in, for messages.
         frame_step: frames of the video from one annotated frame to the next.
+        kind: name in a training's configuration of a reader of this folder that is made from the
+            set's folder alone; empty for all others (entry points name those of other packages).
     """
 
+    kind: ClassVar[str] = ""
     root: Path
     frame_step: int = 1
 

@@ -38,7 +38,7 @@ class Coco(Reader):
         validation: the side, by image id (see ``holdout.held_out``); None: all.
 
     Raises:
-        DataError: a file or folder is missing, is no such JSON, or has no instances.
+        DataError: a file or folder is missing, is not COCO JSON, or has no instances.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ LAYOUT = (
 )
 
 #: Sequences of DAVIS-2017 val, those of DAVIS-2016 val among them: for evaluation only. They are
-#: refused by name, so that a mended list or another copy of the set cannot let them in.
+#: refused by name, so that an edited list or another copy of the set cannot let them in.
 VAL = frozenset((
     "bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout",
     "car-shadow", "cows", "dance-twirl", "dog", "dogs-jump", "drift-chicane", "drift-straight",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ...errors import DataError
 
-#: One run of GROUP numbers in HOLDOUT_EVERY is held out. Neighbouring numbers are alike (one
-#: source, often one class), so a run stays on one side.
+#: One run of GROUP numbers in HOLDOUT_EVERY is held out. Photographs with neighbouring
+#: numbers are similar (one source, often one class), so a run stays on one side.
 GROUP = 10
 HOLDOUT_EVERY = 20
 _HELD_OUT = 7

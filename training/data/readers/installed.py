@@ -7,8 +7,6 @@ docs/extending.md.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from siampolar_model.plugins import entry_points
 
 from ...errors import DataError
@@ -38,14 +36,4 @@ def installed_reader(kind: str) -> type[Reader]:
         raise DataError(f"kind {kind!r} ({entry.value}) cannot be imported: {error!r}") from error
     if not (isinstance(reader, type) and issubclass(reader, Reader)):
         raise DataError(f"kind {kind!r} ({entry.value}) is not a subclass of Reader")
-    return reader
-
-
-def open_installed(kind: str, root: Path) -> Reader:
-    """Open a data set of an installed kind.
-
-    Raises:
-        DataError: as for :func:`installed_reader`, or from the reader itself.
-    """
-    reader: Reader = installed_reader(kind)(root)  # type: ignore[call-arg]
     return reader

@@ -23,7 +23,7 @@ class Photos(Reader):
     that is what ``similar`` gives.
 
     Raises:
-        DataError: no photographs, none on this side, or a name that is no number.
+        DataError: no photographs, none on this side, or a name that is not a number.
     """
 
     def __init__(self, root: str | Path, *, validation: bool = False) -> None:

@@ -30,6 +30,8 @@ class SegTrack(VideoReader):
         DataError: a folder or a file is missing; it names the path and the layout.
     """
 
+    kind = "segtrack"
+
     def __init__(self, root: str | Path) -> None:
         root = need_folder(Path(root), Path(root), LAYOUT)
         if (root / "JPEGImages").is_dir():

@@ -18,7 +18,7 @@ class Video:
     """Files of one video, in order.
 
     Attributes:
-        masks: of each frame, the files of its mask: one index image, or one image an object.
+        masks: of each frame, the files of its mask: one index image, or one image per object.
         categories: class of each object, where known.
     """
 

@@ -23,6 +23,7 @@ class YouTubeVos(VideoReader):
         DataError: a folder or a file is missing or damaged; it names the path and the layout.
     """
 
+    kind = "youtube_vos"
     frame_step = 5
 
     def __init__(self, root: str | Path) -> None:
