@@ -47,6 +47,7 @@ class Settings:
         "auto",
         changes=Changes.UNCONFIGURED,
         choices=("auto", *engine_names()),
+        listed="auto, or one of [Engines](engines.md)",
         help="Runtime of the network; auto takes the fastest that runs here and logs which one "
         "and why.",
     )

@@ -34,9 +34,16 @@ class ParameterError(SiampolarError, ValueError):
 
 @dataclass(frozen=True)
 class Parameter(Setting):
-    """A setting as a parameter of a node."""
+    """A setting as a parameter of a node.
+
+    Attributes:
+        changes: when it may change.
+        listed: where the choices are listed, in Markdown, if the reference page is not to list
+            them: the choices of some parameters depend on what is installed.
+    """
 
     changes: Changes = Changes.ANY_TIME
+    listed: str = ""
 
     def check(self, value: Any) -> Value:
         """The value in this parameter's type.
@@ -63,7 +70,8 @@ def parameters_of(cls: Any) -> tuple[Parameter, ...]:
             found += parameters_of(one.default)
         else:
             changes = one.metadata.get("changes", Changes.ANY_TIME)
-            found.append(Parameter(**vars(setting_of(one)), changes=changes))
+            listed = one.metadata.get("listed", "")
+            found.append(Parameter(**vars(setting_of(one)), changes=changes, listed=listed))
     return tuple(found)
 
 
@@ -251,5 +259,6 @@ def reference(table: Iterable[Parameter]) -> str:
     for p in table:
         default = str(p.default).lower() if isinstance(p.default, bool) else p.default
         shown = '""' if default == "" else default
-        lines.append(f"| `{p.name}` | `{shown}` | {p.allowed} | {p.changes.value} | {p.help} |")
+        allowed = p.listed or p.allowed
+        lines.append(f"| `{p.name}` | `{shown}` | {allowed} | {p.changes.value} | {p.help} |")
     return "\n".join(lines) + "\n"
