@@ -26,9 +26,14 @@ def parse_export(text: str) -> tuple[type[Export], Path]:
     """``davis:masks`` as a format and where to write it.
 
     Raises:
-        CommandError: no colon, an unknown format, or no path.
+        CommandError: no colon, an unknown format, no path, or one that cannot be written.
     """
     name, colon, path = text.partition(":")
     if name not in FORMATS or not colon or not path:
         raise CommandError(f"--export {text!r}: must be FORMAT:PATH; formats: {', '.join(FORMATS)}")
-    return FORMATS[name], Path(path)
+    place = Path(path)
+    if FORMATS[name] is DavisMasks and place.exists():
+        raise CommandError(f"{place}: exists already; give the name of a new folder")
+    if place.is_dir() or not place.resolve().parent.is_dir():
+        raise CommandError(f"{place}: cannot be written; its folder must exist")
+    return FORMATS[name], place
