@@ -26,6 +26,7 @@ ENTRY_POINT_GROUP = "siampolar.commands"
 # Our own commands, each in a file of its own.
 _OWN = (
     EntryPoint("track", "siampolar_model.cli.track:track", ENTRY_POINT_GROUP),
+    EntryPoint("doctor", "siampolar_model.cli.doctor:doctor", ENTRY_POINT_GROUP),
     EntryPoint("bench", "siampolar_model.cli.bench:bench", ENTRY_POINT_GROUP),
     EntryPoint("build-engine", "siampolar_model.cli.build_engine:build_engine", ENTRY_POINT_GROUP),
     EntryPoint("quantize", "siampolar_model.cli.quantize:quantize", ENTRY_POINT_GROUP),
