@@ -55,6 +55,11 @@ class Frame(ABC):
             FrameError: a compressed image that is damaged.
         """
 
+    @property
+    @abstractmethod
+    def is_decoded(self) -> bool:
+        """Whether its pixels lie in memory already, so that reading them cannot fail."""
+
     @staticmethod
     def from_bgr(image: np.ndarray) -> BufferFrame:
         """View a uint8 (H, W, 3) BGR array.
@@ -189,6 +194,10 @@ class BufferFrame(Frame):
 
     def decode(self) -> BufferFrame:
         return self
+
+    @property
+    def is_decoded(self) -> bool:
+        return True
 
     def cut(
         self,
