@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CommandError, VideoError
-from .console import Problems, check_distinct, check_writable, progress_bar
+from .console import Problems, check_distinct, progress_bar
 from .inits import Init, check_inits, init_of_option, read_inits
 from .options import (
     DEFAULT_MODEL,
@@ -70,7 +70,7 @@ def track(
 
     Ctrl-C and SIGTERM end it; what was tracked until then is written.
     """
-    from ..io.exports.formats import FORMATS, parse_export
+    from ..io.exports.formats import FORMATS, check_place, parse_export
     from ..io.source import open_video
     from ..io.video import DEFAULT_FPS, VideoWriter
     from ..tracking.tracker import Tracker
@@ -96,9 +96,10 @@ def track(
         with problems.kept():
             exports.append(parse_export(text))
     if jsonl is not None:
-        with problems.kept():
-            check_writable(jsonl)
         exports.append((FORMATS["jsonl"], jsonl))
+    for format, path in exports:
+        with problems.kept():
+            check_place(format, path)
     written = [*([] if output is None else [output]), *(path for _, path in exports)]
     with problems.kept():
         check_distinct([*_files_of(source), *([] if inits is None else [inits])], written)

@@ -26,14 +26,21 @@ def parse_export(text: str) -> tuple[type[Export], Path]:
     """``davis:masks`` as a format and where to write it.
 
     Raises:
-        CommandError: no colon, an unknown format, no path, or one that cannot be written.
+        CommandError: no colon, an unknown format, or no path.
     """
     name, colon, path = text.partition(":")
     if name not in FORMATS or not colon or not path:
         raise CommandError(f"--export {text!r}: must be FORMAT:PATH; formats: {', '.join(FORMATS)}")
-    place = Path(path)
-    if FORMATS[name] is DavisMasks and place.exists():
-        raise CommandError(f"{place}: exists already; give the name of a new folder")
-    if place.is_dir() or not place.resolve().parent.is_dir():
-        raise CommandError(f"{place}: cannot be written; its folder must exist")
-    return FORMATS[name], place
+    return FORMATS[name], Path(path)
+
+
+def check_place(make: type[Export], path: Path) -> None:
+    """Refuse a place that an export cannot be written to, before the work instead of after it.
+
+    Raises:
+        CommandError: a folder that does not exist, or something in the way.
+    """
+    if make is DavisMasks and path.exists():
+        raise CommandError(f"{path}: exists already; give the name of a new folder")
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise CommandError(f"{path}: cannot be written; its folder must exist")
