@@ -14,6 +14,7 @@ import numpy as np
 
 from .geometry import polar
 from .geometry.box import Box
+from .geometry.rle import encode_rle
 
 
 class TargetState(IntEnum):
@@ -79,6 +80,19 @@ class Target:
         where it was last believed to be.
         """
         return polar.fill(self.polygon_xy, height, width).view(bool)
+
+    def to_rle(self, height: int, width: int) -> dict[str, object]:
+        """:meth:`mask` as COCO's run lengths, ``{"size": [height, width], "counts": text}``.
+
+        ``pycocotools.mask.decode`` makes the mask of it again.
+
+        Example:
+            >>> from siampolar_model import Box, Target, TargetState
+            >>> box = Box.from_xywh(1, 0, 1, 2)
+            >>> Target(7, TargetState.TRACKING, 0.91, 0.8, box, box.corners_xy()).to_rle(2, 2)
+            {'size': [2, 2], 'counts': '22'}
+        """
+        return encode_rle(self.mask(height, width))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, rounded to the digits that mean something.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..errors import CommandError
+from ..errors import CommandError, SiampolarError
 
 
-def progress_bar() -> Progress:
+def progress_bar(quiet: bool = False) -> Progress:
     """A progress bar on stderr, silent where that is not a terminal."""
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr.isatty() and not quiet
     console = Console(stderr=True, quiet=not terminal)
     return Progress(
         SpinnerColumn(),
@@ -37,6 +38,33 @@ def progress_bar() -> Progress:
         console=console,
         disable=not terminal,
     )
+
+
+class Problems:
+    """Errors of a command line, kept so that the user hears of all of them at once."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the error that ends this block."""
+        try:
+            yield
+        except (SiampolarError, OSError) as error:
+            self._found.append(one_line(error))
+
+    def refuse(self) -> None:
+        """Raises CommandError with all errors kept so far, if there are any."""
+        if self._found:
+            raise CommandError("; ".join(self._found))
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error that the user can fix; an error of the system names its file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
 
 
 def check_distinct(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> None:

@@ -18,6 +18,8 @@ from typer.core import TyperGroup
 
 from ..errors import CommandError, SiampolarError
 from ..plugins import entry_points
+from .console import one_line
+from .interrupts import SIGINT_CODE, SIGTERM_CODE, sigterm_as_interrupt
 
 #: Where other packages register sub-commands.
 ENTRY_POINT_GROUP = "siampolar.commands"
@@ -25,6 +27,7 @@ ENTRY_POINT_GROUP = "siampolar.commands"
 # Our own commands, each in a file of its own.
 _OWN = (
     EntryPoint("track", "siampolar_model.cli.track:track", ENTRY_POINT_GROUP),
+    EntryPoint("doctor", "siampolar_model.cli.doctor:doctor", ENTRY_POINT_GROUP),
     EntryPoint("bench", "siampolar_model.cli.bench:bench", ENTRY_POINT_GROUP),
     EntryPoint("build-engine", "siampolar_model.cli.build_engine:build_engine", ENTRY_POINT_GROUP),
     EntryPoint("quantize", "siampolar_model.cli.quantize:quantize", ENTRY_POINT_GROUP),
@@ -112,18 +115,29 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; what the user can fix is one line on stderr, code 2."""
-    try:
-        code = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
-    except Exception as error:
-        message = _message_of(error)
-        if message is None:
-            raise
-        if message:  # empty where the help was printed instead
-            typer.echo(f"error: {message}", err=True)
-        code = 2
-    except KeyboardInterrupt:
-        code = 130
+    """Run the command line and exit; what the user can fix is one line on stderr, code 2.
+
+    Ctrl-C ends with code 130 and SIGTERM with 143, after what was begun has been tidied up.
+    """
+    with sigterm_as_interrupt() as terminated:
+        try:
+            given = list(sys.argv[1:] if arguments is None else arguments)
+            code = app(given, standalone_mode=False)
+        except Exception as error:
+            # Some versions of typer make this of Ctrl-C.
+            if isinstance(error, typer.Abort) and isinstance(error.__cause__, KeyboardInterrupt):
+                code = SIGINT_CODE
+            else:
+                message = _message_of(error)
+                if message is None:
+                    raise
+                if message:  # empty where the help was printed instead
+                    typer.echo(f"error: {message}", err=True)
+                code = 2
+        except KeyboardInterrupt:
+            code = SIGINT_CODE
+    if terminated and code == SIGINT_CODE:
+        code = SIGTERM_CODE
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -136,10 +150,8 @@ def _message_of(error: Exception) -> str | None:
         return " ".join(error.format_message().split())
     if isinstance(error, typer.Abort):
         return "aborted"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, SiampolarError):
-        return " ".join(str(error).split())
+    if isinstance(error, SiampolarError) or (isinstance(error, OSError) and error.strerror):
+        return one_line(error)
     return _missing_module(error)
 
 

@@ -31,6 +31,13 @@ Precision = Annotated[
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
 ]
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="Video file, folder of images, camera (0 or /dev/video0), address of a stream "
+        "(rtsp://, http://, ...), or - for motion JPEG on standard input."
+    ),
+]
 Video = Annotated[Path, typer.Argument(help="Video file or folder of images.")]
 First = Annotated[int, typer.Option(min=0, help="Index of the first frame.")]
 Last = Annotated[int | None, typer.Option(min=0, help="Index of the last frame, included.")]

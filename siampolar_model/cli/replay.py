@@ -18,7 +18,7 @@ from ..replay.replay import Replay, TimedBox
 from ..session.settings import SessionSettings
 from ..tracking.settings import TrackerSettings
 from ..tracking.tracker import Tracker
-from .console import check_distinct, progress_bar
+from .console import check_distinct, one_line, progress_bar
 from .options import (
     DEFAULT_MODEL,
     Engine,
@@ -108,7 +108,7 @@ def replay(
                 progress.update(task, completed=run.images)
             outputs.take(run.images - 1, time_ns, run.finish())
     except (SiampolarError, OSError) as error:
-        raise CommandError(staging.final_names(_one_line(error))) from None
+        raise CommandError(staging.final_names(one_line(error))) from None
     typer.echo(f"{run.images} images, {run.refused} of them could not be read", err=True)
 
 
@@ -119,9 +119,3 @@ def _timed_boxes(boxes: list[str], at: list[float]) -> list[TimedBox]:
         )
     times = at or [0.0] * len(boxes)
     return [TimedBox(parse_box(one), at_s) for one, at_s in zip(boxes, times, strict=True)]
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())

@@ -1,15 +1,16 @@
-"""``siampolar track``: follow objects through a video."""
+"""``siampolar track``: follow objects through a video, a camera or a stream."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CommandError
-from ..geometry.box import parse_box
-from .console import check_distinct, check_writable, progress_bar
+from ..errors import CommandError, VideoError
+from .console import Problems, check_distinct, progress_bar
+from .inits import Init, check_inits, init_of_option, read_inits
 from .options import (
     DEFAULT_MODEL,
     Engine,
@@ -18,22 +19,41 @@ from .options import (
     Model,
     Precision,
     Set,
+    Source,
     Threads,
-    Video,
     tracker_settings,
 )
 
+if TYPE_CHECKING:
+    from ..io.exports.base import Export
+    from ..io.live import LiveSource, MotionJpeg
+    from ..io.video import VideoReader
+
 
 def track(
-    video: Video,
+    source: Source,
     box: Annotated[
-        list[str], typer.Option(help="x,y,w,h in pixels of the first frame; may be repeated.")
-    ],
+        list[str] | None,
+        typer.Option(help="x,y,w,h in pixels of the first frame; may be repeated."),
+    ] = None,
+    inits: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with boxes on later frames, and corrections by the id of a target: "
+            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional.'
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Video to write (H.264, .mp4).")
     ] = None,
-    jsonl: Annotated[
-        Path | None, typer.Option(help="File to write one line of JSON per frame to.")
+    jsonl: Annotated[Path | None, typer.Option(help="The same as --export jsonl:FILE.")] = None,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT:PATH",
+            help="Results in a format: jsonl, davis (a new folder of index PNGs), coco, mot or "
+            "csv; may be repeated.",
+        ),
     ] = None,
     model: Model = DEFAULT_MODEL,
     engine: Engine = "auto",
@@ -42,49 +62,97 @@ def track(
     assignments: Set = None,
     first: First = 0,
     last: Last = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")
+    ] = False,
 ) -> None:
-    """Follow objects through a video and draw their outlines."""
-    from ..images.frame import Frame
-    from ..io.image_folder import image_files
-    from ..io.jsonl import json_line
-    from ..io.video import VideoReader, VideoWriter
-    from ..rendering.draw import draw
-    from ..tracking.tracker import Tracker
+    """Follow objects through a video, a camera or a stream.
 
-    if output is None and jsonl is None:
-        raise CommandError("nothing to write: give -o OUT.mp4, --jsonl FILE or both")
-    targets = [parse_box(text) for text in box]
+    Ctrl-C and SIGTERM end it; what was tracked until then is written.
+    """
+    from ..io.exports.formats import FORMATS, check_place, parse_export
+    from ..io.source import open_video
+    from ..io.video import DEFAULT_FPS, VideoWriter
+    from ..tracking.tracker import Tracker
+    from .tracking_run import TrackingRun
+
+    if output is None and jsonl is None and not export:
+        raise CommandError(
+            "nothing to write: give -o OUT.mp4, --jsonl FILE or --export FORMAT:PATH"
+        )
+    if not box and inits is None:
+        raise CommandError("nothing to follow: give --box x,y,w,h or --inits FILE")
     settings = tracker_settings(assignments)
-    inputs = [video, *(image_files(video) if video.is_dir() else ())]
-    check_distinct(inputs, (output, jsonl))
-    check_writable(jsonl)
-    with VideoReader(video, first=first, last=last) as reader:
+    problems = Problems()
+    starts: list[Init] = []
+    exports: list[tuple[type[Export], Path]] = []
+    for text in box or ():
+        with problems.kept():
+            starts.append(init_of_option(text))
+    if inits is not None:
+        with problems.kept():
+            starts += read_inits(inits)
+    for text in export or ():
+        with problems.kept():
+            exports.append(parse_export(text))
+    if jsonl is not None:
+        exports.append((FORMATS["jsonl"], jsonl))
+    for format, path in exports:
+        with problems.kept():
+            check_place(format, path)
+    written = [*([] if output is None else [output]), *(path for _, path in exports)]
+    with problems.kept():
+        check_distinct([*_files_of(source), *([] if inits is None else [inits])], written)
+    with ExitStack() as stack:
+        fps = DEFAULT_FPS
+        with problems.kept():
+            reader = open_video(source, first=first, last=last)
+            stack.enter_context(reader)
+            fps = getattr(reader, "fps", DEFAULT_FPS)
+        video = None
+        with problems.kept():
+            video = None if output is None else VideoWriter(output, fps)
+        problems.refuse()
+        starts = check_inits(
+            starts, (reader.width, reader.height), first, _end(reader, first), settings
+        )
         tracker = Tracker.from_pretrained(
             model, engine=engine, settings=settings, precision=precision, num_threads=threads
         )
-        typer.echo(tracker.engine.choice, err=True)
-        writer = None if output is None else VideoWriter(output, reader.fps)
-        lines: IO[str] | None = None
-        try:
-            with progress_bar() as progress:
-                task = progress.add_task("tracking", total=reader.n_frames)
-                for frame in reader:
-                    view = Frame.from_bgr(frame.image)
-                    if not tracker.ids:
-                        for one in targets:
-                            tracker.start(view, one)
-                        # Only now, so that a refused box leaves an older file as it was.
-                        lines = None if jsonl is None else jsonl.open("w", encoding="utf-8")
-                    # The first image is tracked as well, as in the node, so that it has an
-                    # outline too.
-                    results = tracker.update(view)
-                    if lines is not None:
-                        lines.write(json_line(frame.index, frame.stamp_ns, results))
-                    if writer is not None:
-                        writer.write(draw(frame.image, results))
-                    progress.advance(task)
-        finally:
-            if writer is not None:
-                writer.close()
-            if lines is not None:
-                lines.close()
+        if not quiet:
+            typer.echo(tracker.engine.choice, err=True)
+        run = TrackingRun(tracker, reader, starts, video=video, exports=exports, on_notice=_warn)
+        with progress_bar(quiet) as progress:
+            task = progress.add_task("tracking", total=getattr(reader, "n_frames", None))
+            run.work(lambda: progress.advance(task))
+    if not quiet:
+        for line in run.summary.lines(run.seconds, written):
+            typer.echo(line, err=True)
+    if run.early is not None:
+        raise run.early
+    if run.waiting:
+        names = ", ".join(init.source for init in run.waiting)
+        raise CommandError(f"the video ended before the frame of {names}")
+
+
+def _warn(notice: str) -> None:
+    typer.echo(f"warning: {notice}", err=True)
+
+
+def _end(reader: VideoReader | LiveSource | MotionJpeg, first: int) -> int | None:
+    """Index after the last frame, where the source knows it."""
+    n_frames = getattr(reader, "n_frames", None)
+    return None if n_frames is None else first + n_frames
+
+
+def _files_of(source: str) -> list[Path]:
+    """The files that must not be replaced."""
+    from ..io.image_folder import image_files
+
+    path = Path(source)
+    if not path.is_dir():
+        return [path]
+    try:
+        return [path, *image_files(path)]
+    except VideoError:
+        return [path]  # opening it says what is wrong

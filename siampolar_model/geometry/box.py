@@ -150,7 +150,7 @@ def parse_box(text: str | Sequence[float]) -> Box:
     try:
         parts = text.split(",") if isinstance(text, str) else list(text)
         x, y, w, h = (float(p) for p in parts)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BoxError(
             f"box {text!r} is not four numbers x,y,w,h in pixels, such as 100,80,60,120"
         ) from None

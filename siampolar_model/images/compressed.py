@@ -141,6 +141,10 @@ class CompressedFrame(Frame):
             self._decoded = BufferFrame(self.width, self.height, self.encoding, (self._pixels(),))
         return self._decoded
 
+    @property
+    def is_decoded(self) -> bool:
+        return self._decoded is not None
+
     def _pixels(self) -> np.ndarray:
         """The decoded pixels, (H, W, 3) or (H, W)."""
         flags, _ = _DECODE[self.encoding]

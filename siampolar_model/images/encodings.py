@@ -75,5 +75,8 @@ BY_NAME: dict[str, Encoding] = {
     "nv21": _two_planes(cv2.COLOR_YUV2BGR_NV21),
 }
 
+#: OpenCV's names of raw pixels, which say nothing of colour, and what they are taken for.
+TAKEN_FOR: dict[str, str] = {"8UC1": "mono8", "8UC3": "bgr8", "16UC1": "mono16"}
+
 #: Names of all encodings, as in ``sensor_msgs/Image``.
 ENCODINGS: tuple[str, ...] = tuple(BY_NAME)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import FrameError
 from ..geometry.crops import CropWindow
-from .encodings import BY_NAME, ENCODINGS
+from .encodings import BY_NAME, ENCODINGS, TAKEN_FOR
 from .resample import BORDER_BGR, plan_cut, resample
 from .value_range import value_range_of
 
@@ -55,6 +55,11 @@ class Frame(ABC):
             FrameError: a compressed image that is damaged.
         """
 
+    @property
+    @abstractmethod
+    def is_decoded(self) -> bool:
+        """Whether its pixels lie in memory already, so that reading them cannot fail."""
+
     @staticmethod
     def from_bgr(image: np.ndarray) -> BufferFrame:
         """View a uint8 (H, W, 3) BGR array.
@@ -84,7 +89,8 @@ class Frame(ABC):
 
         Args:
             data: contiguous bytes (bytes, memoryview, array.array, uint8 array).
-            encoding: one of :data:`ENCODINGS`.
+            encoding: one of :data:`ENCODINGS`, or 8UC1, 8UC3 or 16UC1, which are taken for mono8,
+                bgr8 and mono16.
             width, height: size in pixels.
             step: bytes from one row to the next, padding included; nv12 and nv21: of both planes.
             is_bigendian: byte order of 16-bit samples.
@@ -93,6 +99,7 @@ class Frame(ABC):
             FrameError: an unknown encoding, no pixels, a size that the encoding does not allow,
                 or a step or data length that contradicts the size.
         """
+        encoding = TAKEN_FOR.get(encoding, encoding)
         layout = BY_NAME.get(encoding)
         if layout is None:
             raise FrameError(
@@ -189,6 +196,10 @@ class BufferFrame(Frame):
 
     def decode(self) -> BufferFrame:
         return self
+
+    @property
+    def is_decoded(self) -> bool:
+        return True
 
     def cut(
         self,

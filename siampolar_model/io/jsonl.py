@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from ..results import Target
 
+#: Version of the lines; it grows when a field is removed or changes its meaning.
+SCHEMA = 1
+
 
 def json_line(frame: int, stamp_ns: int, results: Iterable[Target]) -> str:
     """One frame as a line of JSON, with its line break.
@@ -17,8 +20,9 @@ def json_line(frame: int, stamp_ns: int, results: Iterable[Target]) -> str:
         results: what the tracker returned for it.
 
     Returns:
-        ``{"frame", "stamp_ns", "targets"}``, the targets as
+        ``{"schema", "frame", "stamp_ns", "targets"}``, the targets as
         :meth:`siampolar_model.results.Target.to_dict` gives them.
     """
     targets = [result.to_dict() for result in results]
-    return json.dumps({"frame": frame, "stamp_ns": stamp_ns, "targets": targets}) + "\n"
+    line = {"schema": SCHEMA, "frame": frame, "stamp_ns": stamp_ns, "targets": targets}
+    return json.dumps(line) + "\n"

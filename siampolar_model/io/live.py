@@ -30,6 +30,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 #: Failures in a row after which a stream is given up.
 _TRIES = 8
 
+#: Without these, FFmpeg reads 5 MB of a pipe before it gives the first image.
+_AT_ONCE = {"probesize": "32", "analyzeduration": "0"}
+
 _CAMERA = re.compile(r"\d{1,3}|/dev/video\d+")
 _URL = re.compile(r"(rtsp|rtsps|rtmp|http|https|udp|tcp|srt)://.+")
 
@@ -176,11 +179,21 @@ class MotionJpeg:
         """
         self.notices: list[str] = []
         self._name = name
-        self._frames = _decoded(name, lambda: av.open(file or sys.stdin.buffer, format="mjpeg"))
+        self._frames = self._read(_Pipe(file or sys.stdin.buffer))
         self._first = next(self._frames, None)
         if self._first is None:
             raise VideoError(f"{name}: no JPEG image on standard input")
         self.height, self.width = self._first.shape[:2]
+
+    def _read(self, pipe: _Pipe) -> Iterator[np.ndarray]:
+        for image in _decoded(
+            self._name, lambda: av.open(pipe, format="mjpeg", options=_AT_ONCE, buffer_size=4096)
+        ):
+            if pipe.interrupted is not None:
+                break
+            yield image
+        if pipe.interrupted is not None:
+            raise pipe.interrupted
 
     def __iter__(self) -> Iterator[VideoFrame]:
         if self._first is None:
@@ -201,6 +214,28 @@ class MotionJpeg:
 
     def __exit__(self, *_: object) -> None:
         self._first = None
+
+
+class _Pipe:
+    """Gives FFmpeg what has arrived, not only whole buffers.
+
+    Attributes:
+        interrupted: what Ctrl-C raised while FFmpeg waited here. FFmpeg would lose it and read on,
+            so to FFmpeg the pipe ends.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self.interrupted: KeyboardInterrupt | None = None
+
+    def read(self, size: int) -> bytes:
+        if self.interrupted is not None:
+            return b""
+        try:
+            return self._read(size)
+        except KeyboardInterrupt as stop:
+            self.interrupted = stop
+            return b""
 
 
 def _stream_images(url: str) -> Iterator[np.ndarray]:

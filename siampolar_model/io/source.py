@@ -41,14 +41,24 @@ def read_video(
         1 33 (48, 64, 3)
         2 66 (48, 64, 3)
     """
-    name = str(source)
-    live = not isinstance(source, Path) and (name == "-" or is_live(name))
-    if live and (first, last) != (0, None):
-        raise VideoError(f"{name}: first and last choose frames of a file or folder only")
-    opened: VideoReader | LiveSource | MotionJpeg
-    if not live:
-        opened = VideoReader(name, first=first, last=last)
-    else:
-        opened = MotionJpeg() if name == "-" else LiveSource(name)
-    with opened:
+    with open_video(source, first=first, last=last) as opened:
         yield from opened
+
+
+def open_video(
+    source: str | Path | int, *, first: int = 0, last: int | None = None
+) -> VideoReader | LiveSource | MotionJpeg:
+    """The reader of a source, to be used in ``with``; its ``notices`` are worth showing.
+
+    Args:
+        source, first, last: see :func:`read_video`.
+
+    Raises:
+        VideoError: it cannot be opened, or has no frame in that range.
+    """
+    name = str(source)
+    if isinstance(source, Path) or not (name == "-" or is_live(name)):
+        return VideoReader(name, first=first, last=last)
+    if (first, last) != (0, None):
+        raise VideoError(f"{name}: first and last choose frames of a file or folder only")
+    return MotionJpeg() if name == "-" else LiveSource(name)

@@ -11,6 +11,7 @@ from ..tracking.redetection import RedetectionBudget
 from .history import Entry, format_stamp
 from .notices import Notices
 from .redetection_limit import RedetectionLimit
+from .requests import Reply
 from .schedule import Schedule
 from .target_list import TargetList, TrackerLike
 from .targets import Targets
@@ -67,12 +68,21 @@ class Executor:
     def _start(self, work: StartTarget) -> None:
         try:
             self._target_list.start(work.id, work.entry.image, work.box)
-        except ValueError as error:  # the request was accepted, but the tracker refuses it
+        except ValueError as error:  # the image is damaged, or the tracker refuses the target
             if work.id not in self._target_list.ids:
                 self._schedule.ended([work.id])
-            self._notices.send(f"target {work.id} could not be started: {error}")
+            if work.pending is None:
+                self._notices.send(f"target {work.id} could not be started: {error}")
+            else:
+                _send(work.pending.refused(str(error)))
             return
+        except Exception as error:
+            if work.pending is not None:
+                _send(work.pending.refused(f"the tracker has failed: {error}"))
+            raise
         self._schedule.started(work.id, work.entry, self._target_list.results)
+        if work.pending is not None:
+            _send(work.pending.admitted)
 
     def _remove(self, work: RemoveTargets) -> None:
         """Report it at once, because no other image may come."""
@@ -155,6 +165,10 @@ class Executor:
                 f"target {others}"
             )
         self._notices.send_now_and_then("size", message)
+
+
+def _send(reply: Reply) -> None:
+    reply.callback(reply.result)
 
 
 def _seconds_between(before: Entry | None, entry: Entry) -> float:

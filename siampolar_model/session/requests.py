@@ -60,12 +60,38 @@ class Reply:
 
 
 @dataclass(frozen=True, eq=False)
+class Pending:
+    """A request that was admitted, but whose image has yet to be decoded.
+
+    Attributes:
+        admitted: to be sent once the target has started.
+        request_id: the id that a refusal names.
+    """
+
+    admitted: Reply
+    request_id: int
+
+    def refused(self, message: str) -> Reply:
+        """To be sent if the target cannot start."""
+        result = InitResult(False, self.request_id, message, self.admitted.result.image)
+        return Reply(self.admitted.callback, result)
+
+
+@dataclass(frozen=True, eq=False)
 class _Held:
     """A request that waits for its image until ``deadline`` (seconds of the session's clock)."""
 
     request: InitRequest
     callback: InitCallback
     deadline: float
+
+
+class _Refused(Exception):
+    """A request that no target can start from, and the image that it was meant for, if found."""
+
+    def __init__(self, message: str, image: StampedImage | None = None) -> None:
+        super().__init__(message)
+        self.image = image
 
 
 class TargetIds:
@@ -94,7 +120,8 @@ class Admission:
     Not thread-safe: the schedule locks.
 
     Args:
-        start: called for every target admitted, with its id, image and clipped box.
+        start: called for every target admitted, with its id, image, clipped box and, if its
+            image has yet to be decoded, the request; it returns replies to requests replaced.
         target_ids: gives new targets their ids.
         clock: seconds.
         hold_s: seconds that a request may wait for its image.
@@ -106,7 +133,7 @@ class Admission:
     def __init__(
         self,
         history: History,
-        start: Callable[[int, Entry, Box], None],
+        start: Callable[[int, Entry, Box, Pending | None], list[Reply]],
         target_ids: TargetIds,
         clock: Callable[[], float],
         *,
@@ -124,22 +151,22 @@ class Admission:
 
     def ask(self, request: InitRequest, callback: InitCallback) -> list[Reply]:
         """Decide now, or hold the request until its image comes or ``hold_s`` are over."""
-        result = self._decide(request)
-        if result is not None:
-            return [Reply(callback, result)]
+        replies = self._decide(request, callback)
+        if replies is not None:
+            return replies
         self._held.append(_Held(request, callback, self._clock() + self.hold_s))
         return []
 
     def retry(self) -> list[Reply]:
         """Decide on the requests that wait, after a new image."""
         held, self._held = self._held, []
-        replies = []
+        replies: list[Reply] = []
         for one in held:
-            result = self._decide(one.request)
-            if result is None:
+            decided = self._decide(one.request, one.callback)
+            if decided is None:
                 self._held.append(one)
             else:
-                replies.append(Reply(one.callback, result))
+                replies += decided
         return replies
 
     def take_expired(self) -> list[Reply]:
@@ -164,10 +191,29 @@ class Admission:
             return None
         return max(0.0, min(one.deadline for one in self._held) - self._clock())
 
-    def _decide(self, request: InitRequest) -> InitResult | None:
-        """The result; None if the request must wait for its image."""
+    def _decide(self, request: InitRequest, callback: InitCallback) -> list[Reply] | None:
+        """Replies that can be sent now; None if the request must wait for its image."""
+        try:
+            entry = self._find(request)
+            if entry is None:
+                return None
+            box = self._check(request, entry.image)
+        except _Refused as refused:
+            result = InitResult(False, request.id, str(refused), refused.image)
+            return [Reply(callback, result)]
+        known = request.id in self.ids
+        id = self._target_ids.use(request.id)
+        self.ids.add(id)
+        message = f"target {id} was followed already and is started again" if known else ""
+        reply = Reply(callback, InitResult(True, id, message, entry.image))
+        if entry.image.frame.is_decoded:
+            return [*self._start(id, entry, box, None), reply]
+        return self._start(id, entry, box, Pending(reply, request.id))
+
+    def _find(self, request: InitRequest) -> Entry | None:
+        """The image of a request; None if it has yet to come."""
         if request.id < 0:
-            return self._refuse(request, f"target id {request.id} must be 0 (a new one) or more")
+            raise _Refused(f"target id {request.id} must be 0 (a new one) or more")
         try:
             if self._history.newest is None:
                 # A box that fits into no image is refused without waiting for one.
@@ -178,26 +224,20 @@ class Admission:
             # A small request overtakes a large image, which may therefore still be on its way.
             if 0 < self._history.ahead_ns(request.stamp_ns) <= self.hold_s * 1e9:
                 return None
-            entry = self._history.find(request.stamp_ns)
+            return self._history.find(request.stamp_ns)
         except (StampError, BoxError) as error:
-            return self._refuse(request, str(error))
-        image = entry.image
+            raise _Refused(str(error)) from None
+
+    def _check(self, request: InitRequest, image: StampedImage) -> Box:
+        """The box, clipped to its image."""
         if request.image_size is not None and request.image_size != image.size:
             drawn = "{}x{}".format(*request.image_size)
             actual = "{}x{}".format(*image.size)
-            return self._refuse(
-                request, f"the box was drawn on {drawn} but the image is {actual}", image
-            )
+            raise _Refused(f"the box was drawn on {drawn} but the image is {actual}", image)
         try:
-            box = check_start(request.box, image.size, request.id, self.ids, self.tracker_settings)
+            return check_start(request.box, image.size, request.id, self.ids, self.tracker_settings)
         except (BoxError, TargetLimitError) as error:
-            return self._refuse(request, str(error), image)
-        known = request.id in self.ids
-        id = self._target_ids.use(request.id)
-        self.ids.add(id)
-        self._start(id, entry, box)
-        message = f"target {id} was followed already and is started again" if known else ""
-        return InitResult(True, id, message, image)
+            raise _Refused(str(error), image) from None
 
     def _why_late(self, held: _Held) -> str:
         waited = f"waited {self.hold_s:g} s"
@@ -210,7 +250,5 @@ class Admission:
         )
 
     @staticmethod
-    def _refuse(
-        request: InitRequest, message: str, image: StampedImage | None = None
-    ) -> InitResult:
-        return InitResult(False, request.id, message, image)
+    def _refuse(request: InitRequest, message: str) -> InitResult:
+        return InitResult(False, request.id, message)

@@ -11,7 +11,7 @@ from ..results import Target
 from ..tracking.settings import TrackerSettings
 from .catch_up import CatchUp
 from .history import Entry, History, StampedImage
-from .requests import Admission, InitCallback, InitRequest, InitResult, Reply, TargetIds
+from .requests import Admission, InitCallback, InitRequest, InitResult, Pending, Reply, TargetIds
 from .settings import SessionSettings
 from .work import ChangeSettings, Command, RemoveTargets, StartTarget, TrackLate, TrackLive, Work
 
@@ -155,7 +155,7 @@ class Schedule:
             self._history.clear()
             self._skip_waiting()
             self._live = None
-            return self._admission.refuse_all("the tracker was deactivated")
+            return self._refuse_pending("the tracker was deactivated")
 
     def close(self) -> None:
         """Forget commands, and the failure, whose traceback refers to the tracker."""
@@ -235,7 +235,7 @@ class Schedule:
         with self._lock:
             self._failure = error
             self._skip_waiting()
-            return self._admission.refuse_all(f"the tracker has failed: {error}")
+            return self._refuse_pending(f"the tracker has failed: {error}")
 
     # ---- under the lock --------------------------------------------------------------------
 
@@ -261,12 +261,27 @@ class Schedule:
         self._since_live = 0
         return TrackLive(entry, skipped)
 
-    def _queue_start(self, id: int, entry: Entry, box: Box) -> None:
+    def _queue_start(self, id: int, entry: Entry, box: Box, pending: Pending | None) -> list[Reply]:
         """Queue a start in place of one for the same id, so that a flood of them cannot pile up."""
-        self._commands = [
-            c for c in self._commands if not (isinstance(c, StartTarget) and c.id == id)
-        ]
-        self._commands.append(StartTarget(id, entry, box))
+        replies = self._drop_starts(
+            lambda start: start.id == id, f"a later request for target {id} took its place"
+        )
+        self._commands.append(StartTarget(id, entry, box, pending))
+        return replies
+
+    def _drop_starts(self, which: Callable[[StartTarget], bool], message: str) -> list[Reply]:
+        """Forget queued starts; refusals of those whose requests were not answered yet."""
+        dropped = [c for c in self._commands if isinstance(c, StartTarget) and which(c)]
+        self._commands = [c for c in self._commands if c not in dropped]
+        return [c.pending.refused(message) for c in dropped if c.pending is not None]
+
+    def _refuse_pending(self, message: str) -> list[Reply]:
+        """Refuse all requests that were not answered yet."""
+        before = {c.id for c in self._commands if isinstance(c, StartTarget)}
+        replies = self._drop_starts(lambda start: start.pending is not None, message)
+        left = {c.id for c in self._commands if isinstance(c, StartTarget)}
+        self._admission.ids -= before - left - {target.id for target in self._targets}
+        return [*self._admission.refuse_all(message), *replies]
 
     def _skip_waiting(self) -> None:
         if self._waiting is not None:

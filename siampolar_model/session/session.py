@@ -127,8 +127,10 @@ class Session:
     def init(self, request: InitRequest, callback: InitCallback) -> None:
         """Check a request, assign its id and queue it.
 
-        ``callback`` is called exactly once with the result: before this method returns or, if the
-        request has to wait for its image, after ``hold_init_s`` at the latest.
+        ``callback`` is called exactly once with the result: before this method returns, unless the
+        request has to wait for its image (for ``hold_init_s`` at the latest) or its image is
+        compressed and not decoded yet. The worker decodes it then and starts the target, or
+        refuses the request if the image is damaged.
         """
         replies = self._schedule.ask(request, callback)
         self._worker.wake()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..geometry.box import Box
 from ..tracking.settings import TrackerSettings
 from .history import Entry
+from .requests import Pending
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +17,13 @@ class StartTarget:
     Attributes:
         entry: the image that the box was drawn on.
         box: in image pixels, clipped to the image.
+        pending: the request, if it is answered only after the image was decoded; else None.
     """
 
     id: int
     entry: Entry
     box: Box
+    pending: Pending | None = None
 
 
 @dataclass(frozen=True)

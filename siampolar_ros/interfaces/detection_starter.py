@@ -158,8 +158,11 @@ class DetectionStarter:
 
 
 def _usable(detection: Detection, settings: DetectionSettings) -> bool:
-    return detection.score >= settings.detection_score and (
-        not settings.detection_classes or detection.class_id in settings.detection_classes
+    # A box without a finite area overlaps nothing, so its refusal could not be remembered.
+    return (
+        0 < detection.box.area < math.inf
+        and detection.score >= settings.detection_score
+        and (not settings.detection_classes or detection.class_id in settings.detection_classes)
     )
 
 

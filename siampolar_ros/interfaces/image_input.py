@@ -10,6 +10,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
 from siampolar_model.errors import FrameError
+from siampolar_model.images.encodings import TAKEN_FOR
 from siampolar_model.session.history import StampedImage
 
 from ..health.stream_health import StreamHealth
@@ -77,6 +78,7 @@ class ImageInput:
         self._on_image = on_image
         self._on_lost = on_lost
         self._closed = False
+        self._told: set[str] = set()  # encodings that were warned of
         #: Topic ``image``, remapped, without what the transport adds.
         self.base = node.resolve_topic_name("image")
         self._open(settings())
@@ -146,12 +148,23 @@ class ImageInput:
             return  # taken by the executor before the subscription ended
         self.health.received()
         try:
-            image = image_from_message(parse(data), self._settings().max_image_pixels)
+            message = parse(data)
+            image = image_from_message(message, self._settings().max_image_pixels)
         except FrameError as error:
             self.health.refused(str(error))
             self._node.get_logger().error(f"image refused: {error}", throttle_duration_sec=1.0)
             return
+        self._say_taken_for(getattr(message, "encoding", ""))
         self._on_image(image)
+
+    def _say_taken_for(self, encoding: str) -> None:
+        """Say once what an encoding that does not name its colours is taken for."""
+        if encoding in TAKEN_FOR and encoding not in self._told:
+            self._told.add(encoding)
+            self._node.get_logger().warning(
+                f"images on {self.topic} have the encoding {encoding}, which does not name their "
+                f"colours; they are taken for {TAKEN_FOR[encoding]}"
+            )
 
     def _lose(self, images: int) -> None:
         self.health.lost(images)

@@ -167,14 +167,23 @@ class VideoPublisherNode(Node):
 
     def _images(self, reader: VideoReader) -> Iterator[np.ndarray]:
         while True:
+            told = 0
             for frame in reader:
+                told = self._tell_notices(reader, told)
                 if self._stopping.is_set():
                     return
                 yield frame.image
+            self._tell_notices(reader, told)
             if not self._settings.loop:
                 return
             reader.close()
             reader = self._reader = self._open_video()
+
+    def _tell_notices(self, reader: VideoReader, told: int) -> int:
+        """Log the notices from number ``told`` on; how many there are now."""
+        for notice in reader.notices[told:]:
+            self.get_logger().warning(notice)
+        return len(reader.notices)
 
     def _play_camera(self, camera: Any) -> int:
         count = 0

@@ -369,7 +369,7 @@ class TestErrors:
         def broken(*_: object) -> None:
             raise ValueError("a bug")
 
-        monkeypatch.setattr("siampolar_model.rendering.draw.draw", broken)
+        monkeypatch.setattr("siampolar_model.cli.tracking_run.draw", broken)
         with pytest.raises(ValueError, match="a bug"):
             cli.main(["track", str(video), "--box", BOX, "-o", str(tmp_path / "o.mp4")])
 

@@ -322,3 +322,17 @@ def test_cost_does_not_depend_on_the_image_size() -> None:
         return min(seconds)
 
     assert best_seconds(3840, 2160) < 3 * best_seconds(640, 480)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "pixel_bytes"),
+    [("8UC1", "mono8", 1), ("8UC3", "bgr8", 3), ("16UC1", "mono16", 2)],
+)
+def test_raw_encodings_are_taken_for_the_usual_ones(raw: str, name: str, pixel_bytes: int) -> None:
+    data = np.random.default_rng(3).integers(0, 256, 6 * 4 * pixel_bytes, np.uint8).tobytes()
+    size = {"width": 6, "height": 4, "step": 6 * pixel_bytes}
+    ours = Frame.from_buffer(data, encoding=raw, **size)
+    assert ours.encoding == name
+    np.testing.assert_array_equal(
+        ours.to_bgr(), Frame.from_buffer(data, encoding=name, **size).to_bgr()
+    )

@@ -40,6 +40,18 @@ def starter(clock: Clock) -> DetectionStarter:
     return DetectionStarter(clock)
 
 
+@pytest.mark.parametrize(
+    "box", [Box(float("nan"), 0, 9, 9), Box(9, 9, 9, 30), Box(0, 0, float("inf"), 9)]
+)
+def test_a_box_without_a_finite_area_keeps_no_other_from_starting(
+    box: Box, starter: DetectionStarter
+) -> None:
+    good = Detection(at(200), 0.6)
+    assert [start.detection for start in starter.decide([Detection(box, 0.9), good], (), AUTO)] == [
+        good
+    ]
+
+
 def test_the_best_detection_starts_a_target_while_nothing_is_followed(
     starter: DetectionStarter, clock: Clock
 ) -> None:

@@ -233,3 +233,19 @@ def test_camera_info_lies_beside_the_image_unless_it_is_remapped(
         rig.executor.spin_once(timeout_sec=0.05)
     assert infos[0].width == 9
     taken.close()
+
+
+def test_a_raw_encoding_is_taken_with_one_warning(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    rig = make_rig()
+    logger = type(rig.node.get_logger())
+    monkeypatch.setattr(logger, "warning", lambda self, text, **_: warnings.append(text))
+    camera = rig.camera()
+    message = message_from_bgr(np.full((4, 6, 3), 7, np.uint8), Header())
+    message.encoding = "8UC3"
+    for _ in range(3):
+        assert rig.take(camera, message).frame.encoding == "bgr8"
+    told = [text for text in warnings if "8UC3" in text]
+    assert len(told) == 1 and told[0].endswith("they are taken for bgr8")

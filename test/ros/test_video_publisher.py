@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
 import rclpy
+import rclpy.logging
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
@@ -109,3 +112,18 @@ def test_images_of_a_camera_come_with_the_calibration_asked_for(
     assert camera.released_while_reading is False
     executor.shutdown()
     test.destroy_node()
+
+
+def test_notices_of_the_reader_are_logged_once(
+    make_node: Callable[..., VideoPublisherNode], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """9.25 and 9.5 may be counters or decimal numbers."""
+    for name in ("8.5", "9.25", "9.5"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((24, 32, 3), np.uint8))
+    warnings: list[str] = []
+    logger = type(rclpy.logging.get_logger("any"))
+    monkeypatch.setattr(logger, "warning", lambda self, text, **_: warnings.append(text))
+    node = make_node(SlowCamera(), path=tmp_path, wait_for_subscribers=0)
+    wait(lambda: any("numbers with a point" in text for text in warnings))
+    wait(node._done.is_set)
+    assert sum("numbers with a point" in text for text in warnings) == 1

@@ -894,3 +894,98 @@ def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int)
         assert (got.id, got.state) == (1, want.state)
         assert got.score == pytest.approx(want.score, abs=1e-6)
         assert np.allclose(got.polygon_xy, want.polygon_xy, atol=1e-3)
+
+
+def compressed(index: int, damaged: bool = False) -> StampedImage:
+    """Image ``index`` as a PNG file, cut off behind its header if it is damaged."""
+    whole = image(index)
+    data = bytes(cv2.imencode(".png", whole.frame.decode().planes[0])[1])
+    frame = CompressedFrame(data[: 40 if damaged else None])
+    return StampedImage(whole.stamp_ns, frame, whole.header)
+
+
+class TestAnsweredAfterDecoding:
+    """A compressed image may be damaged behind its header, so its pixels decide."""
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_a_box_on_a_damaged_image_is_refused(self, late: bool) -> None:
+        rig = Rig()
+        rig.session.add_image(compressed(0))
+        rig.session.add_image(compressed(1, damaged=True))
+        rig.session.drain()
+        if late:
+            rig.session.add_image(compressed(2))
+            rig.session.drain()
+        rig.init(1)
+        assert not rig.answers  # the pixels have not been read yet
+        rig.session.drain()
+        (answer,) = rig.answers
+        assert not answer.success and answer.id == 0
+        assert answer.message.startswith("PNG image of 64x48 px cannot be decoded")
+        assert answer.image is not None and answer.image.header == "header 1"
+        assert rig.session.ids == () and not rig.notices and not rig.failures
+
+    def test_a_whole_image_is_answered_once_it_is_decoded(self) -> None:
+        rig = Rig()
+        rig.session.add_image(compressed(0))
+        rig.init()
+        assert not rig.answers
+        rig.session.drain()
+        assert [(answer.success, answer.id) for answer in rig.answers] == [(True, 1)]
+        rig.init(id=1)  # decoded by now: answered at once
+        assert len(rig.answers) == 2 and rig.answers[1].success
+        rig.session.drain()
+        assert len(rig.answers) == 2
+
+    def test_a_request_that_waited_for_its_image(self) -> None:
+        rig = Rig()
+        rig.init(0)
+        rig.session.add_image(compressed(0, damaged=True))
+        rig.session.drain()
+        assert [answer.success for answer in rig.answers] == [False]
+
+    def test_a_refused_restart_leaves_the_target_as_it_was(self) -> None:
+        rig = Rig()
+        rig.add(0)
+        rig.init()
+        rig.add(1)
+        rig.session.add_image(compressed(2, damaged=True))
+        rig.init(id=1)
+        rig.add(3)
+        assert [(answer.success, answer.id) for answer in rig.answers] == [(True, 1), (False, 1)]
+        assert rig.tracker.tracked(1)[-1] == 3 and rig.session.ids == (1,)
+
+    def test_a_later_request_for_the_same_target_takes_its_place(self) -> None:
+        rig = Rig()
+        rig.session.add_image(compressed(0))
+        rig.init(id=5)
+        rig.init(id=5)
+        assert [answer.message for answer in rig.answers] == [
+            "a later request for target 5 took its place"
+        ]
+        rig.session.drain()
+        assert [answer.success for answer in rig.answers] == [False, True]
+
+    def test_stopping_refuses_it(self) -> None:
+        rig = Rig()
+        rig.session.add_image(compressed(0))
+        rig.init()
+        rig.session.stop()
+        assert [answer.message for answer in rig.answers] == ["the tracker was deactivated"]
+        assert rig.session.ids == ()
+        rig.session.drain()
+        assert len(rig.answers) == 1 and not rig.tracker.ids
+
+    def test_a_failure_refuses_it(self) -> None:
+        rig = Rig()
+
+        def broken(frame: Frame, box: Box, *, id: int | None = None) -> int:
+            raise RuntimeError("engine broke")
+
+        rig.tracker.start = broken  # type: ignore[method-assign]
+        rig.session.add_image(compressed(0))
+        rig.init(id=1)
+        rig.init(id=2)
+        rig.session.drain()
+        messages = ["the tracker has failed: engine broke"] * 2
+        assert [answer.message for answer in rig.answers] == messages and rig.failures

@@ -48,7 +48,7 @@ uint32 = st.one_of(
 )
 encodings = st.one_of(
     st.sampled_from(ENCODINGS),
-    st.sampled_from(["", "BGR8", "bgr8 ", "32FC1", "16UC1", "\n\x00\x1b[2J", "x" * 20_000]),
+    st.sampled_from(["", "BGR8", "bgr8 ", "32FC1", "16SC1", "\n\x00\x1b[2J", "x" * 20_000]),
     st.text(max_size=30),
 )
 

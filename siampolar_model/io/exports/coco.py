@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...geometry.polar import fill
 from ...geometry.rle import encode_rle
 from ...results import TargetState
 from .base import FrameResult
@@ -38,7 +37,7 @@ class CocoJson:
         for target in frame.targets:
             if target.state == TargetState.LOST:
                 continue
-            mask = fill(target.polygon_xy, frame.height, frame.width)
+            mask = target.mask(frame.height, frame.width)
             self._annotations.append(
                 {
                     "id": len(self._annotations) + 1,

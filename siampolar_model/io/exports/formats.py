@@ -32,3 +32,15 @@ def parse_export(text: str) -> tuple[type[Export], Path]:
     if name not in FORMATS or not colon or not path:
         raise CommandError(f"--export {text!r}: must be FORMAT:PATH; formats: {', '.join(FORMATS)}")
     return FORMATS[name], Path(path)
+
+
+def check_place(make: type[Export], path: Path) -> None:
+    """Refuse a place that an export cannot be written to, before the work instead of after it.
+
+    Raises:
+        CommandError: a folder that does not exist, or something in the way.
+    """
+    if make is DavisMasks and path.exists():
+        raise CommandError(f"{path}: exists already; give the name of a new folder")
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise CommandError(f"{path}: cannot be written; its folder must exist")

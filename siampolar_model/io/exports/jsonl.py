@@ -9,7 +9,7 @@ from .base import FrameResult
 
 
 class JsonLines:
-    """One line of JSON for each frame, flushed at once, so that a reader can follow it."""
+    """One line of JSON for each frame."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8")

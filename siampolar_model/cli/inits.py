@@ -1,0 +1,117 @@
+"""Boxes that targets start from: on the first frame, on later ones, and as corrections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import BoxError, CommandError, TargetLimitError
+from ..geometry.box import Box, parse_box
+from ..tracking.settings import TrackerSettings
+from ..tracking.start_rules import check_start
+
+_KEYS = ("frame", "box", "id")
+
+#: A file of inits is typed by hand or written by a program for one video.
+_MAX_BYTES = 16_000_000
+
+
+@dataclass(frozen=True)
+class Init:
+    """A box on a frame.
+
+    Attributes:
+        frame: index of the frame; None: the first frame read.
+        box: in pixels of that frame.
+        id: the target to start again, or the id of a new one; None: a new target, the next id.
+        source: where it was given, for messages.
+    """
+
+    frame: int | None
+    box: Box
+    id: int | None
+    source: str
+
+
+def init_of_option(text: str) -> Init:
+    """``--box x,y,w,h``: a new target on the first frame.
+
+    Raises:
+        BoxError: see :func:`siampolar_model.geometry.box.parse_box`.
+    """
+    return Init(None, parse_box(text), None, f"--box {text}")
+
+
+def read_inits(path: Path) -> list[Init]:
+    """A JSON list of ``{"frame": 40, "box": [x, y, w, h], "id": 1}``, ``id`` being optional.
+
+    Raises:
+        OSError: the file cannot be read.
+        CommandError: not such a list; the first entry that is wrong is named.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise CommandError(f"{path}: has more than {_MAX_BYTES // 1_000_000} MB")
+    try:
+        entries = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"{path}: not JSON ({error})") from None
+    if not isinstance(entries, list) or not entries:
+        raise CommandError(
+            f'{path}: must be a list such as [{{"frame": 40, "box": [9, 9, 50, 60]}}]'
+        )
+    return [_init(entry, f"{path}, entry {place}") for place, entry in enumerate(entries, 1)]
+
+
+def _init(entry: Any, source: str) -> Init:
+    if not isinstance(entry, dict) or not {"frame", "box"} <= entry.keys() <= set(_KEYS):
+        raise CommandError(f"{source}: must have frame and box, may have id, and nothing else")
+    frame, box, id = (entry.get(key) for key in _KEYS)
+    if not _is_whole(frame, 0):
+        raise CommandError(f"{source}: frame {frame!r} must be a whole number, 0 or more")
+    if id is not None and not _is_whole(id, 1):
+        raise CommandError(f"{source}: id {id!r} must be a whole number, 1 or more")
+    if not isinstance(box, list) or any(isinstance(value, bool | str) for value in box):
+        raise CommandError(f"{source}: box {box!r} must be four numbers [x, y, width, height]")
+    try:
+        return Init(frame, parse_box(box), id, source)
+    except BoxError as error:
+        raise CommandError(f"{source}: {error}") from None
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value < 1 << 31
+
+
+def check_inits(
+    inits: Iterable[Init],
+    image_size: tuple[int, int],
+    first: int,
+    end: int | None,
+    settings: TrackerSettings,
+) -> list[Init]:
+    """The inits in the order in which they start, checked as the tracker will check them.
+
+    Args:
+        image_size: width and height of every frame.
+        first, end: index of the first frame, and the index after the last one; None: unknown.
+
+    Raises:
+        CommandError: a box that no target can start from, too many targets, or a frame that is
+            not among those read.
+    """
+    ordered = sorted(inits, key=lambda init: first if init.frame is None else init.frame)
+    followed: set[int] = set()
+    for init in ordered:
+        frame = first if init.frame is None else init.frame
+        if frame < first or (end is not None and frame >= end):
+            frames = f"from {first} on" if end is None else f"{first} to {end - 1}"
+            raise CommandError(f"{init.source}: frame {frame} is not read; read are {frames}")
+        try:
+            check_start(init.box, image_size, init.id, followed, settings)
+        except (BoxError, TargetLimitError) as error:
+            raise CommandError(f"{init.source}: {error}") from None
+        followed.add(init.id or max(followed, default=0) + 1)
+    return ordered
