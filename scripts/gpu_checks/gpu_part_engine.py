@@ -38,9 +38,9 @@ def run(report: Report, options: Namespace) -> None:
     os.environ["XDG_CACHE_HOME"] = str((options.out / "engine_cache").resolve())
     from siampolar_model.engines.loading import load_engine
     from siampolar_model.engines.tensorrt.build_child import build
-    from siampolar_model.models.folder import model_folder
+    from siampolar_model.models.folder import ModelFolder
 
-    build(model_folder(_MODEL), "fp32", False, lambda **_: None)
+    build(ModelFolder.open(_MODEL).path, "fp32", False, lambda **_: None)
     engine = load_engine(_MODEL, "tensorrt", precision="fp32")
     rounds = 20 if report.on_stand_in else _ROUNDS
     report.check(

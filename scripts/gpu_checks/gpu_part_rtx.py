@@ -37,12 +37,12 @@ def run(report: Report, options: Namespace) -> None:
     from siampolar_model.engines.loading import load_engine
     from siampolar_model.engines.tensorrt.build_child import build
     from siampolar_model.engines.tensorrt.cuda import Cuda
-    from siampolar_model.models.folder import model_folder
+    from siampolar_model.models.folder import ModelFolder
 
     exact = load_engine(_MODEL, "onnxruntime", precision="fp32")
     for precision, (score, pixels) in _TOLERANCE.items():
         start = time.monotonic()
-        folder = build(model_folder(_MODEL), precision, False, lambda **_: None)
+        folder = build(ModelFolder.open(_MODEL).path, precision, False, lambda **_: None)
         report.note(f"{precision}: build, s", time.monotonic() - start)
         sizes = {path.stem: path.stat().st_size for path in folder.glob("*.plan")}
         report.note(f"{precision}: bytes of the plans", sizes)

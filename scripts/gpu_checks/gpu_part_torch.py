@@ -25,15 +25,15 @@ def run(report: Report, options: Namespace) -> None:
     if not torch.cuda.is_available():
         raise NotHere("torch finds no CUDA device")
     from siampolar_model.engines.loading import load_engine
-    from siampolar_model.engines.torch_engine import TorchEngine
-    from siampolar_model.models.folder import model_folder
+    from siampolar_model.engines.torch_engine import NetworkEngine
+    from siampolar_model.models.folder import ModelFolder
     from siampolar_model.network.checkpoint import load_network
 
     report.note("gpu", torch.cuda.get_device_name())
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    weights = model_folder(_MODEL) / "weights.safetensors"
-    engine = TorchEngine.of(load_network(weights).cuda())
+    weights = ModelFolder.open(_MODEL).file("weights.safetensors")
+    engine = NetworkEngine(load_network(weights).cuda())
     exact = load_engine(_MODEL, "onnxruntime", precision="fp32")
     found = compare(engine, exact)
     report.note("fp32: largest differences from ONNX Runtime", found)

@@ -94,8 +94,12 @@ class _TimedEngine(Engine):
         self.name, self.spec, self.precision = engine.name, engine.spec, engine.precision
         self._engine, self._clock = engine, clock
 
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        self._engine.encode(slot, crop, box_xyxy)
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
+        # As the tracker does: an engine of a network that takes no mask need not know of one.
+        given = () if mask is None else (mask,)
+        self._engine.encode(slot, crop, box_xyxy, *given)
 
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
         start = time.perf_counter()

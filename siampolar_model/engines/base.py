@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import EngineError
-from ..models.spec import ModelSpec
+from ..models.spec import ModelSpec, mask_cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +135,16 @@ class Engine(ABC):
     choice: str = ""
 
     @abstractmethod
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
         """Compute the template features of one target and keep them in ``slot``.
 
         Args:
             crop: uint8 (T, T, 3), BGR.
             box_xyxy: float32 (4,), the target's box in crop pixels.
+            mask: uint8 (T, T), 1 on the target, for a model whose ``spec.takes_mask`` is true;
+                None: the network draws it.
         """
 
     @abstractmethod
@@ -156,6 +160,21 @@ class Engine(ABC):
         Returns:
             The candidates of every crop, in the same order.
         """
+
+    def template_inputs(
+        self, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """What the template graph takes, by name, in a batch of one; arguments as :meth:`encode`'s.
+
+        Raises:
+            EngineError: a mask for a model that takes none.
+        """
+        inputs = {"crop": crop[None], "box_xyxy": box_xyxy[None]}
+        if self.spec.takes_mask:
+            inputs["mask"] = mask_cells(self.spec, mask)[None]
+        elif mask is not None:
+            raise EngineError(f"{self.spec.name} takes no mask; it draws that of its target itself")
+        return inputs
 
     @abstractmethod
     def release(self, slot: int) -> None:

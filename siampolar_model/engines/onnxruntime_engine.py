@@ -43,8 +43,10 @@ class OnnxRuntimeEngine(Engine):
         self._search = _session(model.file(search), session)
         self._features: dict[int, np.ndarray] = {}
 
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        feeds = {"crop": crop[None], "box_xyxy": box_xyxy[None]}
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
+        feeds = self.template_inputs(crop, box_xyxy, mask)
         self._features[slot] = self._template.run(None, feeds)[0]
 
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:

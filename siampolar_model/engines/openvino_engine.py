@@ -79,8 +79,10 @@ class OpenVinoEngine(Engine):
         self._run(count)  # the first call of every request is slow
         self._features: dict[int, np.ndarray] = {}
 
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        self._template.infer({"crop": crop[None], "box_xyxy": box_xyxy[None]})
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
+        self._template.infer(self.template_inputs(crop, box_xyxy, mask))
         self._features[slot] = self._template.get_output_tensor(0).data[0].copy()
 
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:

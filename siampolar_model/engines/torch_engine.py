@@ -31,10 +31,11 @@ class NetworkEngine(Engine):
         self._features: dict[int, torch.Tensor] = {}
 
     @torch.inference_mode()
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        self._features[slot] = self._template(
-            self._tensor(crop[None]), self._tensor(box_xyxy[None])
-        )
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
+        inputs = self.template_inputs(crop, box_xyxy, mask)
+        self._features[slot] = self._template(**{k: self._tensor(v) for k, v in inputs.items()})
 
     @torch.inference_mode()
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:

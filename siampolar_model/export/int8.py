@@ -194,8 +194,14 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 def _feeds(path: Path, pairs: Iterator[CropPair]) -> Iterator[dict[str, np.ndarray]]:
     """Inputs of the search graph for each pair; ``path`` is the template graph."""
     template = _session(path)
+    # A mask that may be given is not.
+    absent = {
+        one.name: np.full((1, *one.shape[1:]), -1, np.float32)
+        for one in template.get_inputs()
+        if one.name == "mask"
+    }
     for pair in pairs:
-        inputs = {"crop": pair.template[None], "box_xyxy": pair.box_xyxy[None]}
+        inputs = {"crop": pair.template[None], "box_xyxy": pair.box_xyxy[None], **absent}
         features = template.run(None, inputs)[0]
         yield {"crops": pair.search[None], "features": features, "prior": pair.prior[None]}
 

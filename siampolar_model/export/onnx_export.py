@@ -24,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ..engines.base import Prior
 from ..errors import ExportError
 from ..models.folder import FP16_FILE, SEARCH_FILE, TEMPLATE_FILE, WEIGHTS_FILE, ModelFolder
+from ..models.spec import MASK_CELL_PX
 from ..network.checkpoint import save_network
 from ..network.config import NetworkConfig
 from ..network.correlation import PARTS
@@ -47,7 +48,8 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
         return torch.rand(shape, generator=generator)
 
     t, s = config.template_size, config.search_size
-    columns = PARTS + 1 + config.template_mask
+    columns = PARTS + 1 + config.template_mask + 2 * config.ridge
+    cells = -(-t // MASK_CELL_PX)
     middle = torch.tensor(Prior(0.3, 0.15, s / 4, s / 4, s / 2, s / 2))
     return {
         "crop": (noise(n, t, t, 3) * 255).to(torch.uint8),
@@ -55,6 +57,7 @@ def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, to
         "crops": (noise(n, s, s, 3) * 255).to(torch.uint8),
         "features": noise(n, len(config.levels), config.width, columns) - 0.5,
         "prior": middle.repeat(n, 1) * (0.8 + 0.4 * noise(n, len(middle))),
+        "mask": noise(n, cells, cells) * 2 - 1,
     }
 
 
@@ -88,8 +91,9 @@ def _export(model: SiamPolar, folder: Path, metadata: dict[str, Any]) -> list[Pa
     folded.head.join_outs()
     config = model.config
     inputs = example_inputs(config, 2)
+    template_inputs = ("crop", "box_xyxy", *(("mask",) if config.given_mask else ()))
     graphs: tuple[tuple[str, type[nn.Module], tuple[str, ...], tuple[str, ...]], ...] = (
-        (TEMPLATE_FILE, TemplateGraph, ("crop", "box_xyxy"), ("features",)),
+        (TEMPLATE_FILE, TemplateGraph, template_inputs, ("features",)),
         (SEARCH_FILE, SearchGraph, ("crops", "features", "prior"), OUTPUTS),
     )
     for file, graph, names, outputs in graphs:

@@ -7,7 +7,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import EngineError
+
+#: Pixels of the template crop a side of a cell of a mask that is given to the template graph.
+MASK_CELL_PX = 4
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class ModelSpec:
         search_factor: the target's context times this is the side of the search window.
         n_rays: rays of an outline.
         max_targets: most targets in one call of ``Engine.search``.
+        takes_mask: whether a target can be started from a mask, too: a third input of the template
+            graph.
 
     Raises:
         EngineError: a number that is not positive, or a size or count that is not whole.
@@ -31,6 +38,7 @@ class ModelSpec:
     search_factor: float
     n_rays: int
     max_targets: int
+    takes_mask: bool = False
 
     def __post_init__(self) -> None:
         for field in ("template_size", "search_size", "n_rays", "max_targets"):
@@ -54,3 +62,21 @@ class ModelSpec:
             raise EngineError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise EngineError(f"{path} does not describe a model ({error!r})") from None
+
+
+def mask_cells(spec: ModelSpec, mask: np.ndarray | None) -> np.ndarray:
+    """What the template graph takes as its mask, float32 (t, t): the share of the target in each
+    cell of the crop; -1 everywhere if there is no mask.
+
+    Args:
+        mask: uint8 (T, T), 1 on the target in the template crop.
+    """
+    size = spec.template_size
+    cells = -(-size // MASK_CELL_PX)
+    if mask is None:
+        return np.full((cells, cells), -1, np.float32)
+    # The last cells reach over the border: they are the mean of what they cover.
+    edges = np.arange(0, size, MASK_CELL_PX)
+    sums = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), edges, 0), edges, 1)
+    covered = np.minimum(edges + MASK_CELL_PX, size) - edges
+    return sums / np.multiply.outer(covered, covered).astype(np.float32)

@@ -13,6 +13,8 @@ from ..errors import ConfigError
 from ..settings import check_ranges
 
 CORRELATIONS = ("depthwise", "pixelwise", "repeated", "constant")
+#: Of these, the ones whose maps are mixed by a convolution, so that there may be more of them.
+FUSED = CORRELATIONS[:2]
 RAYS = (36, 72, 180)
 RAY_RULES = ("best_overlap", "farthest_point")
 QUALITIES = ("overlap", "ratio")
@@ -96,6 +98,9 @@ class NetworkConfig:
         detail: add stride-4 features, brought to the head's stride by one strided 3x3.
         map: read rays from a dense map; None: regress them at every cell, as the paper does.
         template_mask: draw the target in the template's box, and compare with that alone.
+        given_mask: the template graph also takes a mask, given or absent, so that a target can be
+            started from one; if absent, it is drawn as without this.
+        ridge: also compare with the direction that tells the target from what surrounds it.
         presence: also score from the whole crop whether the target is in it.
         search_factor: side of the search window over the side of the template window.
     """
@@ -111,6 +116,8 @@ class NetworkConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     map: MapConfig | None = None
     template_mask: bool = False
+    given_mask: bool = False
+    ridge: bool = False
     presence: bool = False
     template_size: int = 127
     search_size: int = 255
@@ -122,7 +129,7 @@ class NetworkConfig:
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise ConfigError(f"{name} is {value!r}; it must be a name")
-        for name in ("detail", "template_mask", "presence"):
+        for name in ("detail", "template_mask", "given_mask", "ridge", "presence"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ConfigError(f"{name} is {value!r}; it must be true or false")
@@ -132,6 +139,13 @@ class NetworkConfig:
             raise ConfigError(f"map is {self.map!r}; it must be a group of {keys_of(MapConfig)}")
         if self.correlation not in CORRELATIONS:
             raise ConfigError(f"correlation {self.correlation!r} is not one of {CORRELATIONS}")
+        if self.given_mask and not self.template_mask:
+            raise ConfigError("given_mask without template_mask; nothing would be made of the mask")
+        if self.ridge and not (self.template_mask and self.correlation in FUSED):
+            raise ConfigError(
+                f"ridge with template_mask {self.template_mask} and correlation "
+                f"{self.correlation!r}; it needs a mask and one of {FUSED}"
+            )
         if self.neck not in NECKS:
             raise ConfigError(f"neck {self.neck!r} is not one of {NECKS}")
         if self.levels not in _LEVELS or not all(isinstance(s, int) for s in self.levels):

@@ -2,8 +2,9 @@
 
 A template is described by ``KERNEL x KERNEL`` average features of equal parts of its box (so
 nothing outside the box enters), plus their mean; where a mask says what of the box is the target,
-by averages of that alone, and of what surrounds it. No convolution has weights that depend on the
-input: correlations are matrix products or sums of shifted slices, which every runtime can batch.
+by averages of that alone, and of what surrounds it, and (with a ridge) by the direction that tells
+the two apart. No convolution has weights that depend on the input: correlations are matrix
+products or sums of shifted slices, which every runtime can batch.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from torch import nn
 #: Parts a side of the template; odd, so that a correlation map is not shifted.
 KERNEL = 5
 
-#: Columns of a description: the parts, then the mean, then (with a mask) the background.
+#: Columns of a description: the parts, then the mean, then (with a mask) the background, then (with
+#: a ridge) the direction and its offset, see ridge.py.
 PARTS = KERNEL * KERNEL
+_BACKGROUND, _DIRECTION, _OFFSET = PARTS + 1, PARTS + 2, PARTS + 3
 
 #: A part with less of the target than this share is filled up with the target's mean.
 _SHARE = 0.1
@@ -128,7 +131,7 @@ class RepeatedCorrelation(nn.Module):
     channels instead, which is the constant 1/C.
     """
 
-    def __init__(self, width: int, *, background: bool = False) -> None:
+    def __init__(self, width: int, *, background: bool = False, ridge: bool = False) -> None:
         super().__init__()
         self.tau = nn.Parameter(torch.tensor(5.0))
         self.alpha = nn.Parameter(torch.tensor(1.0))
@@ -147,7 +150,7 @@ class RepeatedCorrelation(nn.Module):
 class ConstantCorrelation(nn.Module):
     """What the authors' code computes: the template changes nothing. Only for ablation."""
 
-    def __init__(self, width: int, *, background: bool = False) -> None:
+    def __init__(self, width: int, *, background: bool = False, ridge: bool = False) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(1.0))
 
@@ -155,21 +158,30 @@ class ConstantCorrelation(nn.Module):
         return self.scale * search
 
 
-class _FusedCorrelation(nn.Module):
+class FusedCorrelation(nn.Module):
     """Search features, the same gated by the template's mean, and a correlation, mixed by a 1x1.
 
     Args:
         background: the template knows its background, and the likeness with it is one map more.
+        ridge: it knows the direction that tells it from its background; the score along it is
+            another one.
     """
 
-    def __init__(self, width: int, correlation_channels: int, background: bool) -> None:
+    def __init__(
+        self, width: int, correlation_channels: int, background: bool, ridge: bool
+    ) -> None:
         super().__init__()
-        correlation_channels += background
+        self.background, self.ridge = background, ridge
+        correlation_channels += background + ridge
         self.fuse = nn.Sequential(
             nn.Conv2d(2 * width + correlation_channels, width, 1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
+
+    def start_faintly(self) -> None:
+        """Give little at first: a level that is added to trained ones must not drown them."""
+        nn.init.constant_(self.fuse[1].weight, 0.1)  # type: ignore[arg-type]
 
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
@@ -177,17 +189,20 @@ class _FusedCorrelation(nn.Module):
     def forward(self, search: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
         gate = torch.tanh(template[:, :, PARTS])[:, :, None, None]
         maps = [search, search * gate, self.correlate(search, template[:, :, :PARTS])]
-        if template.shape[2] > PARTS + 1:
-            maps.append(_part_maps(search, template[:, :, PARTS + 1 :]))
+        if self.background:
+            maps.append(_part_maps(search, template[:, :, _BACKGROUND : _BACKGROUND + 1]))
+        if self.ridge:
+            along = _part_maps(search, template[:, :, _DIRECTION : _DIRECTION + 1])
+            maps.append(along + template[:, :1, _OFFSET, None, None])
         out: torch.Tensor = self.fuse(torch.cat(maps, 1))
         return out
 
 
-class DepthwiseCorrelation(_FusedCorrelation):
+class DepthwiseCorrelation(FusedCorrelation):
     """Each channel correlated with its own K x K kernel (SiamRPN++, Li et al. 2019)."""
 
-    def __init__(self, width: int, *, background: bool = False) -> None:
-        super().__init__(width, width, background)
+    def __init__(self, width: int, *, background: bool = False, ridge: bool = False) -> None:
+        super().__init__(width, width, background, ridge)
 
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         padded = _padded(search)
@@ -198,14 +213,14 @@ class DepthwiseCorrelation(_FusedCorrelation):
         return out
 
 
-class PixelwiseCorrelation(_FusedCorrelation):
+class PixelwiseCorrelation(FusedCorrelation):
     """Every place compared with every part of the template (LightTrack, Yan et al. 2021).
 
     One matrix product; about 25 times less memory traffic than the depth-wise sum.
     """
 
-    def __init__(self, width: int, *, background: bool = False) -> None:
-        super().__init__(width, PARTS, background)
+    def __init__(self, width: int, *, background: bool = False, ridge: bool = False) -> None:
+        super().__init__(width, PARTS, background, ridge)
 
     def correlate(self, search: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
         return _part_maps(search, parts)

@@ -44,10 +44,13 @@ class TemplateGraph(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, crop: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
-        """uint8 BGR (N, T, T, 3) and (N, 4) in crop pixels to features (N, L, C, D)."""
+    def forward(
+        self, crop: torch.Tensor, box_xyxy: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """uint8 BGR (N, T, T, 3), (N, 4) in crop pixels and, of a network with ``given_mask``,
+        cells of a mask (N, t, t) to features (N, L, C, D); see ``models.spec.mask_cells``."""
         image = backbone_input(crop, self.model.template_backbone)
-        return self.model.template(image, box_xyxy)
+        return self.model.template(image, box_xyxy, mask)
 
 
 class SearchGraph(nn.Module):
@@ -156,4 +159,5 @@ def spec_of(model: SiamPolar) -> ModelSpec:
         search_factor=config.search_factor,
         n_rays=config.head.rays,
         max_targets=MAX_TARGETS,
+        takes_mask=config.given_mask,
     )

@@ -10,12 +10,23 @@ from torch import nn
 
 from .backbones import Backbone
 from .config import NetworkConfig
-from .correlation import CORRELATION_MODULES, PARTS, describe, describe_masked, pool_box
+from .correlation import (
+    CORRELATION_MODULES,
+    PARTS,
+    FusedCorrelation,
+    describe,
+    describe_masked,
+    pool_box,
+)
 from .head import HeadMaps, PolarHead
 from .mask_map import MaskMap
 from .neck import Detail, lateral, top_down
 from .presence import Presence
-from .template_mask import TemplateMask, coverage, target_share
+from .ridge import discriminants
+from .template_mask import TemplateMask, coverage, target_share, with_given
+
+#: How many of the template's strides, the finest first, draw its mask: 4, 8 and 16.
+_DRAWN = 3
 
 
 class SiamPolar(nn.Module):
@@ -56,14 +67,18 @@ class SiamPolar(nn.Module):
             if stride in config.levels
         )
         self.template_mask = (
-            TemplateMask(self.template_backbone.channels, self.template_strides)
+            TemplateMask(self.template_backbone.channels[:_DRAWN], self.template_strides[:_DRAWN])
             if config.template_mask
             else None
         )
         correlation = CORRELATION_MODULES[config.correlation]
         self.correlations = nn.ModuleList(
-            correlation(config.width, background=config.template_mask) for _ in config.levels
+            correlation(config.width, background=config.template_mask, ridge=config.ridge)
+            for _ in config.levels
         )
+        for correlate, stride in zip(self.correlations, config.levels, strict=True):
+            if stride > 16 and isinstance(correlate, FusedCorrelation):
+                correlate.start_faintly()
         # Of an FPN's smoothed levels the head reads the finest.
         self.smooth = (
             nn.Conv2d(config.width, config.width, 3, padding=1) if config.neck == "fpn" else None
@@ -81,21 +96,25 @@ class SiamPolar(nn.Module):
         )
         self.presence = Presence(config.width) if config.presence else None
 
-    def template(self, image: torch.Tensor, box_xyxy: torch.Tensor) -> torch.Tensor:
+    def template(
+        self, image: torch.Tensor, box_xyxy: torch.Tensor, given: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Features of a target.
 
         Args:
             image: normalised RGB (N, 3, T, T).
             box_xyxy: (N, 4), the target's box in crop pixels.
+            given: (N, t, t), share of the target in each cell of the template's finest stride,
+                below 0 where it is not known; None: nowhere.
 
         Returns:
             (N, levels, C, D): the parts of the target, their mean and, where it is told apart, the
-            background, per level.
+            background and the direction that tells them apart, per level.
         """
-        return self.template_and_mask(image, box_xyxy)[0]
+        return self.template_and_mask(image, box_xyxy, given)[0]
 
     def template_and_mask(
-        self, image: torch.Tensor, box_xyxy: torch.Tensor
+        self, image: torch.Tensor, box_xyxy: torch.Tensor, given: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The same, and what of the crop was taken for the target: logits (N, 1, t, t), or None."""
         features = dict(zip(self.template_strides, self.template_backbone(image), strict=True))
@@ -106,19 +125,24 @@ class SiamPolar(nn.Module):
         if self.template_mask is None:
             described = [describe(pool_box(level, box_xyxy, stride)) for level, stride in levels]
             return torch.stack(described, 1), None
-        logit = self.template_mask(list(features.values()), box_xyxy)
+        logit = self.template_mask(list(features.values())[:_DRAWN], box_xyxy)
         finest = self.template_strides[0]
         h, w = int(logit.shape[2]), int(logit.shape[3])
-        mask = target_share(logit) * coverage(box_xyxy.to(logit.dtype), finest, h, w)
-        described = [
-            describe_masked(
-                level,
-                F.avg_pool2d(mask, stride // finest, ceil_mode=True, count_include_pad=False),
-                box_xyxy,
-                stride,
-            )
-            for level, stride in levels
+        share = target_share(logit)
+        if given is not None:
+            share = with_given(share, given)
+        mask = share * coverage(box_xyxy.to(logit.dtype), finest, h, w)
+        masks = [
+            F.avg_pool2d(mask, stride // finest, ceil_mode=True, count_include_pad=False)
+            for _, stride in levels
         ]
+        described = [
+            describe_masked(level, share, box_xyxy, stride)
+            for (level, stride), share in zip(levels, masks, strict=True)
+        ]
+        if self.config.ridge:
+            told = discriminants([level for level, _ in levels], masks)
+            described = [torch.cat(both, 2) for both in zip(described, told, strict=True)]
         return torch.stack(described, 1), logit
 
     def search(self, image: torch.Tensor, template: torch.Tensor) -> HeadMaps:
@@ -150,9 +174,13 @@ class SiamPolar(nn.Module):
         return maps
 
     def forward(
-        self, template_image: torch.Tensor, box_xyxy: torch.Tensor, search_image: torch.Tensor
+        self,
+        template_image: torch.Tensor,
+        box_xyxy: torch.Tensor,
+        search_image: torch.Tensor,
+        given: torch.Tensor | None = None,
     ) -> HeadMaps:
-        template, logit = self.template_and_mask(template_image, box_xyxy)
+        template, logit = self.template_and_mask(template_image, box_xyxy, given)
         return replace(self.search(search_image, template), template_mask_logit=logit)
 
     def train(self, mode: bool = True) -> SiamPolar:

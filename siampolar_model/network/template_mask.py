@@ -37,6 +37,19 @@ def target_share(logit: torch.Tensor) -> torch.Tensor:
     return _LEAST + (1 - _LEAST) * torch.sigmoid(_SHARPNESS * logit)
 
 
+def with_given(drawn: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+    """How much each place counts as the target where some of a mask is given.
+
+    Args:
+        drawn: (N, 1, h, w), in (0, 1], what counts where nothing is given.
+        given: (N, h, w), share of the target in each cell; below 0 where it is not known.
+    """
+    given = given.unsqueeze(1).to(drawn.dtype)
+    unknown = (-given).clamp(0, 1)
+    known = _LEAST + (1 - _LEAST) * given.clamp(0, 1)
+    return unknown * drawn + (1 - unknown) * known
+
+
 def coverage(box_xyxy: torch.Tensor, stride: int, height: int, width: int) -> torch.Tensor:
     """Share of every cell that lies in a box: (N, 4) in crop pixels to (N, 1, height, width)."""
     x1, y1, x2, y2 = (box_xyxy / stride).unbind(1)

@@ -12,8 +12,9 @@ from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
 from ..geometry.box import Box, as_box
-from ..geometry.crops import template_window
+from ..geometry.crops import CropWindow, template_window
 from ..images.frame import Frame
+from ..images.resample import cut_array
 from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
@@ -132,7 +133,12 @@ class Tracker:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def start(
-        self, frame: Frame | np.ndarray, box: Box | Sequence[float], *, id: int | None = None
+        self,
+        frame: Frame | np.ndarray,
+        box: Box | Sequence[float],
+        *,
+        id: int | None = None,
+        mask: np.ndarray | None = None,
     ) -> int:
         """Start following what is in a box.
 
@@ -140,12 +146,16 @@ class Tracker:
             frame: the image, or a uint8 (H, W, 3) BGR array.
             box: in image pixels, a :class:`Box` or (x, y, width, height); clipped to the image.
             id: the target to start again, or the id of a new one; None takes the next free id.
+            mask: uint8 (H, W) of the image's size, not 0 on the target, for a model whose
+                ``spec.takes_mask`` is true; None: the network draws it in the box.
 
         Returns:
             The target's id.
 
         Raises:
             BoxError: not a box, or see :func:`siampolar_model.geometry.box.validate_init_box`.
+            EngineError: a mask for a model that takes none.
+            FrameError: a mask of another size than the image.
             TargetLimitError: ``max_targets`` targets are followed already.
             ValueError: an id below 1.
         """
@@ -160,7 +170,8 @@ class Tracker:
         value_range = frame.value_range()
         crop = frame.cut(window, value_range=value_range)
         inside = window.box_to_crop(box)
-        self._engine.encode(new_id, crop, inside.as_xyxy())
+        given = () if mask is None else (_cut_mask(mask, window, frame),)
+        self._engine.encode(new_id, crop, inside.as_xyxy(), *given)
         result = Target(
             id=new_id,
             state=TargetState.TRACKING,
@@ -257,6 +268,17 @@ class Tracker:
             center_x=middle,
             center_y=middle,
         )
+
+
+def _cut_mask(mask: np.ndarray, window: CropWindow, frame: Frame) -> np.ndarray:
+    if mask.shape != (frame.height, frame.width) or mask.dtype != np.uint8:
+        size = "x".join(map(str, mask.shape[::-1]))
+        raise FrameError(
+            f"a mask of {size} {mask.dtype} values; the image takes {frame.width}x{frame.height} "
+            "of uint8"
+        )
+    inside = np.where(mask > 0, np.uint8(255), np.uint8(0))
+    return (cut_array(inside, window, border=(0.0,)) >= 128).astype(np.uint8)
 
 
 def _as_frame(frame: Frame | np.ndarray) -> Frame:

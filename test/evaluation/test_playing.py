@@ -15,6 +15,8 @@ from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.redetection import RedetectionBudget
 
+USUAL = RedetectionBudget()
+
 
 class Timed:
     """A tracker whose calls take given seconds of a clock; its box tells which image it saw."""
@@ -28,7 +30,7 @@ class Timed:
     def start(self, frame: Any, box: Box) -> None:
         self.now += next(self._seconds)
 
-    def update(self, frame: Any, *, budget: RedetectionBudget) -> list[Any]:
+    def update(self, frame: Any, *, budget: RedetectionBudget = USUAL) -> list[Any]:
         self.now += next(self._seconds)
         self.seen.append(int(frame.planes[0][0, 0, 0]))
         self.elapsed_s.append(budget.elapsed_s)

@@ -228,20 +228,18 @@ class TestErrors:
 
 
 def test_a_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
-    video = write_video(tmp_path / "plain.mp4", 8)
-    with av.open(str(tmp_path / "cover.mkv"), "w") as out, av.open(str(video)) as source:
-        still = out.add_stream("mjpeg", rate=1)
-        still.width, still.height, still.pix_fmt = 200, 200, "yuvj420p"
-        moving = out.add_stream_from_template(source.streams.video[0])
-        for packet in still.encode(av.VideoFrame.from_ndarray(picture(0, 200, 200), "bgr24")):
-            out.mux(packet)
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = moving
-                out.mux(packet)
-        for packet in still.encode():
-            out.mux(packet)
-    with VideoReader(tmp_path / "cover.mkv") as reader:
+    with av.open(str(tmp_path / "cover.mp4"), "w") as out:
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 200, 200, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic.value
+        video = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        images = [(cover, picture(0, 200, 200)), *((video, picture(i)) for i in range(8))]
+        for stream, image in images:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
+        for stream in (cover, video):
+            out.mux(stream.encode())
+    with VideoReader(tmp_path / "cover.mp4") as reader:
         assert (reader.width, reader.height) == (96, 64)
         assert sum(1 for _ in reader) == 8
 

@@ -168,7 +168,8 @@ def test_an_fpn_smooths_the_sum_of_its_levels() -> None:
     missing, unexpected = fpn.load_state_dict(plain.state_dict(), strict=False)
     assert (set(missing), unexpected) == ({"smooth.weight", "smooth.bias"}, [])
     image = torch.randn(1, 3, config.search_size, config.search_size)
-    template = torch.randn(1, len(config.levels), config.width, KERNEL**2 + 2)
+    columns = KERNEL**2 + 2 + 2 * config.ridge
+    template = torch.randn(1, len(config.levels), config.width, columns)
     with torch.no_grad():
         before = plain.search(image, template).class_logit
         assert not torch.allclose(before, fpn.search(image, template).class_logit)
@@ -206,6 +207,12 @@ def test_an_fpn_smooths_the_sum_of_its_levels() -> None:
         ({"search_size": 64, "candidates": 80}, "candidates is 80; .* from 1 to 64"),
         ({"detail": 1}, "detail is 1; it must be true or false"),
         ({"presence": "yes"}, "presence is 'yes'; it must be true or false"),
+        ({"ridge": 1}, "ridge is 1; it must be true or false"),
+        ({"ridge": True}, "ridge with template_mask False and correlation 'depthwise'; it needs a"),
+        (
+            {"ridge": True, "template_mask": True, "correlation": "repeated"},
+            r"correlation 'repeated'; it needs a mask and one of \('depthwise', 'pixelwise'\)",
+        ),
         ({"map": 3}, "map: is 3; it must be a group of widths, convs"),
         ({"map": {"widths": []}}, r"map: widths \[\] must be a list of 1 to 5 whole numbers"),
         ({"map": {"widths": 48}}, "map: widths 48 must be a list"),

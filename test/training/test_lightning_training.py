@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from siampolar_model.cli import main as cli
 from siampolar_model.engines.loading import load_engine
 from siampolar_model.errors import CommandError
 from siampolar_model.export.onnx_export import export as export_model
+from siampolar_model.models.spec import ModelSpec, mask_cells
 from siampolar_model.network.checkpoint import save_network
 from siampolar_model.network.config import load_config
 from siampolar_model.network.siampolar import SiamPolar
@@ -45,9 +47,18 @@ from siampolar_training.run.checkpoints import ABOUT, BestCheckpoint, read_check
 from siampolar_training.run.data_module import PairsDataModule, StepSampler, loader_settings
 from siampolar_training.run.initial_weights import load_fitting
 from siampolar_training.run.lightning_cli import TrainingCLI
-from siampolar_training.run.module import TrainingModule
+from siampolar_training.run.module import TrainingModule, given_cells
 from siampolar_training.run.schedule import learning_rate_factor
-from support.lightning_runs import NETWORK, arguments, assert_same, environment, log_rows, write_run
+from support import drawn_sets
+from support.lightning_runs import (
+    EVERYTHING,
+    NETWORK,
+    arguments,
+    assert_same,
+    environment,
+    log_rows,
+    write_run,
+)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +201,35 @@ class TestRun:
         assert 0 <= float(cli.trainer.callback_metrics["clips_j"]) <= 1
 
 
+class TestHeldOutVideos:
+    """Real video is what weights are chosen on, where there is any."""
+
+    @pytest.fixture
+    def videos(self, work: Path) -> str:
+        """Sources: photographs, and two videos of which one is held out."""
+        root = drawn_sets.write_davis(work / "davis", {"train": ["bear", "bus", "car", "dog-x"]})
+        photos = {"kind": "photos", "root": str(work / "photos")}
+        davis = {"kind": "davis", "root": str(root), "hold_out": 2}
+        return yaml.safe_dump([photos, davis], default_flow_style=True, width=1000).strip()
+
+    def test_the_best_is_chosen_on_them(self, work: Path, tmp_path: Path, videos: str) -> None:
+        train(work, tmp_path, **{"data.sources": videos, "data.video_frames": 2})
+        rows = [row for row in log_rows(tmp_path) if row["video_j"]]
+        assert [int(row["step"]) for row in rows] == [4, 8, 10]
+        assert all(row["clips_j"] for row in rows)
+        best = read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
+        scores = {int(row["step"]): float(row["video_j"]) for row in rows}
+        assert scores[best["global_step"]] == max(scores.values())
+        assert best[ABOUT]["scores"]["video_j"] == pytest.approx(max(scores.values()), abs=1e-4)
+
+    def test_no_photographs_are_needed(self, work: Path, tmp_path: Path, videos: str) -> None:
+        alone = yaml.safe_dump(yaml.safe_load(videos)[1:], default_flow_style=True, width=1000)
+        changes = {"data.sources": alone.strip(), "data.clips": 0, "data.pairs": 8}
+        train(work, tmp_path, **changes)
+        assert [row for row in log_rows(tmp_path) if row["video_j"]]
+        assert (tmp_path / "checkpoints" / "best.ckpt").is_file()
+
+
 class TestResume:
     @pytest.mark.parametrize("dies_at", [9, 16, 18])
     def test_a_run_that_dies_ends_as_a_whole_one(
@@ -318,6 +358,23 @@ class TestInitialWeights:
             expected = theirs if theirs.shape == value.shape else before[key]
             assert torch.equal(value, expected), key
 
+    def test_one_map_more_changes_nothing_at_first(self, work: Path, tmp_path: Path) -> None:
+        (tmp_path / "plain.yaml").write_text(NETWORK + EVERYTHING)
+        plain = load_config(tmp_path / "plain.yaml")
+        source = SiamPolar(plain).eval()
+        save_network(tmp_path / "weights.safetensors", source)
+        torch.manual_seed(5)
+        wider = SiamPolar(replace(plain, ridge=True)).eval()
+        taken, of = load_fitting(wider, tmp_path / "weights.safetensors")
+        assert taken == of
+        t, s = plain.template_size, plain.search_size
+        box = torch.tensor([[20.0, 20.0, 40.0, 45.0]])
+        given = torch.randn(1, 3, t, t), box, torch.randn(1, 3, s, s)
+        with torch.no_grad():
+            before, after = source(*given), wider(*given)
+        torch.testing.assert_close(after.class_logit, before.class_logit)
+        torch.testing.assert_close(after.mask_logit, before.mask_logit)
+
     def test_a_checkpoint_gives_its_averaged_weights(
         self, work: Path, whole: tuple[Path, dict[str, Any]]
     ) -> None:
@@ -337,6 +394,30 @@ class TestInitialWeights:
         save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
         with pytest.raises(TrainingError, match=r"none of its 1 tensors fits this network"):
             load_fitting(model, tmp_path / "other.safetensors")
+
+
+class TestGivenMasks:
+    def test_the_first_samples_of_a_batch_get_theirs(self) -> None:
+        mask = np.zeros((4, 63, 63), np.uint8)
+        mask[:, 10:33, 7:20] = 1
+        cells = given_cells(torch.from_numpy(mask), 0.5)
+        spec = ModelSpec("tiny", 63, 127, 1.7, 36, 16, takes_mask=True)
+        torch.testing.assert_close(cells[1], torch.from_numpy(mask_cells(spec, mask[1])))
+        assert (cells[2:] == -1).all()
+
+    def test_a_network_is_trained_with_them(self, work: Path, tmp_path: Path) -> None:
+        (tmp_path / "masked.yaml").write_text(NETWORK + EVERYTHING + "given_mask: true\n")
+        changes = {"model.network": tmp_path / "masked.yaml", "data.pairs": 4, "data.clips": 0}
+        given, absent = (
+            train(work, tmp_path / str(share), **changes, **{"model.given_masks": share})
+            for share in (1.0, 0.0)
+        )
+        key = "state_dict"
+        assert any(not torch.equal(v, absent[key][k]) for k, v in given[key].items())
+
+    def test_they_need_a_network_that_takes_them(self, work: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match=r"given_masks is 0.5; tiny takes no mask \(its"):
+            train(work, tmp_path, **{"model.given_masks": 0.5})
 
 
 @pytest.mark.parametrize(

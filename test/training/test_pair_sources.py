@@ -24,6 +24,7 @@ from siampolar_training.data.config import (
     open_reader,
     open_training,
     open_validation,
+    open_validation_videos,
 )
 from siampolar_training.data.instances import Instance, Pool, instances_of
 from siampolar_training.data.mixture import Mixture
@@ -485,6 +486,16 @@ class TestConfig:
         with pytest.raises(DataError, match=r"sources has no photographs \(photos, coco\)"):
             open_validation(DataConfig(sources.sources[1:2]))
 
+    def test_videos_are_held_out_of_every_kind_of_pairs(self, folders: Path) -> None:
+        place = {"kind": "davis", "root": str(folders / "davis"), "hold_out": 2}
+        data = data_config({"sources": [place, {**place, "pairs": "synthetic"}]}, "data")
+        for source in data.sources:
+            reader = open_reader(source)
+            assert [reader.name(i) for i in range(len(reader))] == ["bear"]
+        (held,) = open_validation_videos(data)
+        assert [held.name(i) for i in range(len(held))] == ["bus"]
+        assert open_validation_videos(DataConfig((SourceConfig("davis", place["root"]),))) == []
+
     def test_evaluation_data_is_refused(self, folders: Path) -> None:
         root = str(folders / "davis")
         with pytest.raises(DataError, match="camel is a sequence of DAVIS val, never trained on"):
@@ -535,6 +546,9 @@ class TestConfig:
             (lambda d: d["sources"][1].update(sequences="x"), r"it must be a list of names"),
             (lambda d: d["sources"][1].update(sequences=["dog"]), r"dog is a sequence of DAVIS"),
             (lambda d: d["sources"][1].update(year=2018), r"year 2018 is not one of \(2016, 2017"),
+            (lambda d: d["sources"][1].update(hold_out=1), r"hold_out of davis is 1; it must be 0"),
+            (lambda d: d["sources"][0].update(hold_out=5), r"hold_out of photos is 5; it must be"),
+            (lambda d: d["sources"][1].update(hold_out=-1), r"hold_out is -1; it must be a whole"),
             (lambda d: d["sources"][1].update(kind="coco"), r"coco is ''; it must be a JSON file"),
         ],
     )

@@ -69,6 +69,19 @@ class TestDavis:
         assert names(Davis(root, split=None)) == ["a", "b"]
         assert names(Davis(root, sequences=["a"])) == ["a"]
 
+    def test_some_sequences_are_held_out_whole(self, tmp_path: Path) -> None:
+        root = drawn_sets.write_davis(tmp_path, {"train": ["e", "b", "d", "a", "c"]})
+        sides = []
+        for validation in (False, True):
+            reader = Davis(root)
+            reader.keep_side(2, validation=validation)
+            sides.append(names(reader))
+        # Every second by name, whatever their order is.
+        assert sides == [["e", "a", "c"], ["b", "d"]]
+        reader = Davis(root)
+        with pytest.raises(DataError, match=r"none of 5 sequences is on the validation side; ev"):
+            reader.keep_side(6, validation=True)
+
     def test_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"JPEGImages/480p: no such folder; expected JPEGI"):
             Davis(tmp_path)

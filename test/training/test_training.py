@@ -21,12 +21,21 @@ from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from siampolar_training.cli.score import settings_of
-from siampolar_training.clips.moving import FRAMES, Clip, clip_photographs, render_clip, score_clips
+from siampolar_training.clips.moving import (
+    FRAMES,
+    Clip,
+    clip_photographs,
+    film_clip,
+    render_clip,
+    score_clips,
+)
 from siampolar_training.data.labels import MAX_POSITIVES, make_labels, no_target
 from siampolar_training.data.readers.base import LabelledImage
+from siampolar_training.data.readers.davis import Davis
 from siampolar_training.data.readers.photos import Photos
 from siampolar_training.errors import DataError
 from siampolar_training.run.losses import box_iou, focal, head_losses, polar_iou
+from support import drawn_sets
 from support.blob_engine import BlobEngine
 from support.commands import ROOT, run
 from support.drawn_photos import photo, write_photos
@@ -173,6 +182,18 @@ class TestLosses:
         return make_labels(mask, HeadConfig(rays=36), 8)
 
 
+def test_a_video_is_scored_as_a_clip(tmp_path: Path) -> None:
+    """Its first frames, and the object that its first frame shows."""
+    reader = Davis(drawn_sets.write_davis(tmp_path, {"train": ["bear", "bus"]}))
+    clip = film_clip(reader, 1, 2)
+    assert clip.real and len(clip.frames) == len(clip.masks) == 2
+    for index, (image, mask) in enumerate(zip(clip.frames, clip.masks, strict=True)):
+        expected, labels = drawn_sets.frame(index)
+        assert np.abs(image.astype(int) - expected).mean() < 12  # JPEG
+        np.testing.assert_array_equal(mask, labels == 2)  # object 1 comes later
+    assert len(film_clip(reader, 1, 60).frames) == 3
+
+
 def test_clips_need_an_object(photos: list[LabelledImage], tmp_path: Path) -> None:
     write_photos(tmp_path, [*photos[:2], photo(75)])
     (tmp_path / "Annotations" / "photos" / "00075.png").unlink()
@@ -288,6 +309,9 @@ class TestCommands:
             (["score", "nothing", "--set", "lost_score=x"], "it must be a number from 0 to 1"),
             (["score", "nothing", "--set", "speed=1"], "there is no setting 'speed'"),
             (["score", "nothing", "--clips", "0"], "--clips"),
+            (["score", "nothing", "--frames", "1"], "--frames"),
+            (["score", "nothing", "--videos", "here", "--hold-out", "1"], "--hold-out"),
+            (["score", "nothing", "--videos", "here"], "here/JPEGImages/480p: no such folder"),
             (["score"], "no photographs in nowhere"),
             (["redetection"], "no photographs in nowhere"),
             (["redetection", "--set", "research_crops=8"], "its name is now redetect_crops"),

@@ -42,10 +42,15 @@ _MOST_PHOTOGRAPHS = 200
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Frames uint8 (H, W, 3) BGR with masks uint8 (H, W) of one moving object."""
+    """Frames uint8 (H, W, 3) BGR with masks uint8 (H, W) of one moving object.
+
+    Attributes:
+        real: filmed, not made of photographs.
+    """
 
     frames: tuple[np.ndarray, ...]
     masks: tuple[np.ndarray, ...]
+    real: bool = False
 
 
 def clip_photographs(reader: Reader) -> list[LabelledImage]:
@@ -111,6 +116,14 @@ def render_clip(photos: Sequence[LabelledImage], seed: int) -> Clip:
         frames.append(compress(np.clip(noisy, 0, 255).astype(np.uint8), _JPEG_QUALITY))
         masks.append(mask)
     return Clip(tuple(frames), tuple(masks))
+
+
+def film_clip(reader: Reader, sequence: int, frames: int) -> Clip:
+    """The first frames of a video, and of its objects the first one."""
+    images = [reader.read(sequence, t) for t in range(min(frames, reader.frames(sequence)))]
+    value = images[0].objects[0] if images[0].objects else 0
+    masks = ((image.mask(value) > 0).astype(np.uint8) for image in images)
+    return Clip(tuple(image.image for image in images), tuple(masks), real=True)
 
 
 def _is_whole(instance: Instance) -> bool:

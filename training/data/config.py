@@ -55,6 +55,8 @@ class SourceConfig:
         annotations: of ``coco``: the JSON file.
         year: of ``davis``: 2016 or 2017.
         sequences: of ``davis``: only these; none of DAVIS val is ever accepted.
+        hold_out: of a set of videos: by name, every so many sequences one is held out whole, to be
+            tracked in validation; 0: none.
     """
 
     kind: str
@@ -64,6 +66,7 @@ class SourceConfig:
     annotations: str = ""
     year: int = 2017
     sequences: Sequence[str] = ()
+    hold_out: int = 0
 
     def __post_init__(self) -> None:
         for name in ("kind", "root", "pairs", "annotations"):
@@ -86,6 +89,12 @@ class SourceConfig:
             raise DataError(f"sequences is {self.sequences!r}; it must be a list of names")
         if self.sequences and self.kind != "davis":
             raise DataError(f"sequences of {self.kind} is given; it belongs to davis alone")
+        checked(self, {"hold_out": (0, 1000)})
+        if self.hold_out == 1 or (self.hold_out and not _holds_videos(self.kind)):
+            raise DataError(
+                f"hold_out of {self.kind} is {self.hold_out}; it must be 0 (none), or 2 or more "
+                "for a set of videos"
+            )
         if self.kind == "davis":
             refuse_val(self.sequences, Path(self.root))
 
@@ -118,8 +127,11 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
         DataError: it is missing, damaged, holds sequences of DAVIS val, or has no such side.
     """
     root = Path(source.root)
-    if validation and source.kind not in STILLS:
-        raise DataError(f"{root}: {source.kind} has no validation side; only {STILLS} have one")
+    if validation and source.kind not in STILLS and not source.hold_out:
+        raise DataError(
+            f"{root}: {source.kind} has no validation side; only {STILLS} have one, and videos "
+            "with hold_out"
+        )
     reader: Reader
     if source.kind == "photos":
         return Photos(root, validation=validation)
@@ -136,6 +148,9 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
     else:
         reader = _reader_of_folder(source.kind)(root)  # type: ignore[call-arg]
     refuse_val((reader.name(i) for i in range(len(reader))), root)
+    if source.hold_out:
+        assert isinstance(reader, VideoReader)  # SourceConfig allows it for videos alone
+        reader.keep_side(source.hold_out, validation=validation)
     return reader
 
 
@@ -162,7 +177,10 @@ def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed
     sources: list[tuple[PairSource, float]] = []
     for source in data.sources:
         # One set may be named twice, for both kinds of pairs.
-        place = (source.kind, source.root, source.annotations, source.year, *source.sequences)
+        place = (
+            source.kind, source.root, source.annotations, source.year, source.hold_out,
+            *source.sequences,
+        )  # fmt: skip
         if place not in readers:
             readers[place], used_bytes = preload(open_reader(source), free_bytes)
             free_bytes -= used_bytes
@@ -189,6 +207,17 @@ def open_validation(data: DataConfig) -> Reader:
         f"sources has no photographs ({', '.join(STILLS)}) to hold out for validation; "
         "data.clips 0 goes without"
     )
+
+
+def open_validation_videos(data: DataConfig) -> list[Reader]:
+    """The held-out sequences of every set of videos that holds some out.
+
+    Raises:
+        DataError: a set that cannot be used.
+    """
+    # A set may be named twice, for both kinds of pairs.
+    places = {source.root: source for source in data.sources if source.hold_out}
+    return [open_reader(source, validation=True) for source in places.values()]
 
 
 _GROUPS = {"synthetic": SyntheticSettings, "video": VideoSettings, "photometry": PhotometrySettings}

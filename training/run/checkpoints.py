@@ -18,8 +18,9 @@ from ..errors import TrainingError
 #: Folder of a run's checkpoints, in the run's folder, and their names.
 FOLDER, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
-#: What the best checkpoint is chosen by: J on the synthetic clips (see clips.py).
-SCORE = "clips_j"
+#: What the best checkpoint is chosen by: J on held-out videos, or, without any, on the synthetic
+#: clips (see clips/moving.py).
+SCORE = "score"
 
 #: Key of what a checkpoint says about its run.
 ABOUT = "siampolar"

@@ -1,12 +1,13 @@
-"""Training pairs and validation clips for Lightning."""
+"""Training pairs, validation clips and held-out videos for Lightning."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -17,10 +18,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from siampolar_model.network.config import load_config
 from siampolar_model.settings import check_ranges
 
-from ..clips.moving import Clip, clip_photographs, render_clip
-from ..data.config import SourceConfig, data_config, open_training, open_validation
+from ..clips.moving import Clip, clip_photographs, film_clip, render_clip
+from ..data.config import (
+    SourceConfig,
+    data_config,
+    open_training,
+    open_validation,
+    open_validation_videos,
+)
 from ..data.mixture import Mixture
-from ..data.readers.base import LabelledImage
 from ..errors import TrainingError, refuse_changed
 
 #: Allowed range of every number, both ends included.
@@ -30,11 +36,12 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "workers": (0, 256),
     "clips": (0, 1000),
+    "video_frames": (2, 10**6),
 }
 
 
 class PairsDataModule(LightningDataModule):
-    """Pairs for training, held-out photographs set in motion for validation.
+    """Pairs for training, held-out photographs set in motion and held-out videos for validation.
 
     Sample i is a pure function of (seed, i), and step s of W processes takes the samples from
     ``s * batch`` on, in W equal parts: so a run gives the same weights on one process and on
@@ -47,7 +54,8 @@ class PairsDataModule(LightningDataModule):
         batch: pairs of one step, of all processes together.
         seed: of the pairs; ``seed_everything`` gives it.
         workers: processes that make pairs; null: one per core.
-        clips: validation clips of held-out photographs, 30 frames each; 0: no validation.
+        clips: validation clips of held-out photographs, 30 frames each; 0: none.
+        video_frames: how many frames are tracked of each sequence that a source holds out.
         synthetic: how synthetic pairs are made, see SyntheticSettings.
         video: how pairs of two frames are made, see VideoSettings.
         photometry: changes of light and sharpness, see PhotometrySettings.
@@ -63,6 +71,7 @@ class PairsDataModule(LightningDataModule):
         seed: int = 1,
         workers: int | None = None,
         clips: int = 40,
+        video_frames: int = 60,
         synthetic: dict[str, Any] | None = None,
         video: dict[str, Any] | None = None,
         photometry: dict[str, Any] | None = None,
@@ -70,7 +79,7 @@ class PairsDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.pairs, self.batch, self.seed, self.clips = pairs, batch, seed, clips
-        self.workers = workers
+        self.workers, self.video_frames = workers, video_frames
         try:
             check_ranges(self, {k: v for k, v in _RANGES.items() if getattr(self, k) is not None})
         except ValueError as error:
@@ -84,7 +93,9 @@ class PairsDataModule(LightningDataModule):
         self._data = data_config({"sources": sources, "cache_mb": cache_mb, **given}, "data")
         self._network = load_config(network)
         self._training: Mixture | None = None
-        self._validation: list[LabelledImage] | None = None
+        self._clips: list[Callable[[], Clip]] | None = None
+        #: Whether there is anything to score weights on.
+        self.validates = clips > 0 or any(source.hold_out for source in self._data.sources)
 
     def setup(self, stage: str) -> None:
         """Open the data sets.
@@ -99,18 +110,28 @@ class PairsDataModule(LightningDataModule):
                 f"data: batch is {self.batch}; it must be a multiple of {n_processes}, the "
                 "number of processes"
             )
-        if 0 < self.clips < n_processes:
-            raise TrainingError(
-                f"data: clips is {self.clips}; it must be 0, or 1 at least for each of "
-                f"{n_processes} processes"
-            )
         # Forked workers would wait for ever for OpenCV threads of this process.
         cv2.setNumThreads(1)
-        if self.clips and self._validation is None:
-            self._validation = clip_photographs(open_validation(self._data))
+        if self._clips is None:
+            self._clips = self._open_clips()
+            if 0 < len(self._clips) < n_processes:
+                raise TrainingError(
+                    f"data: clips is {self.clips}; with {len(self._clips) - self.clips} held-out "
+                    f"videos these must be 0, or 1 at least for each of {n_processes} processes"
+                )
         if stage == "fit" and self._training is None:
             data = replace(self._data, cache_mb=self._data.cache_mb // self._processes_here())
             self._training = open_training(data, self._network, length=self.pairs, seed=self.seed)
+
+    def _open_clips(self) -> list[Callable[[], Clip]]:
+        """What renders or reads each clip."""
+        clips: list[Callable[[], Clip]] = []
+        if self.clips:
+            photos = clip_photographs(open_validation(self._data))
+            clips += [partial(render_clip, photos, seed) for seed in range(self.clips)]
+        for reader in open_validation_videos(self._data):
+            clips += [partial(film_clip, reader, i, self.video_frames) for i in range(len(reader))]
+        return clips
 
     def train_dataloader(self) -> ResumableLoader:
         assert self._training is not None and self.trainer is not None
@@ -129,12 +150,11 @@ class PairsDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Clip] | list[Any]:
-        if self._validation is None:
+        if not self._clips:
             return []
         assert self.trainer is not None
-        seeds = range(self.clips)[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(
-            _Clips(self._validation, seeds),
+            _Clips(self._clips[self.trainer.global_rank :: self.trainer.world_size]),
             batch_size=None,
             **loader_settings(min(self._workers(), 4)),
         )
@@ -160,7 +180,8 @@ class PairsDataModule(LightningDataModule):
         """What decides which pairs a step sees, and on what it is scored; plain values."""
         data = asdict(self._data)
         del data["cache_mb"]
-        mine = {key: getattr(self, key) for key in ("pairs", "batch", "seed", "clips")}
+        keys = ("pairs", "batch", "seed", "clips", "video_frames")
+        mine = {key: getattr(self, key) for key in keys}
         state: dict[str, Any] = json.loads(json.dumps({**mine, **data}))
         return state
 
@@ -185,7 +206,7 @@ class PairsDataModule(LightningDataModule):
 
 
 #: What, besides the sources, decides the pairs of a step, and what checkpoints are scored on.
-_DECISIVE = ("batch", "seed", "clips", "synthetic", "video", "photometry")
+_DECISIVE = ("batch", "seed", "clips", "video_frames", "synthetic", "video", "photometry")
 
 
 def _unplaced(source: dict[str, Any]) -> dict[str, Any]:
@@ -213,14 +234,14 @@ def _give_way(worker: int) -> None:
 
 
 class _Clips(Dataset[Clip]):
-    def __init__(self, photos: list[LabelledImage], seeds: range) -> None:
-        self._photos, self._seeds = photos, seeds
+    def __init__(self, made_by: Sequence[Callable[[], Clip]]) -> None:
+        self._made_by = made_by
 
     def __len__(self) -> int:
-        return len(self._seeds)
+        return len(self._made_by)
 
     def __getitem__(self, index: int) -> Clip:
-        return render_clip(self._photos, self._seeds[index])
+        return self._made_by[index]()
 
 
 class StepSampler(Sampler[list[int]]):

@@ -16,6 +16,9 @@ from .checkpoints import averaged_weights, read_checkpoint
 def load_fitting(model: nn.Module, path: str | Path) -> tuple[int, int]:
     """Take over the tensors whose name and shape fit; the others stay as they are.
 
+    Where the maps of a correlation are one more than there, its weights start at zero, so that at
+    first the others give what they gave.
+
     Args:
         path: ``*.ckpt`` of a run (its averaged weights), or ``weights.safetensors`` of a model.
 
@@ -28,11 +31,23 @@ def load_fitting(model: nn.Module, path: str | Path) -> tuple[int, int]:
     path = Path(path)
     state = model.state_dict()
     found = _tensors(path)
-    fitting = {k: v for k, v in found.items() if k in state and v.shape == state[k].shape}
+    fitting = {k: _widened(k, v, state[k]) for k, v in found.items() if k in state}
+    fitting = {k: v for k, v in fitting.items() if v.shape == state[k].shape}
     if not fitting:
         raise TrainingError(f"{path}: none of its {len(found)} tensors fits this network")
     model.load_state_dict({**state, **fitting})
     return len(fitting), len(state)
+
+
+def _widened(key: str, weight: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The weight (O, C, 1, 1) that mixes a correlation's maps with zeros for maps that follow
+    those it knows, if these are all that it lacks; any other tensor as it is."""
+    mixes = key.endswith(".fuse.0.weight") and len(weight) == len(wanted)
+    if not mixes or weight.shape[1] >= wanted.shape[1]:
+        return weight
+    new = torch.zeros_like(wanted)
+    new[:, : weight.shape[1]] = weight
+    return new
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:

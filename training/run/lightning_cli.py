@@ -88,8 +88,6 @@ class TrainingCLI(LightningCLI):
         if not trainer["default_root_dir"]:
             raise TrainingError("trainer.default_root_dir is missing; it names the run's folder")
         _refuse_parts(trainer)
-        if self._get(self.config, "data")["clips"] == 0:
-            trainer["limit_val_batches"] = 0
         _follow_torchrun(trainer)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -107,6 +105,8 @@ class TrainingCLI(LightningCLI):
                 loggers = [*ours, *_listed(config["logger"])]
         else:
             self.save_config_callback = None
+        if not self.datamodule.validates:
+            kwargs["limit_val_batches"] = 0
         try:
             return super().instantiate_trainer(
                 callbacks=callbacks,
@@ -131,11 +131,13 @@ class TrainingCLI(LightningCLI):
             self.trainer.fit(ckpt_path=path, **kwargs)
 
     def validate(self, ckpt_path: str | None = None, **kwargs: Any) -> None:
-        """Score averaged weights on the synthetic clips; without ``ckpt_path``, the run's best."""
+        """Score averaged weights on what is held out; without ``ckpt_path``, the run's best."""
         path = ckpt_path or self._checkpoints / BEST
         read_checkpoint(path)
-        if not self.datamodule.clips:
-            raise TrainingError("data.clips is 0; validation needs at least 1")
+        if not self.datamodule.validates:
+            raise TrainingError(
+                "data.clips is 0; validation needs at least 1, or a source of videos with hold_out"
+            )
         try:
             self.trainer.validate(ckpt_path=path, **kwargs)
         except TrainingError as error:

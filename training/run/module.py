@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
 from siampolar_model.engines.torch_engine import NetworkEngine
 from siampolar_model.errors import ConfigError
 from siampolar_model.models.folder import sha256
+from siampolar_model.models.spec import MASK_CELL_PX
 from siampolar_model.network.config import config_from_dict, load_config
 from siampolar_model.network.graphs import normalise
 from siampolar_model.network.siampolar import SiamPolar
@@ -53,7 +55,22 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0.0, 1.0),
     "warmup_steps": (0, 10**6),
     "ema": (0.0, 1.0),
+    "given_masks": (0.0, 1.0),
 }
+
+
+def given_cells(mask: torch.Tensor, share: float) -> torch.Tensor:
+    """Cells of the masks of the first samples of a batch, -1 for the others, see ``mask_cells``.
+
+    Args:
+        mask: uint8 (N, T, T), 1 on the target.
+        share: of the samples, whose masks are given.
+    """
+    cells = F.avg_pool2d(
+        mask[:, None].float(), MASK_CELL_PX, ceil_mode=True, count_include_pad=False
+    )[:, 0]
+    cells[round(share * len(mask)) :] = -1
+    return cells
 
 
 class TrainingModule(LightningModule):
@@ -73,6 +90,8 @@ class TrainingModule(LightningModule):
         weight_decay: of AdamW.
         warmup_steps: steps until the peak.
         ema: share of the averaged weights that a step keeps.
+        given_masks: share of every batch whose template is described by its true mask, not by the
+            one that the network draws, for a network with ``given_mask``.
         loss_weights: of the loss's parts: class, mask, box, quality, template, presence. A part
             not named has its usual weight.
 
@@ -93,11 +112,13 @@ class TrainingModule(LightningModule):
         weight_decay: float = 1e-4,
         warmup_steps: int = 200,
         ema: float = 0.999,
+        given_masks: float = 0.0,
         loss_weights: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.learning_rate, self.backbone_rate = learning_rate, backbone_rate
         self.weight_decay, self.warmup_steps, self.ema = weight_decay, warmup_steps, ema
+        self.given_masks = given_masks
         try:
             check_ranges(self, _RANGES)
         except ValueError as error:
@@ -127,6 +148,11 @@ class TrainingModule(LightningModule):
         }
         self._initial_weights: dict[str, str] | None = None
         self.model = SiamPolar(load_config(network), backbone_weights)
+        if given_masks and not self.model.config.given_mask:
+            raise TrainingError(
+                f"model: given_masks is {given_masks}; {self.model.config.name} takes no mask (its "
+                "network's given_mask is false)"
+            )
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if initial_weights:
             taken, of = load_fitting(self.model, initial_weights)
@@ -138,7 +164,8 @@ class TrainingModule(LightningModule):
         self._freeze()
         self.model.train()  # as SiamPolar means it: Lightning keeps the modes it finds
         self._commit = commit()
-        self._clips: list[np.ndarray] = []
+        #: Of the validation so far: whether a clip was filmed, and its frames' scores.
+        self._clips: list[tuple[bool, np.ndarray]] = []
         #: Of the last validation, after which step.
         self._scores: tuple[int, dict[str, float]] = (0, {})
 
@@ -216,7 +243,8 @@ class TrainingModule(LightningModule):
         """
         template = normalise(batch["template"], self.model.template_backbone.statistics)
         search = normalise(batch["search"], self.model.search_backbone.statistics)
-        maps = self.model(template, batch["box_xyxy"], search)
+        given = given_cells(batch["template_mask"], self.given_masks) if self.given_masks else None
+        maps = self.model(template, batch["box_xyxy"], search, given)
         with torch.autocast(self.device.type, enabled=False):
             losses = head_losses(maps, dict(batch))
         loss = torch.stack([self._loss_weights[key] * value for key, value in losses.items()]).sum()
@@ -229,7 +257,7 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: Clip, batch_idx: int) -> None:
         """Track one clip in full precision, with the averaged weights."""
         with torch.autocast(self.device.type, enabled=False):
-            self._clips.append(score_clip(self._tracker, batch))
+            self._clips.append((batch.real, score_clip(self._tracker, batch)))
 
     def on_validation_epoch_end(self) -> None:
         clips = self._clips
@@ -237,9 +265,15 @@ class TrainingModule(LightningModule):
             parts: list[Any] = [None] * n_processes()
             dist.all_gather_object(parts, clips)
             clips = [one for part in parts for one in part]
-        scores = {f"clips_{key}": value for key, value in asdict(mean_scores(clips)).items()}
+        scores: dict[str, float] = {}
+        for kind, real in (("clips", False), ("video", True)):
+            of_kind = [rows for filmed, rows in clips if filmed == real]
+            if of_kind:
+                means = asdict(mean_scores(of_kind))
+                scores |= {f"{kind}_{key}": value for key, value in means.items()}
         self._scores = (self.trainer.global_step, scores)
-        for key, value in scores.items():
+        best_by = scores.get("video_j", scores.get("clips_j", 0.0))
+        for key, value in {**scores, SCORE: best_by}.items():
             self.log(key, value, logger=False, prog_bar=key == SCORE, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

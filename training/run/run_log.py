@@ -126,7 +126,11 @@ class RunLog(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started += time.perf_counter() - self._paused
-        scores = {k: float(v) for k, v in trainer.callback_metrics.items() if "clips_" in k}
+        scores = {
+            key: float(value)
+            for key, value in trainer.callback_metrics.items()
+            if key.startswith(("clips_", "video_"))
+        }
         self._report(trainer, scores)
 
     def _report(self, trainer: Trainer, row: dict[str, float]) -> None:

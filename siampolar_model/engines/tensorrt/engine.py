@@ -71,7 +71,10 @@ class TensorRtEngine(Engine):
             for graph, data in stored.plans.items()
         }
         template, search = plans["template"], plans["search"]
-        _check_tensors(template, {"crop": np.uint8, "box_xyxy": np.float32}, ("features",))
+        given: dict[str, type] = {"crop": np.uint8, "box_xyxy": np.float32}
+        if self.spec.takes_mask:
+            given["mask"] = np.float32
+        _check_tensors(template, given, ("features",))
         _check_tensors(
             search,
             {"crops": np.uint8, "features": np.float32, "prior": np.float32},
@@ -93,9 +96,11 @@ class TensorRtEngine(Engine):
         # The slot whose features are in each row of the search batch: only changes are copied.
         self._rows: list[int | None] = [None] * search.batches[-1]
 
-    def encode(self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray) -> None:
-        self._template.host["crop"][0] = crop
-        self._template.host["box_xyxy"][0] = box_xyxy
+    def encode(
+        self, slot: int, crop: np.ndarray, box_xyxy: np.ndarray, mask: np.ndarray | None = None
+    ) -> None:
+        for name, values in self.template_inputs(crop, box_xyxy, mask).items():
+            self._template.host[name][:1] = values
         if slot not in self._slots:
             self._slots[slot] = (
                 self._free.pop() if self._free else self._cuda.device_memory(self._row_bytes)

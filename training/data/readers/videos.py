@@ -33,6 +33,27 @@ class VideoReader(Reader):
 
     def __init__(self, root: Path, videos: Sequence[Video]) -> None:
         self.root = root
+        self._set(videos)
+
+    def keep_side(self, every: int, *, validation: bool) -> None:
+        """Keep the sequences held out for validation, which are every so many by name, or the
+        others.
+
+        Raises:
+            DataError: none is left.
+        """
+        by_name = sorted(self.videos, key=lambda video: video.name)
+        held_out = {video.name for video in by_name[every - 1 :: every]}
+        kept = [video for video in self.videos if (video.name in held_out) == validation]
+        if not kept:
+            side = "validation" if validation else "training"
+            raise DataError(
+                f"{self.root}: none of {len(by_name)} sequences is on the {side} side; every "
+                f"{every} by name, one is held out"
+            )
+        self._set(kept)
+
+    def _set(self, videos: Sequence[Video]) -> None:
         self.videos = tuple(videos)
         self._by_category: dict[str, list[int]] = {}
         for index, video in enumerate(self.videos):
