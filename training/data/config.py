@@ -55,8 +55,8 @@ class SourceConfig:
         annotations: of ``coco``: the JSON file.
         year: of ``davis``: 2016 or 2017.
         sequences: of ``davis``: only these; none of DAVIS val is ever accepted.
-        hold_out: of a set of videos: by name, every so many sequences one is held out whole, to be
-            tracked in validation; 0: none.
+        hold_out: of a set of videos: of this many sequences, in order of names, one is held out
+            whole, to be tracked in validation; 0: none.
     """
 
     kind: str

@@ -36,7 +36,7 @@ class VideoReader(Reader):
         self._set(videos)
 
     def keep_side(self, every: int, *, validation: bool) -> None:
-        """Keep the sequences held out for validation, which are every so many by name, or the
+        """Keep the held-out sequences, one of ``every`` in order of names, or all the
         others.
 
         Raises:
