@@ -37,7 +37,7 @@ def test_nothing_is_made_on_the_cpu() -> None:
             batch["mask"] = torch.zeros((1, size, size), dtype=torch.uint8)
             of_template = (1, CONFIG.template_size, CONFIG.template_size)
             batch["template_mask"] = torch.zeros(of_template, dtype=torch.uint8)
-            crop, box, crops, features, prior = (
+            crop, box, crops, features, prior, mask = (
                 torch.zeros(v.shape, dtype=v.dtype) for v in inputs.values()
             )
         with pytest.raises(RuntimeError, match="same device"):
@@ -50,6 +50,6 @@ def test_nothing_is_made_on_the_cpu() -> None:
         )
         losses = head_losses(maps, batch)
         model.eval()
-        outputs = [graphs[0](crop, box), *graphs[1](crops, features, prior)]
+        outputs = [graphs[0](crop, box, mask), *graphs[1](crops, features, prior)]
     assert set(losses) == {"class", "mask", "box", "quality", "template", "presence"}
     assert {value.device.type for value in [*losses.values(), *outputs]} == {"cuda"}
