@@ -28,7 +28,7 @@ _BOX = Box.from_xywh(355, 18, 138, 250)
 #: Half speed, as in the demo; the last frame stays for a second.
 _FRAME_MS, _LAST_MS, _QUALITY = 80, 1000, 60
 #: Tracked, half hidden, uncertain, lost, in sight again but not confirmed, found again.
-_SHOWN = (76, 81, 84, 95, 107, 120)
+_SHOWN = (76, 81, 84, 95, 105, 120)
 #: Settings that the table compares.
 _CHANGES: tuple[dict[str, float], ...] = (
     {},
