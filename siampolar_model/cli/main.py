@@ -72,7 +72,7 @@ def _plugins() -> dict[str, EntryPoint]:
 
 def _load(entry: EntryPoint) -> typer.Typer:
     """The Typer application of an entry point; one that says why if it cannot be imported."""
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     try:
         loaded = entry.load()
     except Exception as error:
@@ -92,7 +92,12 @@ def _load(entry: EntryPoint) -> typer.Typer:
     return app
 
 
-app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",  # in every version of typer
+)
 
 
 def _show_version(wanted: bool) -> None:
