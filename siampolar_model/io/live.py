@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from ..errors import VideoError
-from .video import VideoFrame
+from .video import VideoFrame, reason_of
 
 #: Seconds until a stream must have been opened, and until its next image must have come.
 _OPEN_S, _READ_S = 10.0, 5.0
@@ -253,7 +253,7 @@ def _decoded(name: str, open_: Callable[[], Any]) -> Iterator[np.ndarray]:
     try:
         container = open_()
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{name}: cannot be opened ({_reason(error)})") from None
+        raise VideoError(f"{name}: cannot be opened ({reason_of(error)})") from None
     with container:
         if not container.streams.video:
             raise VideoError(f"{name}: has no video stream")
@@ -262,7 +262,7 @@ def _decoded(name: str, open_: Callable[[], Any]) -> Iterator[np.ndarray]:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as error:
-                raise VideoError(f"{name}: {_reason(error)}") from None
+                raise VideoError(f"{name}: {reason_of(error)}") from None
             if packet is None:
                 return
             try:
@@ -288,7 +288,3 @@ def _camera_images(source: str) -> Iterator[np.ndarray]:
             yield image
     finally:
         camera.release()
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "strerror", None) or error).split())

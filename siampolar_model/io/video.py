@@ -197,7 +197,7 @@ class VideoReader:
             self._container = av.open(f"file:{self.path}")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
-                f"{self.path}: cannot be opened as a video ({_reason(error)})"
+                f"{self.path}: cannot be opened as a video ({reason_of(error)})"
             ) from None
         if self._container.format.name == "tty":  # FFmpeg would draw any text file as ANSI art
             raise VideoError(f"{self.path}: cannot be opened as a video (a text file)")
@@ -237,7 +237,7 @@ class VideoReader:
                 packet = next(packets, None)
             except av.FFmpegError as error:
                 self.damaged_packets += 1
-                self.notices.append(f"{self.path}: reading ended early ({_reason(error)})")
+                self.notices.append(f"{self.path}: reading ended early ({reason_of(error)})")
                 return
             if packet is None:
                 return
@@ -349,7 +349,7 @@ class VideoWriter:
             self._hidden = None
 
     def _unwritable(self, error: Exception) -> VideoError:
-        return VideoError(f"{self.path}: cannot be written ({_reason(error)})")
+        return VideoError(f"{self.path}: cannot be written ({reason_of(error)})")
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -400,7 +400,7 @@ def _pixels(frame: Any) -> np.ndarray:
     return image
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What FFmpeg or the system says, without the path and without line breaks."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())
