@@ -18,6 +18,7 @@ from .options import (
     JsonFile,
     Model,
     Precision,
+    Provider,
     Set,
     Threads,
     tracker_settings,
@@ -48,6 +49,7 @@ def evaluate(
     model: Model = DEFAULT_MODEL,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    provider: Provider = "cpu",
     threads: Threads = None,
     assignments: Set = None,
     fps: Annotated[
@@ -105,7 +107,12 @@ def evaluate(
             folder.mkdir(parents=True, exist_ok=True)
     opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        opened, engine=engine, settings=settings, precision=precision, num_threads=threads
+        opened,
+        engine=engine,
+        settings=settings,
+        precision=precision,
+        num_threads=threads,
+        provider=provider,
     )
     typer.echo(tracker.engine.choice, err=True)
     with progress_bar() as progress:
