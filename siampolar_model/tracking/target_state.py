@@ -19,6 +19,9 @@ _GROWTH_PER_FRAME = 1.1
 #: Boxes that overlap by at least this IoU are taken for the same object.
 _SAME_OBJECT = 0.5
 
+#: Share of an unforeseen step that counts as a change of the velocity.
+_VELOCITY_GAIN = 0.5
+
 #: Weight of a new score in the usual score, while tracking and while uncertain. The second is above
 #: 0 so that a target whose looks have changed for good is believed again after some seconds.
 _USUAL_RATE, _USUAL_RATE_UNCERTAIN = 1 / 10, 1 / 150
@@ -42,6 +45,10 @@ class TrackedTarget:
             before it is believed; only while not tracked.
         unconfirmed_frames: images in a row on which it was seen there.
         crops_searched: crops spent on searching the whole frame since it was last tracked.
+        velocity_xy: pixels per image, smoothed.
+        steadiness: IoU of the box that its motion predicted with the one that the last search
+            found; 0 before the second search and while it is not tracked.
+        rested: it was moved by its motion on the last image, and not searched for.
         crops_due: crops that ``redetect_period_s`` asks for and that were not searched yet.
     """
 
@@ -57,6 +64,23 @@ class TrackedTarget:
     unconfirmed_frames: int = 0
     crops_searched: int = 0
     crops_due: float = 0.0
+    velocity_xy: tuple[float, float] = (0.0, 0.0)
+    steadiness: float = 0.0
+    rested: bool = False
+
+    @property
+    def expected_box(self) -> Box:
+        """Where its motion has it on the next image, in the size that was last believed."""
+        box = self.result.box
+        (x, y), (dx, dy) = box.center_xy, self.velocity_xy
+        return _keep_inside((x + dx, y + dy), box.width, box.height, *self.image_size)
+
+    def moved(self) -> TrackedTarget:
+        """The target after an image that it was not searched for on: its motion moves it."""
+        before, box = self.result.box, self.expected_box
+        shift = np.array(box.center_xy, np.float32) - np.array(before.center_xy, np.float32)
+        outline = polar.clip_polygon(self.result.polygon_xy + shift, *self.image_size)
+        return replace(self, result=replace(self.result, box=box, polygon_xy=outline), rested=True)
 
     @property
     def lost(self) -> bool:
@@ -131,9 +155,24 @@ class TrackedTarget:
             rate = _USUAL_RATE if self.usual_score else 1.0
             usual_score = self.usual_score + (score - self.usual_score) * rate
             result = self._at(candidate, state, settings)
-            return TrackedTarget(result, self.image_size, self.value_range, usual_score, growth)
+            expected = self.expected_box
+            gain = _VELOCITY_GAIN / (2 if self.rested else 1)
+            (x, y), (foreseen_x, foreseen_y) = result.box.center_xy, expected.center_xy
+            vx, vy = self.velocity_xy
+            return TrackedTarget(
+                result,
+                self.image_size,
+                self.value_range,
+                usual_score,
+                growth,
+                velocity_xy=(vx + gain * (x - foreseen_x), vy + gain * (y - foreseen_y)),
+                steadiness=expected.iou(result.box),
+            )
         doubted = replace(
             self,
+            velocity_xy=(0.0, 0.0),
+            steadiness=0.0,
+            rested=False,
             growth=growth,
             low_frames=low_frames,
             doubt_frames=self.doubt_frames + 1,
