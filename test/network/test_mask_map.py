@@ -113,7 +113,9 @@ class TestOutline:
         assert (a - b).abs().max() < 1.5 and b.min() > 38
         # The map itself, multiplied with its gain, covers the same cells.
         assert weak.shape == (1, SIZE // STRIDE, SIZE // STRIDE) and weak.max() < LEVEL
-        areas = [(mask[0] * gain[0, 0] > LEVEL).sum() for mask, gain in ((strong, one), (weak, more))]
+        areas = [
+            (mask[0] * gain[0, 0] > LEVEL).sum() for mask, gain in ((strong, one), (weak, more))
+        ]
         assert areas[1] == pytest.approx(float(areas[0]), rel=0.05)
 
 
