@@ -3,6 +3,7 @@ tracker is about it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from siampolar_model.cli.console import progress_bar
 from siampolar_model.cli.options import (
     DEFAULT_MODEL,
     Engine,
+    Model,
     ModelArgument,
     Set,
     tracker_settings,
@@ -67,3 +69,40 @@ def twins(
             "were called uncertain or lost after they left their own; "
             f"{figures.tracking:.1%} of the frames that show the own copy are called tracking"
         )
+
+
+@app.command()
+def clips(
+    annotations: Annotated[
+        list[Path], typer.Argument(help="JSON files of boxes drawn by hand, one for each video.")
+    ],
+    videos: Annotated[Path, typer.Option(help="Folder of the videos.")],
+    model: Model = DEFAULT_MODEL,
+    sheets: Annotated[
+        Path | None, typer.Option(help="Folder for one contact sheet of each video.")
+    ] = None,
+    engine: Engine = "auto",
+    assignments: Set = None,
+) -> None:
+    """Follow objects of real videos whose places were annotated by hand, such as
+    test/data/identity/cups.json."""
+    with bad_input():
+        from siampolar_model.evaluation.identity import IdentityClip, follow
+        from siampolar_model.tracking.tracker import Tracker
+
+        read = [IdentityClip.read(path) for path in annotations]
+        settings = tracker_settings(assignments)
+        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        if sheets is not None:
+            sheets.mkdir(parents=True, exist_ok=True)
+        for path, clip in zip(annotations, read, strict=True):
+            sheet = None if sheets is None else sheets / f"{path.stem}.jpg"
+            scores = follow(tracker, clip, videos / clip.video, sheet=sheet)
+            ends = ", ".join(f"{name} {end}" for name, end in scores.ends.items())
+            typer.echo(
+                f"{clip.video}: {scores.own_or_lost} of {len(scores.ends)} targets end on their "
+                f"own object or lost ({ends}); on {scores.on_own:.0%} of the annotated frames all "
+                f"targets called tracking are on their own; {scores.tracking:.0%} of the targets "
+                f"in sight are called tracking; two of them share an object for at most "
+                f"{scores.shared_frames} frames in a row"
+            )
