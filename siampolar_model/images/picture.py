@@ -18,10 +18,17 @@ import cv2
 import numpy as np
 
 from ..errors import FrameError
+from .picture_size import picture_size
 from .value_range import value_range_of
 
 #: Files that count as pictures, in lower case.
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+#: Most pixels of a picture or a frame of a video; larger ones would take gigabytes.
+MAX_FILE_PIXELS = 100_000_000
+
+# Rows that become 8 bits at a time, so that large pictures need no large copies.
+_ROWS = 256
 
 # How a file of these suffixes begins; an empty or foreign file is found without decoding it.
 _BEGINNINGS = (
@@ -47,6 +54,10 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise FrameError(f"{path}: {error.strerror or error}") from None
+    try:
+        check_size(*picture_size(memoryview(data)))
+    except FrameError as error:
+        raise FrameError(f"{path}: {error}") from None
     try:
         pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
     except cv2.error:
@@ -81,11 +92,26 @@ def to_bgr8(pixels: np.ndarray, value_range: tuple[float, float] | None = None) 
         pixels = pixels.astype(np.uint8) * 255
     if pixels.dtype != np.uint8:
         low, high = value_range or value_range_of(pixels)
-        inside = np.clip(np.nan_to_num(pixels.astype(np.float64), nan=low), low, high)
-        pixels = np.round((inside - low) * (255 / (high - low))).astype(np.uint8)
+        whole, pixels = pixels, np.empty(pixels.shape, np.uint8)
+        for rows in (slice(at, at + _ROWS) for at in range(0, len(whole), _ROWS)):
+            inside = np.clip(np.nan_to_num(whole[rows].astype(np.float64), nan=low), low, high)
+            pixels[rows] = np.round((inside - low) * (255 / (high - low)))
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(pixels)
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse more than :data:`MAX_FILE_PIXELS` pixels.
+
+    Raises:
+        FrameError: naming the size and the limit.
+    """
+    if width * height > MAX_FILE_PIXELS:
+        raise FrameError(
+            f"{width}x{height} px are {width * height / 1e6:.0f} million pixels; at most "
+            f"{MAX_FILE_PIXELS // 1_000_000} million are read"
+        )
 
 
 def check_picture(path: Path) -> None:

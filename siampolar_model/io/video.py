@@ -16,8 +16,8 @@ import av
 import cv2
 import numpy as np
 
-from ..errors import FrameError, VideoError
-from ..images.picture import PICTURE_SUFFIXES, read_picture, to_bgr8
+from ..errors import FrameError, VideoError, counted
+from ..images.picture import PICTURE_SUFFIXES, check_size, read_picture, to_bgr8
 from ..images.value_range import value_range_of
 from .image_folder import image_folder
 
@@ -26,6 +26,11 @@ DEFAULT_FPS = 30.0
 
 #: A higher rate is a clock's, as in files that count in 1/90000 s and name no rate.
 _MAX_FPS = 1000.0
+
+# Codecs that give one frame for each packet. Others hide some on purpose, as VP8 does.
+_FRAME_PER_PACKET = frozenset(
+    ("av1", "ffv1", "gif", "h264", "hevc", "huffyuv", "mjpeg", "png", "prores", "rawvideo", "vp9")
+)
 
 # Matrix of BT.601, in limited range, and primaries and transfer of BT.709: what PyAV makes of BGR
 # images, written into the file because players assume another matrix of HD video that says
@@ -144,7 +149,7 @@ class VideoReader:
         self.n_frames = None if end is None else end - first
         self._next = next(self._frames, None)
         if self._next is None:
-            damaged = f"; {self.damaged_packets} damaged packets" if self.damaged_packets else ""
+            damaged = f"; {self._damage()}" if self.damaged_packets else ""
             raise VideoError(f"{self.path}: no frame can be read from frame {first} on{damaged}")
         self.height, self.width = self._next.image.shape[:2]
 
@@ -223,30 +228,68 @@ class VideoReader:
             if turns:
                 image = np.ascontiguousarray(np.rot90(image, turns))
             yield VideoFrame(index, stamp_ns, image)
-        if self.damaged_packets:
-            self.notices.append(
-                f"{self.path}: {self.damaged_packets} damaged packets could not be decoded and "
-                "were skipped"
-            )
 
     def _decode(self) -> Generator[Any, None, None]:
-        """Decoded frames; a packet that cannot be decoded is counted and skipped, as players do."""
+        """Decoded frames; a packet that cannot be decoded is counted and skipped, as players do.
+
+        At the end of the file, notices say what is missing.
+        """
+        packets = frames = 0
+        end_s = 0.0
+        for packet in self._packets():
+            packets += packet.size > 0
+            try:
+                decoded = packet.decode()
+            except av.FFmpegError:
+                self.damaged_packets += 1
+                continue
+            frames += len(decoded)
+            for frame in decoded:
+                try:
+                    check_size(frame.width, frame.height)
+                except FrameError as error:
+                    raise VideoError(f"{self.path}: {error}") from None
+                end_s = max(end_s, frame.time or 0.0)
+                yield frame
+        if self.damaged_packets:
+            self.notices.append(f"{self.path}: {self._damage()} could not be decoded")
+        silent = packets - frames - self.damaged_packets
+        if silent > 0 and self._stream.codec_context.name in _FRAME_PER_PACKET:
+            self.notices.append(f"{self.path}: {counted(silent, 'packet')} gave no frame")
+        if packets < self._stream.frames:
+            self.notices.append(
+                f"{self.path}: its index lists {counted(self._stream.frames, 'frame')}, but "
+                f"there are {packets}"
+            )
+        elif (length_s := self._length_s()) > end_s + max(2 / self.fps, 0.1):
+            self.notices.append(
+                f"{self.path}: lasts {length_s:.2f} s by its header, but the last frame is at "
+                f"{end_s:.2f} s"
+            )
+
+    def _packets(self) -> Generator[Any, None, None]:
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
-                self.damaged_packets += 1
                 self.notices.append(f"{self.path}: reading ended early ({reason_of(error)})")
                 return
             if packet is None:
                 return
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                self.damaged_packets += 1
-                continue
-            yield from frames
+            yield packet
+
+    def _length_s(self) -> float:
+        """When the video ends by the file's header, in seconds as frames count them; 0: unknown."""
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+        if self._container.duration and len(self._container.streams) == 1:
+            return ((self._container.start_time or 0) + self._container.duration) / av.time_base
+        return 0.0
+
+    def _damage(self) -> str:
+        return counted(self.damaged_packets, "damaged packet")
 
 
 class VideoWriter:
