@@ -20,6 +20,7 @@ the same files in the same way.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -306,8 +307,12 @@ def read_folder(path: Path) -> str:
 
 
 def read_mask(path: Path) -> str:
+    from siampolar_model.errors import SiampolarError
     from siampolar_model.evaluation.pictures import read_labels
+    from siampolar_training.data.readers.decode import read_labels as read_by_pillow
 
+    with contextlib.suppress(SiampolarError):
+        read_by_pillow(path)
     values = read_labels(path)
     assert values.dtype == np.uint8 and values.ndim == 2
     return ""
@@ -318,7 +323,8 @@ def read_video_file(path: Path) -> str:
 
     with VideoReader(path) as reader:
         count = sum(1 for _ in reader)
-    if count == FRAMES or count == reader.n_frames or reader.notices:
+    shorter = path.suffix == ".ts" and count < FRAMES  # has no length, so it may end anywhere
+    if count in (FRAMES, reader.n_frames) or reader.notices or shorter:
         return ""
     return f"{count} frames of {FRAMES}, the file says {reader.n_frames}"
 
@@ -346,7 +352,7 @@ def read_bag(path: Path) -> str:
                 refused += 1
         if count == FRAMES or count == reader.count(topic) or reader.notices:
             return ""
-    return f"{count} messages of {FRAMES}, the bag says {reader.count(topic)}"
+        return f"{count} messages of {FRAMES}, the bag says {reader.count(topic)}"
 
 
 def read_yaml_file(path: Path) -> str:
@@ -413,7 +419,7 @@ def run_child(good: Path, work: Path, seed: int, begin: int, end: int) -> None:
         try:
             silent = READERS[kind](path)
             outcome, detail = ("silent", silent) if silent else ("read", "")
-        except SiampolarError as error:
+        except (SiampolarError, OSError) as error:  # the command line prints both as one line
             outcome, detail = "refused", str(error)
             if len(detail.splitlines()) != 1:
                 outcome = "error"

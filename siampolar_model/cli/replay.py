@@ -77,8 +77,7 @@ def replay(
     try:
         with ExitStack() as stack:
             reader = stack.enter_context(BagReader(bag))
-            for notice in reader.notices:
-                typer.echo(f"warning: {notice}", err=True)
+            stack.callback(_warn, reader)
             image_topic = reader.image_topic(topic)
             topics = [image_topic] if inits is None else [image_topic, reader.init_topic(inits)]
             tracker = Tracker.from_pretrained(
@@ -113,6 +112,11 @@ def replay(
         raise CommandError(staging.final_names(one_line(error))) from None
     images = counted(run.images, "image")
     typer.echo(f"{images}, {run.refused} of them could not be read", err=True)
+
+
+def _warn(reader: BagReader) -> None:
+    for notice in reader.notices:
+        typer.echo(f"warning: {notice}", err=True)
 
 
 def _timed_boxes(boxes: list[str], at: list[float]) -> list[TimedBox]:

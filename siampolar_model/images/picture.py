@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from ..errors import FrameError
+from .compressed import png_is_whole
 from .picture_size import picture_size
 from .value_range import value_range_of
 
@@ -49,26 +50,34 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         FrameError: no such file, not a picture, or a file that ends too early; it names the file.
     """
-    path = Path(path)
+    data = read_whole(path)
     try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise FrameError(f"{path}: {error.strerror or error}") from None
-    try:
-        check_size(*picture_size(memoryview(data)))
-    except FrameError as error:
-        raise FrameError(f"{path}: {error}") from None
-    try:
-        pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
+        pixels = cv2.imdecode(data, _AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:
         raise FrameError(f"{path}: not a readable image")
-    if _ends_early(data):
-        raise FrameError(f"{path}: the file ends too early; its last rows are missing")
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if pixels.shape[2] <= 2 else pixels[..., :3]
     return pixels
+
+
+def read_whole(path: str | os.PathLike[str]) -> np.ndarray:
+    """The bytes of a picture file, uint8 (N,), checked as far as that goes without decoding them.
+
+    Raises:
+        FrameError: no such file, an empty one, one that ends too early, or too many pixels; it
+            names the file.
+    """
+    try:
+        data = np.fromfile(Path(path), np.uint8)
+        if not len(data) or _ends_early(data):
+            reason = "it ends too early or is damaged" if len(data) else "it is empty"
+            raise FrameError(f"not a readable image; {reason}")
+        check_size(*picture_size(memoryview(data)))
+    except (OSError, FrameError) as error:
+        raise FrameError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    return data
 
 
 def read_bgr(
@@ -133,12 +142,10 @@ def check_picture(path: Path) -> None:
 
 
 def _ends_early(data: np.ndarray) -> bool:
-    """Whether a JPEG or PNG file lacks its end marker, which may be followed by other bytes."""
+    """Whether a JPEG or PNG file lacks its end, which may be followed by other bytes."""
     head = data[:8].tobytes()
     if head.startswith(b"\xff\xd8\xff"):
         # The last start of a scan, then an end of image: a preview in EXIF has markers of its own.
         whole = data.tobytes()
         return whole.find(b"\xff\xd9", whole.rfind(b"\xff\xda")) < 0
-    if head.startswith(b"\x89PNG"):
-        return data.tobytes().find(b"IEND") < 0
-    return False
+    return head.startswith(b"\x89PNG") and not png_is_whole(memoryview(data))

@@ -163,6 +163,8 @@ class BagReader:
     def messages(self, *topics: str) -> Iterator[BagMessage]:
         """Messages of some topics.
 
+        If there are fewer or more than the bag's own count, a notice says so at the end.
+
         Raises:
             BagError: a damaged bag or message.
         """
@@ -179,6 +181,11 @@ class BagReader:
             raise
         except Exception as error:  # the same
             raise self._unreadable(error, f" after {counted(count, 'message')}") from None
+        expected = sum(self.count(topic) for topic in topics)
+        if count != expected:
+            self.notices.append(
+                f"{self.path}: found {counted(count, 'message')}, but the bag counts {expected}"
+            )
 
     def _recording(self, path: Path) -> Path:
         """What to read: the folder or file itself, or the only file of a folder that is unfinished.

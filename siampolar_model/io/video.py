@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import FrameError, VideoError, counted
 from ..images.picture import PICTURE_SUFFIXES, check_size, read_picture, to_bgr8
 from ..images.value_range import value_range_of
+from .frame_times import FrameTimes, length_s
 from .image_folder import image_folder
 
 #: Frames a second of a folder of images, and of a video that does not say.
@@ -199,7 +200,8 @@ class VideoReader:
     def _open_file(self) -> Any:
         try:
             # "file:" keeps FFmpeg from taking a name such as "data:x" or "concat:a|b" for a URL.
-            self._container = av.open(f"file:{self.path}")
+            # "replace": titles and tags may be in any encoding.
+            self._container = av.open(f"file:{self.path}", metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
                 f"{self.path}: cannot be opened as a video ({reason_of(error)})"
@@ -235,7 +237,7 @@ class VideoReader:
         At the end of the file, notices say what is missing.
         """
         packets = frames = 0
-        end_s = 0.0
+        times = FrameTimes(1 / self.fps)
         for packet in self._packets():
             packets += packet.size > 0
             try:
@@ -249,7 +251,7 @@ class VideoReader:
                     check_size(frame.width, frame.height)
                 except FrameError as error:
                     raise VideoError(f"{self.path}: {error}") from None
-                end_s = max(end_s, frame.time or 0.0)
+                times.take(frame)
                 yield frame
         if self.damaged_packets:
             self.notices.append(f"{self.path}: {self._damage()} could not be decoded")
@@ -261,11 +263,8 @@ class VideoReader:
                 f"{self.path}: its index lists {counted(self._stream.frames, 'frame')}, but "
                 f"there are {packets}"
             )
-        elif (length_s := self._length_s()) > end_s + max(2 / self.fps, 0.1):
-            self.notices.append(
-                f"{self.path}: lasts {length_s:.2f} s by its header, but the last frame is at "
-                f"{end_s:.2f} s"
-            )
+        missing = times.missing(length_s(self._container, self._stream), known=packets - frames)
+        self.notices += [f"{self.path}: {reason}" for reason in missing]
 
     def _packets(self) -> Generator[Any, None, None]:
         packets = self._container.demux(self._stream)
@@ -278,15 +277,6 @@ class VideoReader:
             if packet is None:
                 return
             yield packet
-
-    def _length_s(self) -> float:
-        """When the video ends by the file's header, in seconds as frames count them; 0: unknown."""
-        stream = self._stream
-        if stream.duration and stream.time_base:
-            return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-        if self._container.duration and len(self._container.streams) == 1:
-            return ((self._container.start_time or 0) + self._container.duration) / av.time_base
-        return 0.0
 
     def _damage(self) -> str:
         return counted(self.damaged_packets, "damaged packet")

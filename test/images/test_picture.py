@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from siampolar_model.errors import FrameError
+from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
 from siampolar_model.images.picture import check_picture, read_bgr, read_picture
 from siampolar_model.images.picture_size import picture_size
@@ -147,3 +148,16 @@ def test_a_picture_too_large_for_memory_is_refused(tmp_path: Path) -> None:
         FrameError, match=r"bomb.png: 20000x20000 px are 400 million pixels; at most"
     ):
         read_bgr(path)
+
+
+@pytest.mark.parametrize("at", [33, 8])
+def test_a_png_chunk_longer_than_its_file_is_refused_at_once(tmp_path: Path, at: int) -> None:
+    """OpenCV would take 2 GB for it."""
+    data = bytearray(cv2.imencode(".png", COLOUR)[1].tobytes())
+    data[at : at + 4] = b"\x7f\xff\x00\x00"
+    path = tmp_path / "long.png"
+    path.write_bytes(data)
+    with pytest.raises(FrameError, match=r"long.png: not a readable image; it ends too early"):
+        read_bgr(path)
+    with pytest.raises(FrameError, match=r"PNG image|cut off"):
+        CompressedFrame(bytes(data)).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -278,6 +279,38 @@ def test_a_file_that_was_cut_off_says_so(
         count = sum(1 for _ in reader)
         assert 15 <= count < 45
         assert reader.notices, count
+
+
+def test_frames_missing_in_the_middle_or_repeated_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for index in (0, 1, 2, 3, 4, 7, 8, 9, 10, 11):
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24").reformat(format="yuvj420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 10
+        assert reader.notices == [
+            f"{path}: missing by the times of its frames: about 2 frames, in 1 place"
+        ]
+
+
+def test_a_title_in_any_encoding_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "Café"
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 96, 64
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), "bgr24")))
+        out.mux(stream.encode())
+    data = path.read_bytes()
+    assert "Café".encode() in data
+    path.write_bytes(data.replace("Café".encode(), b"Caf\xe9\xe9"))
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 1
 
 
 def test_a_damaged_packet_costs_its_own_frames_only(tmp_path: Path) -> None:

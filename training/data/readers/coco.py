@@ -55,7 +55,7 @@ class Coco(Reader):
             self._load(data, path, validation)
         except DataError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DataError(
                 f"{path}: damaged ({type(error).__name__}: {error}); expected {LAYOUT}"
             ) from None
