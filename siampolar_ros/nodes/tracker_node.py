@@ -31,7 +31,7 @@ from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
 from ..parameters import interfaces
 from ..parameters.nodes import Settings
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import GIVEN, ParameterError, Parameters
 from ..runtime.engine_builder import EngineBuilder
 from ..runtime.lifecycle import SafeLifecycleNode, transition
 from ..runtime.recovery import DELAYS_S, Recovery
@@ -70,7 +70,7 @@ class TrackerNode(SafeLifecycleNode):
         recovery_delays_s: Sequence[float] = DELAYS_S,
         **node: Any,
     ) -> None:
-        super().__init__("tracker", **node)
+        super().__init__("tracker", **GIVEN, **node)
         self._load = load
         self._session: Session | None = None
         self._outputs: Outputs | None = None
