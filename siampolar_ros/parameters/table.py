@@ -154,11 +154,7 @@ class Parameters(Generic[S]):
         self._is_unconfigured = is_unconfigured
         self._raw = {one.name: _declare(node, one) for one in self._table.values()}
         #: Parameters that were given at the start by the names they had before.
-        self._renamed = {
-            one.name: one
-            for one in self._table.values()
-            if one.old_name in given
-        }
+        self._renamed = {one.name: one for one in self._table.values() if one.old_name in given}
         unknown = given - {*self._table, *(one.old_name for one in self._renamed.values())}
         unknown -= _names_of_all_nodes()  # one file may hold the parameters of several nodes
         if unknown:
