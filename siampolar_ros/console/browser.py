@@ -13,7 +13,7 @@ from aiohttp.web import WebSocketResponse
 #: Pictures that were sent and not reported as drawn.
 MAX_ON_THEIR_WAY = 2
 
-#: Answers that wait for a browser that does not read; older ones are dropped.
+#: While this many answers wait for a browser, nothing more is read from it.
 _MAX_ANSWERS = 50
 
 
@@ -28,8 +28,10 @@ class Browser:
         self._socket = socket
         self._picture: tuple[int, bytes] | None = None
         self._texts: dict[str, dict[str, Any]] = {}
-        self._answers: deque[dict[str, Any]] = deque(maxlen=_MAX_ANSWERS)
+        self._answers: deque[dict[str, Any]] = deque()
         self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._ended = False
         self._on_their_way: deque[tuple[int, float]] = deque()
         self._shown_s: float | None = None
         #: The camera that it shows; empty: none yet.
@@ -62,6 +64,12 @@ class Browser:
         self._answers.append(text)
         self._wake.set()
 
+    async def wait_for_room(self) -> None:
+        """Wait while many answers are unsent."""
+        while len(self._answers) >= _MAX_ANSWERS and not self._ended:
+            self._drained.clear()
+            await self._drained.wait()
+
     def shown(self, stamp_ns: int) -> None:
         """It has drawn the picture of this stamp, or left out the ones before it."""
         stamps = [stamp for stamp, _ in self._on_their_way]
@@ -72,15 +80,23 @@ class Browser:
 
     async def send(self) -> None:
         """Send what waits, until cancelled or the connection ends."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._answers:
-                await self._socket.send_str(json.dumps(self._answers.popleft()))
-            while self._texts:
-                _, text = self._texts.popitem()
-                await self._socket.send_str(json.dumps(text))
-            if self._picture is not None:
-                (stamp_ns, data), self._picture = self._picture, None
-                self._on_their_way.append((stamp_ns, time.monotonic()))
-                await self._socket.send_bytes(data)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._send_all()
+        finally:
+            self._ended = True
+            self._drained.set()
+
+    async def _send_all(self) -> None:
+        while self._answers:
+            await self._socket.send_str(json.dumps(self._answers.popleft()))
+            self._drained.set()
+        while self._texts:
+            _, text = self._texts.popitem()
+            await self._socket.send_str(json.dumps(text))
+        if self._picture is not None:
+            (stamp_ns, data), self._picture = self._picture, None
+            self._on_their_way.append((stamp_ns, time.monotonic()))
+            await self._socket.send_bytes(data)

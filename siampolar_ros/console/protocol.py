@@ -35,7 +35,7 @@ class ProtocolError(SiampolarError, ValueError):
 
 @dataclass(frozen=True)
 class Watch:
-    """Which camera a browser shows; with ``pictures`` False it gets only states and figures."""
+    """Which camera a browser shows, empty: none; without ``pictures`` only states and figures."""
 
     camera: str
     pictures: bool

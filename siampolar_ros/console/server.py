@@ -217,6 +217,7 @@ class ConsoleServer:
             if message.type is WSMsgType.ERROR:  # not a WebSocket's frame, or a far too long one
                 self._robot.warn(f"a browser sent what is not allowed: {socket.exception()}")
                 return
+            await browser.wait_for_room()
             count += 1
             ahead_s = count / _MAX_TEXTS_PER_S - (time.monotonic() - began)
             if ahead_s > 0.1:
@@ -234,11 +235,13 @@ class ConsoleServer:
     def _handle(self, browser: Browser, message: Message) -> None:
         if isinstance(message, Shown):
             browser.shown(message.stamp_ns)
-            self._wake(browser.camera)
+            if browser.camera in self._pumps:
+                self._pumps[browser.camera].wake()
         elif isinstance(message, Watch):
             browser.camera, browser.pictures = message.camera, message.pictures
             self._update_watched()
-            self._wake(browser.camera)
+            if message.camera in self._pumps:
+                self._pumps[message.camera].welcome(browser)
         else:
             task = self._loop.create_task(self._ask(browser, message))
             self._asking.add(task)  # the loop itself keeps no reference
@@ -291,7 +294,10 @@ class ConsoleServer:
                 browser.put_text({"type": "status", **about, **figures[browser.camera]})
 
     def _update_watched(self) -> None:
-        watched = {b.camera for b in self._browsers if b.pictures}
+        watched = {browser.camera for browser in self._browsers}
+        for name, pump in self._pumps.items():
+            if name not in watched:
+                pump.forget()
         self._robot.watch(frozenset(watched & set(self._robot.cameras())))
 
     def _update_pumps(self, cameras: Mapping[str, CameraFeed]) -> None:
@@ -300,10 +306,6 @@ class ConsoleServer:
         for name in set(cameras) - set(self._pumps):
             self._pumps[name] = _Pump(name, cameras[name], self)
         self._update_watched()
-
-    def _wake(self, camera: str) -> None:
-        if camera in self._pumps:
-            self._pumps[camera].wake()
 
     def takers(self, camera: str) -> list[Browser]:
         """The browsers that a picture of this camera may be sent to now."""
@@ -338,6 +340,7 @@ class _Pump:
     def __init__(self, name: str, feed: CameraFeed, server: ConsoleServer) -> None:
         self._name, self._feed, self._server = name, feed, server
         self._event = asyncio.Event()
+        self._last: tuple[int, bytes] | None = None
         self._task = server.loop.create_task(self._run())
         feed.listen(self._wake_soon)
 
@@ -347,6 +350,16 @@ class _Pump:
 
     def wake(self) -> None:
         self._event.set()
+
+    def welcome(self, browser: Browser) -> None:
+        """A browser shows this camera from now on: a picture that stands still is all there is."""
+        if self._last is not None and browser.has_room:
+            browser.put_picture(*self._last)
+        self.wake()
+
+    def forget(self) -> None:
+        """Nobody shows this camera any more."""
+        self._last = None
 
     def close(self) -> None:
         self._feed.listen(lambda: None)
@@ -376,8 +389,9 @@ class _Pump:
         header = {"camera": self._name, "stamp": str(stamp_ns), "size": view.image.size,
                   "targets": targets}  # fmt: skip
         packed = protocol.picture(header, data)
+        self._last = stamp_ns, packed
         for browser in self._server.takers(self._name):
-            browser.put_picture(stamp_ns, packed)
+            browser.put_picture(*self._last)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -275,7 +275,12 @@ def test_two_browsers_get_what_they_watch_and_commands_are_answered(
         status = await text_of(front, "status")
         assert status["camera"] == "/front/tracker" and set(status["strips"]) == {"1"}
         await front.close()
-        await rear.send_json(watch("/rear/tracker", pictures=False))
+        await settled(lambda: at.robot.watched == {"/rear/tracker"})
+        late = await client.ws_connect(f"{at.url}/ws", headers=at.headers())
+        await late.send_json(watch("/rear/tracker"))
+        assert (await picture_of(late))["stamp"] == "2"  # which stands still
+        await late.close()
+        await rear.send_json(watch("", pictures=False))
         await settled(lambda: at.robot.watched == frozenset())
 
     run(work)

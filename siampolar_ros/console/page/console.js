@@ -107,7 +107,8 @@ function ask(command) {
   if (!send({request: page.request, camera: page.camera, ...command})) say("Not connected.", false);
 }
 function watch() {
-  if (page.camera) send({type: "watch", camera: page.camera, pictures: !page.frozen && !document.hidden});
+  // A page that nobody sees watches nothing, so that the robot need not even take the images.
+  send({type: "watch", camera: document.hidden ? "" : page.camera, pictures: !page.frozen && !document.hidden});
 }
 /** @param {Cameras | Status | Answer | Refused} message */
 function receive(message) {
@@ -499,7 +500,7 @@ function showStatus(status) {
   if (status.camera !== page.camera) return;
   page.status = status;
   if (page.frozen || !page.image) { page.live = status.targets; noteLost(); }
-  texts.images.textContent = page.frozen ? "–" : `${status.images_hz.toFixed(1)} Hz`;
+  texts.images.textContent = `${status.images_hz.toFixed(1)} Hz`;
   texts.results.textContent = `${status.results_hz.toFixed(1)} Hz`;
   texts.latency.textContent = status.latency_ms ? `${status.latency_ms.map((ms) => ms.toFixed(0)).join(" / ")} ms` : "–";
   texts.delay.textContent = status.delay_ms === null ? "–" : `${status.delay_ms.toFixed(0)} ms`;
