@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interface:
-    """One topic or service; ``kind`` is ``in``, ``out`` or ``service``.
+    """One topic or service; ``kind`` is ``in``, ``out``, ``service`` or ``calls``.
 
     ``~`` stands for the node's name. Optional ones need a package that may not be installed.
     ``when``: the only time when it exists; empty: while the node is active.
@@ -200,10 +200,37 @@ FIRST_TARGET: tuple[Interface, ...] = (
     ),
 )
 
+CONSOLE: tuple[Interface, ...] = (
+    Interface(
+        "in",
+        "TRACKER/targets",
+        "siampolar_ros/msg/Targets",
+        "Of every tracker on the network: it is found by what it publishes and subscribes to.",
+    ),
+    Interface(
+        "in",
+        "the tracker's images",
+        "sensor_msgs/msg/Image",
+        "Or sensor_msgs/CompressedImage: the topic that the tracker takes them from, while a "
+        "browser shows them.",
+    ),
+    Interface(
+        "in", "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "Those of the trackers."
+    ),
+    Interface(
+        "calls",
+        "TRACKER/init",
+        "siampolar_ros/srv/Init",
+        "What was drawn, with the stamp and the size of the picture that it was drawn on.",
+    ),
+    Interface("calls", "TRACKER/remove", "siampolar_ros/srv/Remove", "Remove a target."),
+    Interface("calls", "TRACKER/reset", "std_srvs/srv/Trigger", "Remove all."),
+)
+
 
 def reference(table: tuple[Interface, ...]) -> str:
     """The table as Markdown."""
-    words = {"in": "subscribes", "out": "publishes", "service": "serves"}
+    words = {"in": "subscribes", "out": "publishes", "service": "serves", "calls": "calls"}
     lines = ["| | name | type | what |", "|---|---|---|---|"]
     for row in table:
         needs = f" Where {row.type.partition('/')[0]} is installed." if row.optional else ""
