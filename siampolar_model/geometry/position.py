@@ -31,6 +31,12 @@ _MARGIN = 0.1
 #: Pixels kept at most; beyond, every second, third, ... row and column is looked at.
 _MOST_PIXELS = 4000
 
+#: Pixels with depth that a position needs at least, and as a share of those inside.
+_LEAST_PIXELS, _LEAST_SHARE = 12, 0.03
+
+#: Points of a laser scanner that a position needs at least.
+_LEAST_SPARSE = 5
+
 #: Side in pixels of squares within which depth errors are the same, so they do not average out.
 _CORRELATED_PX = 6.0
 
@@ -102,8 +108,7 @@ def position_from_depth(
     outline_xy: np.ndarray,
     box: Box,
     camera: Camera,
-    least_pixels: int = 12,
-    least_share: float = 0.03,
+    is_sparse: bool = False,
 ) -> Position:
     """Where the target of an outline is.
 
@@ -111,16 +116,18 @@ def position_from_depth(
         depth: aligned with the image of the outline.
         outline_xy: (M, 2), continuous pixels.
         box: the target's box in pixels, for its size.
-        least_pixels, least_share: how many pixels with depth are needed at least, and as a share
-            of those inside; the points of a laser scanner leave most pixels without.
+        is_sparse: the depth is of a laser scanner, which leaves most pixels without: every pixel
+            is looked at, and few are enough.
 
     Raises:
         NoPosition: too few of the pixels inside have a depth.
     """
-    inside = _Inside.of(outline_xy, *depth.size)
+    inside = _Inside.of(outline_xy, *depth.size, every_pixel=is_sparse)
     z = depth.at(inside.rows, inside.columns)
     z = z[~np.isnan(z)]
-    needed = max(least_pixels, math.ceil(least_share * len(inside.rows)))
+    needed = _LEAST_SPARSE
+    if not is_sparse:
+        needed = max(_LEAST_PIXELS, math.ceil(_LEAST_SHARE * len(inside.rows)))
     if len(z) < needed:
         raise NoPosition(
             f"{len(z)} of {len(inside.rows)} pixels inside have a depth; {needed} are needed"
@@ -206,7 +213,7 @@ class _Inside:
     middle_xy: tuple[float, float]
 
     @classmethod
-    def of(cls, outline_xy: np.ndarray, width: int, height: int) -> _Inside:
+    def of(cls, outline_xy: np.ndarray, width: int, height: int, every_pixel: bool) -> _Inside:
         """
         Raises:
             NoPosition: no pixel of the image is inside.
@@ -220,7 +227,8 @@ class _Inside:
         eroded = cv2.erode(part, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
         if 4 * np.count_nonzero(eroded) < area:  # thin shapes stay whole
             eroded = part
-        stride = max(1, math.ceil(math.sqrt(np.count_nonzero(eroded) / _MOST_PIXELS)))
+        most = math.inf if every_pixel else _MOST_PIXELS
+        stride = max(1, math.ceil(math.sqrt(np.count_nonzero(eroded) / most)))
         rows, columns = np.nonzero(eroded[::stride, ::stride])
         x = float(part.sum(0, dtype=np.int64) @ np.arange(part.shape[1])) / area + left + 0.5
         y = float(part.sum(1, dtype=np.int64) @ np.arange(part.shape[0])) / area + top + 0.5

@@ -125,3 +125,28 @@ class CameraModel:
         plane = undistort(sensor[:, None], self.matrix, distortion, R=self.rotation)
         directions: np.ndarray = plane.reshape(-1, 2)
         return directions
+
+    def pixels(self, points_m: np.ndarray) -> np.ndarray:
+        """Where points in front of the camera appear, in continuous pixels of the image.
+
+        The inverse of :meth:`at_depth`.
+
+        Args:
+            points_m: (N, 3) in the optical frame, with z above 0.
+
+        Returns:
+            float64 (N, 2); also outside the image.
+        """
+        points = np.asarray(points_m, np.float64)
+        if not len(points):
+            return np.zeros((0, 2))
+        points = points @ self.rotation  # the inverse of the rotation, on rows
+        if not len(self.distortion):
+            plane = points[:, :2] / points[:, 2:]
+            sensor = plane @ self.matrix[:2, :2].transpose() + self.matrix[:2, 2]
+        else:
+            project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
+            none = np.zeros(3)
+            sensor, _ = project(points[:, None], none, none, self.matrix, self.distortion)
+        whole: np.ndarray = sensor.reshape(-1, 2) + 0.5 - self.offset_xy
+        return whole / self.binning_xy

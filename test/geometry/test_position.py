@@ -94,10 +94,12 @@ def test_without_enough_depth_there_is_no_position_and_the_reason_counts_the_pix
     depth = scene.depth_m
     few = np.where(rng.random(depth.shape) < 0.01, depth, np.nan)
     for holes in (np.zeros_like(depth), np.full_like(depth, np.inf), few, -depth):
-        with pytest.raises(NoPosition, match=r"of 6\d\d\d pixels inside have a depth; 2\d\d are"):
+        with pytest.raises(NoPosition, match=r"of 1\d\d\d pixels inside have a depth; \d\d are"):
             position_from_depth(DepthImage(holes), scene.outline_xy, scene.box, CAMERA)
     # The points of a laser scanner are that few.
-    found = position_from_depth(DepthImage(few), scene.outline_xy, scene.box, CAMERA, 12, 0.0)
+    found = position_from_depth(
+        DepthImage(few), scene.outline_xy, scene.box, CAMERA, is_sparse=True
+    )
     assert found.point_m[2] == pytest.approx(1.5)
     outside = scene.outline_xy + (WIDTH, 0)
     for nothing in (np.zeros((0, 2), np.float32), outside, scene.outline_xy * np.nan):
