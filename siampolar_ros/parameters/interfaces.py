@@ -169,6 +169,76 @@ TRACKER: tuple[Interface, ...] = (
     ),
 )
 
+TARGET_3D: tuple[Interface, ...] = (
+    Interface("in", "tracker/targets", "siampolar_ros/msg/Targets", "The tracker's `~/targets`."),
+    Interface(
+        "in",
+        "depth",
+        "sensor_msgs/msg/Image",
+        "With `source: depth`. 16UC1 (millimetres) or 32FC1 (metres), aligned with the tracker's "
+        "image and of the same size; 0, NaN and infinite are holes.",
+    ),
+    Interface(
+        "in",
+        "points",
+        "sensor_msgs/msg/PointCloud2",
+        "With `source: cloud`. Organised like the image, or any other, which is projected into it; "
+        "one in another frame needs tf2_ros.",
+    ),
+    Interface(
+        "in",
+        "camera_info",
+        "sensor_msgs/msg/CameraInfo",
+        "Calibration of the tracker's image. Unless it is remapped, the topic next to `depth`, "
+        "`points` or, with `source: height`, `image`.",
+    ),
+    Interface(
+        "out",
+        "~/targets",
+        "siampolar_ros/msg/Targets3D",
+        "Position, distance, size and velocity of all targets on each image, and why one has none.",
+    ),
+    Interface(
+        "out",
+        "~/detections",
+        "vision_msgs/msg/Detection3DArray",
+        "The targets with a position; `id` is the target's.",
+        optional=True,
+    ),
+    Interface(
+        "out",
+        "~/pose",
+        "geometry_msgs/msg/PoseStamped",
+        "The place of `target_id` in `pose_frame`, only while it is tracked; x points away from "
+        "the camera, z up.",
+    ),
+    Interface(
+        "out",
+        "/tf",
+        "tf2_msgs/msg/TFMessage",
+        "The frame `target_<id>` of each target, only while it is tracked; axes as for `~/pose`.",
+        optional=True,
+    ),
+    Interface(
+        "out",
+        "~/cloud",
+        "sensor_msgs/msg/PointCloud2",
+        "The points of the targets' surfaces, in the target's colour and with its `id`.",
+    ),
+    Interface(
+        "out",
+        "~/markers",
+        "visualization_msgs/msg/MarkerArray",
+        "Outline, label with the distance, and velocity of each target, at its depth.",
+    ),
+    Interface(
+        "out",
+        "/diagnostics",
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "Once a second: whether targets have positions, how depth arrives, and why not.",
+    ),
+)
+
 VIDEO_PUBLISHER: tuple[Interface, ...] = (
     Interface("out", "image", "sensor_msgs/msg/Image", "bgr8."),
     Interface(
