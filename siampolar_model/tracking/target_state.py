@@ -78,9 +78,19 @@ class TrackedTarget:
     def moved(self) -> TrackedTarget:
         """The target after an image that it was not searched for on: its motion moves it."""
         before, box = self.result.box, self.expected_box
-        shift = np.array(box.center_xy, np.float32) - np.array(before.center_xy, np.float32)
-        outline = polar.clip_polygon(self.result.polygon_xy + shift, *self.image_size)
-        return replace(self, result=replace(self.result, box=box, polygon_xy=outline), rested=True)
+        dx, dy = box.x1 - before.x1, box.y1 - before.y1
+
+        def shifted(one: Box) -> Box:
+            return Box(one.x1 + dx, one.y1 + dy, one.x2 + dx, one.y2 + dy)
+
+        outline = self.result.polygon_xy + np.array([dx, dy], np.float32)
+        result = replace(
+            self.result,
+            box=box,
+            polygon_xy=polar.clip_polygon(outline, *self.image_size),
+            soft_mask=self.result.soft_mask and self.result.soft_mask.moved(shifted),
+        )
+        return replace(self, result=result, rested=True)
 
     @property
     def lost(self) -> bool:
@@ -213,6 +223,7 @@ class TrackedTarget:
             candidate.quality,
             box,
             outline,
+            soft_mask=candidate.mask and candidate.mask.moved(window.box_to_image),
         )
 
 
