@@ -262,7 +262,7 @@ def read_yaml(path: str | Path, error: type[ValueError]) -> Any:
     """
     try:
         return yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise error(f"{path}: not YAML ({' '.join(str(problem).split())})") from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..results import Target, TargetState
+from .draw import color_of
 
 #: Ids above it start from 1 again: every viewer and cv_bridge can read an image of 16 bits.
 _MAX_LABEL = 65535
@@ -28,3 +29,18 @@ def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarra
         if result.state != TargetState.LOST:
             result.fill_into(labels, label_of(result.id))
     return labels
+
+
+def color_image(labels: np.ndarray, results: Iterable[Target]) -> np.ndarray:
+    """The same in the targets' colours of :func:`siampolar_model.rendering.draw.color_of`.
+
+    Args:
+        labels: what :func:`label_image` returned for these results.
+
+    Returns:
+        uint8 (height, width, 3), BGR; black is background.
+    """
+    colors = np.zeros((*labels.shape, 3), np.uint8)
+    for result in results:
+        colors[labels == label_of(result.id)] = color_of(result.id)
+    return colors
