@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -53,8 +55,9 @@ RED_BOX, GREEN_BOX = Box(56, 36, 104, 84), Box(216, 56, 264, 104)
 class Recording:
     """Writes a bag message by message."""
 
-    def __init__(self, path: Path, storage: str = "mcap") -> None:
-        self.store = bags.typestore()
+    def __init__(self, path: Path, storage: str = "mcap", version_0_1: bool = False) -> None:
+        self.store = bags._typestore_0_1() if version_0_1 else bags.typestore()
+        self.version_0_1 = version_0_1
         self.writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
         self.writer.open()
         self.connections: dict[str, Any] = {}
@@ -96,10 +99,18 @@ class Recording:
 
     def init(self, box: Box, stamp_ns: int, time_ns: int, id: int = 0) -> None:
         x, y, width, height = box.as_xywh()
+        later = {} if self.version_0_1 else self.fields_after_0_1()
         self.add(
             "/tracker/init_target", bags.INIT_TARGET, time_ns, header=self.header(stamp_ns),
-            id=id, x=x, y=y, width=width, height=height, image_width=0, image_height=0,
+            id=id, x=x, y=y, width=width, height=height, image_width=0, image_height=0, **later,
         )  # fmt: skip
+
+    def fields_after_0_1(self) -> dict[str, Any]:
+        mask = self.make(
+            bags.IMAGE, header=self.header(0), width=0, height=0, encoding="", is_bigendian=0,
+            step=0, data=np.zeros(0, np.uint8),
+        )  # fmt: skip
+        return {"kind": 0, "polygon_xy": np.zeros(0, np.float32), "mask": mask}
 
     def close(self) -> None:
         self.writer.close()
@@ -212,9 +223,13 @@ class TestWhatItFollows:
         (again,) = [e for e in events if isinstance(e, Targets) and e.update]
         assert again.image.stamp_ns == FIRST_NS + 5 * PERIOD_NS and len(again.targets) == 1
 
-    def test_recorded_inits_are_obeyed_when_they_came(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("version_0_1", [False, True])
+    @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+    def test_recorded_inits_are_obeyed_when_they_came(
+        self, storage: str, version_0_1: bool, tmp_path: Path
+    ) -> None:
         """One drawn on the first image arrives with the eleventh: the same track from there on."""
-        recording = Recording(tmp_path / "bag")
+        recording = Recording(tmp_path / "bag", storage, version_0_1)
         for index in range(20):
             recording.image(scene(index), FIRST_NS + index * PERIOD_NS)
             if index == 10:
@@ -413,13 +428,71 @@ class TestBadInput:
             assert code in (0, 2) and "Traceback" not in error
             if code == 2:
                 refused += 1
-                assert len(error.splitlines()) - error.count("image refused") == 1, error
+                lines = [one for one in error.splitlines() if not one.startswith("warning: ")]
+                assert len(lines) - error.count("image refused") == 1, error
                 assert not out.exists()
             out.unlink(missing_ok=True)
         assert refused >= 6  # pixels alone may have been hit, which no format notices
         (bag / "metadata.yaml").write_text("a: [")
         assert run(bag, "--box", "56,36,48,48", "--jsonl", tmp_path / "o.jsonl") == 2
         assert "cannot be read as a rosbag2" in capsys.readouterr().err
+
+
+def unfinished(path: Path, images: int) -> tuple[Path, list[int]]:
+    """An MCAP file of some images, and where its chunks of a few images end."""
+    bag = record(path, "mcap", images)
+    (file,) = bag.glob("*.mcap")
+    data, at, ends = file.read_bytes(), 8, []
+    while at < len(data) - 8:
+        code, length = struct.unpack_from("<BQ", data, at)
+        at += 9 + length
+        ends += [at] * (code == 0x06)
+    return file, ends
+
+
+@pytest.mark.usefixtures("blob")
+class TestAKilledRecorder:
+    """It leaves an MCAP file without its end, and no metadata.yaml."""
+
+    def test_is_read_as_far_as_it_goes(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file, ends = unfinished(tmp_path / "bag", 20)
+        assert len(ends) >= 3
+        data = file.read_bytes()
+        for place, (whole, folder) in enumerate([(2, True), (1, False), (2, False)]):
+            file.write_bytes(data[: ends[whole] + 1000])
+            out = tmp_path / f"{place}.jsonl"
+            source = file.parent if folder else file
+            assert run(source, "--box", "56,36,48,48", "--jsonl", out) == 0
+            lines = len(out.read_text().splitlines())
+            assert 0 < lines < 20
+            error = capsys.readouterr().err
+            assert "the recorder did not finish this file" in error
+            assert re.search(
+                rf"{lines} messages can be read, the last \d{{1,4}} bytes cannot", error
+            )
+
+    def test_without_metadata_the_only_file_is_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bag = record(tmp_path / "bag", "mcap", images=3)
+        (bag / "metadata.yaml").unlink()
+        out = tmp_path / "o.jsonl"
+        assert run(bag, "--box", "56,36,48,48", "--jsonl", out) == 0
+        assert len(out.read_text().splitlines()) == 3
+        assert "has no metadata.yaml, which the recorder writes at its end; bag.mcap is read" in (
+            capsys.readouterr().err
+        )
+        for copy in ("bag_1.mcap", "bag_2.mcap"):
+            shutil.copy(bag / "bag.mcap", bag / copy)
+        assert run(bag, "--box", "56,36,48,48", "--jsonl", out) == 2
+        error = capsys.readouterr().err
+        assert f"'ros2 bag reindex {bag}', or give one of its 3 files, such as" in error
+        for file in bag.glob("*.mcap"):
+            file.unlink()
+        assert run(bag, "--box", "56,36,48,48", "--jsonl", out) == 2
+        assert "there is no metadata.yaml, .mcap or .db3 file" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("blob")

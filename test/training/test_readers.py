@@ -337,9 +337,10 @@ class TestCoco:
         (images / "a.jpg").unlink()
         with pytest.raises(DatasetError, match=r"images/a.jpg: No such file"):
             Coco(path, images).read(0)
-        path.write_text("{")
-        with pytest.raises(DatasetError, match=r"instances.json: damaged"):
-            Coco(path, images)
+        for text in ("{", "[" * 9000):
+            path.write_text(text)
+            with pytest.raises(DatasetError, match=r"instances.json: damaged"):
+                Coco(path, images)
 
 
 def _runs(mask: np.ndarray) -> list[int]:

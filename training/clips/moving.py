@@ -263,7 +263,7 @@ def score_clip(tracker: Tracker, clip: Clip) -> np.ndarray:
         (result,) = tracker.update(Frame.from_bgr(frame))
         lost = result.state == TargetState.LOST
         tracking = result.state == TargetState.TRACKING
-        score = score_frame(mask, result.box, result.polygon_xy, lost=lost)
+        score = score_frame(mask, result.box, result.mask(*mask.shape).view(np.uint8), lost=lost)
         box_iou = np.nan if score.box_iou is None else score.box_iou
         true_box = mask_box(mask)
         overlap = true_box.iou(result.box) if true_box else 0.0

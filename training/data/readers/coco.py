@@ -56,7 +56,7 @@ class Coco(Reader):
             self._load(data, path, validation)
         except DatasetError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DatasetError(
                 f"{path}: damaged ({type(error).__name__}: {error}); expected {LAYOUT}"
             ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from siampolar_model.errors import DatasetError, FrameError, VideoError
-from siampolar_model.images.picture import read_bgr
+from siampolar_model.images.picture import read_bgr, read_whole
 from siampolar_model.io.image_folder import image_files
 
 from .base import LabelledImage
@@ -49,9 +50,13 @@ def read_labels(path: Path) -> np.ndarray:
         DatasetError: not a readable image, more than 8 bits, or several colours without a palette.
     """
     try:
-        with Image.open(path) as opened:
+        data = read_whole(path)
+    except FrameError as error:
+        raise DatasetError(str(error)) from None
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
             mode, pixels = opened.mode, np.array(opened)
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # Pillow raises almost anything on a damaged file
         raise DatasetError(f"{path}: not a readable image") from None
     if pixels.dtype not in (np.uint8, np.bool_):
         raise DatasetError(f"{path}: has {pixels.dtype} values; a mask has 8 bits")
