@@ -124,7 +124,7 @@ class Tracker:
         """The last result of every target, sorted by id."""
         return [self._targets[id].result for id in self.ids]
 
-    if not TYPE_CHECKING:  # a checker would take every name for one that exists
+    if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             renamed = {"init": "start", "track": "update"}
@@ -194,7 +194,8 @@ class Tracker:
         """Find targets in the next image.
 
         Args:
-            frame: the image, or a uint8 (H, W, 3) BGR array, of the size they started on.
+            frame: the image, or a uint8 (H, W, 3) BGR array, of the size that the targets
+                started on.
             ids: targets to find; None finds all.
             budget: what the search of the whole frame for lost targets may cost; the default
                 suits video of 30 images per second.
