@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..geometry import polar
 from ..results import Target, TargetState
 from .draw import color_of
 
@@ -20,15 +19,15 @@ def label_of(target_id: int) -> int:
 
 
 def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarray:
-    """Outlines filled with their target's label, uint16 (height, width); 0 is background.
+    """Masks filled with their target's label, uint16 (height, width); 0 is background.
 
-    Where outlines overlap, the higher id lies on top. Lost targets are left out, because
-    their last outline need not fit this image.
+    Where masks overlap, the higher id lies on top. Lost targets are left out, because
+    their last mask need not fit this image.
     """
     labels = np.zeros((height, width), np.uint16)
     for result in sorted(results, key=lambda result: result.id):
         if result.state != TargetState.LOST:
-            polar.fill_into(labels, result.polygon_xy, label_of(result.id))
+            result.fill_into(labels, label_of(result.id))
     return labels
 
 

@@ -58,12 +58,13 @@ def image_topic(base: str, transport: str) -> str:
 
 
 class ImageInput:
-    """Takes the images on ``image``, and subscribes again when settings or publishers change.
+    """Takes the images on a topic, and subscribes again when settings or publishers change.
 
     Args:
         settings: read at every check, so that a change takes effect within half a second.
         on_image: called in the executor's thread with each image that can be read.
         on_lost: called with the number of images that the middleware reports as lost.
+        topic: where the images are; a remapping applies.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ImageInput:
         settings: Callable[[], ImageSettings],
         on_image: Callable[[StampedImage], None],
         on_lost: Callable[[int], None] = lambda images: None,
+        topic: str = "image",
     ) -> None:
         self._node = node
         self._settings = settings
@@ -79,8 +81,8 @@ class ImageInput:
         self._on_lost = on_lost
         self._closed = False
         self._told: set[str] = set()  # encodings that were warned of
-        #: Topic ``image``, remapped, without what the transport adds.
-        self.base = node.resolve_topic_name("image")
+        #: The topic, remapped, without what the transport adds.
+        self.base = node.resolve_topic_name(topic)
         self._open(settings())
         self._timer = steady_timer(node, _LOOK_S, self.look)
         self.look()  # the publishers may be known already, as when a node is activated again

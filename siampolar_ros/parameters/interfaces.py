@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interface:
-    """One topic or service; ``kind`` is ``in``, ``out`` or ``service``.
+    """One topic or service; ``kind`` is ``in``, ``out``, ``service`` or ``calls``.
 
     ``~`` stands for the node's name. Optional ones need a package that may not be installed.
     ``when``: the only time when it exists; empty: while the node is active.
@@ -169,6 +169,76 @@ TRACKER: tuple[Interface, ...] = (
     ),
 )
 
+TARGET_3D: tuple[Interface, ...] = (
+    Interface("in", "tracker/targets", "siampolar_ros/msg/Targets", "The tracker's `~/targets`."),
+    Interface(
+        "in",
+        "depth",
+        "sensor_msgs/msg/Image",
+        "With `source: depth`. 16UC1 (millimetres) or 32FC1 (metres), aligned with the tracker's "
+        "image and of the same size; 0, NaN and infinite are holes.",
+    ),
+    Interface(
+        "in",
+        "points",
+        "sensor_msgs/msg/PointCloud2",
+        "With `source: cloud`. Organised like the image, or any other, which is projected into it; "
+        "one in another frame needs tf2_ros.",
+    ),
+    Interface(
+        "in",
+        "camera_info",
+        "sensor_msgs/msg/CameraInfo",
+        "Calibration of the tracker's image. Unless it is remapped, the topic next to `depth`, "
+        "`points` or, with `source: height`, `image`.",
+    ),
+    Interface(
+        "out",
+        "~/targets",
+        "siampolar_ros/msg/Targets3D",
+        "Position, distance, size and velocity of all targets on each image, and why one has none.",
+    ),
+    Interface(
+        "out",
+        "~/detections",
+        "vision_msgs/msg/Detection3DArray",
+        "The targets with a position; `id` is the target's.",
+        optional=True,
+    ),
+    Interface(
+        "out",
+        "~/pose",
+        "geometry_msgs/msg/PoseStamped",
+        "The place of `target_id` in `pose_frame`, only while it is tracked; x points away from "
+        "the camera, z up.",
+    ),
+    Interface(
+        "out",
+        "/tf",
+        "tf2_msgs/msg/TFMessage",
+        "The frame `target_<id>` of each target, only while it is tracked; axes as for `~/pose`.",
+        optional=True,
+    ),
+    Interface(
+        "out",
+        "~/cloud",
+        "sensor_msgs/msg/PointCloud2",
+        "The points of the targets' surfaces, in the target's colour and with its `id`.",
+    ),
+    Interface(
+        "out",
+        "~/markers",
+        "visualization_msgs/msg/MarkerArray",
+        "Outline, label with the distance, and velocity of each target, at its depth.",
+    ),
+    Interface(
+        "out",
+        "/diagnostics",
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "Once a second: whether targets have positions, how depth arrives, and why not.",
+    ),
+)
+
 VIDEO_PUBLISHER: tuple[Interface, ...] = (
     Interface("out", "image", "sensor_msgs/msg/Image", "bgr8."),
     Interface(
@@ -200,10 +270,37 @@ FIRST_TARGET: tuple[Interface, ...] = (
     ),
 )
 
+CONSOLE: tuple[Interface, ...] = (
+    Interface(
+        "in",
+        "TRACKER/targets",
+        "siampolar_ros/msg/Targets",
+        "Of every tracker on the network: it is found by what it publishes and subscribes to.",
+    ),
+    Interface(
+        "in",
+        "the tracker's images",
+        "sensor_msgs/msg/Image",
+        "Or sensor_msgs/CompressedImage: the topic that the tracker takes them from, while a "
+        "browser shows them.",
+    ),
+    Interface(
+        "in", "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "Those of the trackers."
+    ),
+    Interface(
+        "calls",
+        "TRACKER/init",
+        "siampolar_ros/srv/Init",
+        "What was drawn, with the stamp and the size of the picture that it was drawn on.",
+    ),
+    Interface("calls", "TRACKER/remove", "siampolar_ros/srv/Remove", "Remove a target."),
+    Interface("calls", "TRACKER/reset", "std_srvs/srv/Trigger", "Remove all."),
+)
+
 
 def reference(table: tuple[Interface, ...]) -> str:
     """The table as Markdown."""
-    words = {"in": "subscribes", "out": "publishes", "service": "serves"}
+    words = {"in": "subscribes", "out": "publishes", "service": "serves", "calls": "calls"}
     lines = ["| | name | type | what |", "|---|---|---|---|"]
     for row in table:
         needs = f" Where {row.type.partition('/')[0]} is installed." if row.optional else ""
