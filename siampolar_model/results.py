@@ -54,6 +54,11 @@ class Target:
         box: box of the target in image pixels.
         polygon_xy: float32 (M, 2), the outline in image pixels, clipped to the image; M is 0 if
             no part of it is inside.
+        confidence: probability that the outline lies on the chosen object (IoU of at least 0.5).
+        velocity_xy: how fast the box's centre moves, pixels per second.
+        predicted_box: where it was expected on this image from its motion before, also while it
+            is not seen; None: nothing is known of its motion.
+        reason: why it is uncertain or lost; empty while it is tracked.
 
     Example:
         >>> from siampolar_model import Box, Target, TargetState
@@ -72,6 +77,10 @@ class Target:
     quality: float
     box: Box
     polygon_xy: np.ndarray
+    confidence: float = 0.0
+    velocity_xy: tuple[float, float] = (0.0, 0.0)
+    predicted_box: Box | None = None
+    reason: str = ""
 
     def mask(self, height: int, width: int) -> np.ndarray:
         """The inside of the outline, bool (height, width), in an image of that size.

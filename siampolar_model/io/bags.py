@@ -27,6 +27,9 @@ from .messages import PACKAGE, ResultMessages, image_from_message
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INIT_TARGET = f"{PACKAGE}/msg/InitTarget"
 
+#: An InitTarget of version 0.1 ended with this field.
+_LAST_FIELD_0_1 = "uint32 image_height"
+
 #: Where results go, as a node named ``tracker`` publishes them.
 TARGETS_TOPIC, INIT_RESULT_TOPIC = "/tracker/targets", "/tracker/init_result"
 
@@ -63,6 +66,15 @@ def typestore() -> Any:
     return store
 
 
+def _typestore_0_1() -> Any:
+    """The message types that an InitTarget of version 0.1 was recorded with."""
+    text = (_message_folder() / "InitTarget.msg").read_text("utf-8")
+    end = text.index(_LAST_FIELD_0_1) + len(_LAST_FIELD_0_1)
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    store.register(get_types_from_msg(text[:end], INIT_TARGET))
+    return store
+
+
 def _message_folder() -> Path:
     """msg/ of the source tree, of the installed wheel, or of a colcon installation."""
     package = Path(__file__).resolve().parents[1]
@@ -92,6 +104,7 @@ class BagReader:
         """
         self.path = path
         self._store = typestore()
+        self._earlier: Any = None
         if not path.exists():
             raise BagError(f"{path}: no such bag")
         try:
@@ -146,13 +159,27 @@ class BagReader:
         count = 0
         try:
             for connection, time_ns, data in self._reader.messages(chosen):
-                content = self._store.deserialize_cdr(data, connection.msgtype)
+                content = self._deserialized(data, connection.msgtype)
                 yield BagMessage(connection.topic, connection.msgtype, time_ns, content)
                 count += 1
         except GeneratorExit:
             raise
         except Exception as error:  # the same
             raise self._unreadable(error, f" after {count} messages") from None
+
+    def _deserialized(self, data: Any, type: str) -> Any:
+        """A message. An InitTarget of version 0.1 lacks the last fields of today's."""
+        if type == INIT_TARGET and self._earlier:
+            return self._earlier.deserialize_cdr(data, type)
+        try:
+            return self._store.deserialize_cdr(data, type)
+        except Exception:
+            if type != INIT_TARGET:
+                raise
+            store = _typestore_0_1()
+            content = store.deserialize_cdr(data, type)
+            self._earlier = store
+            return content
 
     def _topic(self, name: str | None, what: str, types: tuple[str, ...]) -> str:
         """The topic of this name, or the only one of these types."""
