@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..runtime.environment import share_file
 from . import interfaces
-from .nodes import FirstTargetSettings, Settings, VideoSettings
+from .nodes import ConsoleSettings, FirstTargetSettings, Settings, VideoSettings
 from .settings import ImageSettings
 from .table import parameters_of
 from .table import reference as parameter_reference
@@ -29,6 +29,12 @@ NODES: dict[str, tuple[str, tuple[interfaces.Interface, ...], type]] = {
         "configures and activates itself (`autostart`).",
         interfaces.TRACKER,
         Settings,
+    ),
+    "console": (
+        "A page in which an operator sees the cameras and starts, draws again and removes targets: "
+        "[Console](console.md). Needs the extra `console` (aiohttp).",
+        interfaces.CONSOLE,
+        ConsoleSettings,
     ),
     "target_3d": (
         "Tells where the tracker's targets are in metres, from aligned depth images, a point cloud "
