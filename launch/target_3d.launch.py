@@ -9,27 +9,24 @@ Parameters that are not given here come from the parameters file, or else are th
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.runtime.environment import dds_environment
+from siampolar_ros.runtime.launching import check_package, check_params_file, launch_environment
 
-#: Arguments that are parameters of the node, and how their text becomes a value.
-_PARAMETERS: dict[str, type] = {
-    "source": str, "known_height": float, "target_id": int, "pose_frame": str,
-    "frame_prefix": str, "use_sim_time": bool,
-}  # fmt: skip
+#: Arguments that are parameters of the node.
+_PARAMETERS = (
+    "source", "known_height", "target_id", "pose_frame", "frame_prefix", "use_sim_time",
+)  # fmt: skip
 
 
 def _nodes(context: LaunchContext) -> list:
     def given(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = {
-        name: ParameterValue(given(name), value_type=kind)
-        for name, kind in _PARAMETERS.items()
-        if given(name)
-    }
+    check_params_file(given("params_file"))
+    if given("pose_frame"):
+        check_package("tf2_ros_py", f"pose_frame:={given('pose_frame')}")
+    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
     remappings = [(name, given(name)) for name in ("depth", "points") if given(name)]
     remappings += [("camera_info", given("camera_info"))] if given("camera_info") else []
     remappings.append(("tracker/targets", given("targets")))
@@ -65,5 +62,5 @@ def generate_launch_description() -> LaunchDescription:
             ("use_sim_time", "", "take the time from /clock, as for a bag"),
         )
     ]
-    environment = [SetEnvironmentVariable(*item) for item in dds_environment().items()]
+    environment = [SetEnvironmentVariable(*item) for item in launch_environment().items()]
     return LaunchDescription([*arguments, *environment, OpaqueFunction(function=_nodes)])

@@ -25,15 +25,16 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from siampolar_ros.runtime.launching import check_package
 
 HERE = Path(__file__).resolve().parent
-NEEDED = ("siampolar_ros", "opennav_following", "nav2_lifecycle_manager")
+NEEDED = ("opennav_following", "nav2_lifecycle_manager")
 
 
 def check_packages(context: LaunchContext) -> list:
     """Before anything is started: launch does not end what it has started before an error."""
     for name in NEEDED:
-        get_package_share_directory(name)  # raises with the package's name
+        check_package(name, "follow.launch.py")
     return []
 
 
