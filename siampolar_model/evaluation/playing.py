@@ -10,18 +10,65 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
+from ..errors import BoxError
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..results import Target, TargetState
 from ..tracking.redetection import RedetectionBudget
-from ..tracking.tracker import Tracker
 
 # Tolerance, in periods of the images, for an answer that is finished exactly when one arrives.
 _TINY = 1e-9
+
+
+class Follower(Protocol):
+    """What is played to: a :class:`.tracking.tracker.Tracker`, or a tracker of another library."""
+
+    def start(self, frame: Frame, box: Box, *, mask: np.ndarray | None = None) -> int:
+        """Start a target and return its id.
+
+        Raises:
+            BoxError: a box that no target can start from.
+        """
+
+    def update(self, frame: Frame, *, budget: RedetectionBudget = ...) -> list[Target]:
+        """All targets on the next image."""
+
+    def reset(self) -> None:
+        """Forget all targets."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where one object is on the first image.
+
+    Attributes:
+        box: in image pixels.
+        mask: uint8 (H, W), not 0 on the object, for a tracker that starts from masks; else None.
+    """
+
+    box: Box
+    mask: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where one object is by an answer.
+
+    Attributes:
+        box: of the target, in image pixels.
+        polygon_xy: float32 (M, 2), its outline in image pixels.
+        lost: whether the tracker reported it lost; its geometry is the last one believed then.
+    """
+
+    box: Box
+    polygon_xy: np.ndarray
+    lost: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +76,13 @@ class Answer:
     """The answer with which one image is scored.
 
     Attributes:
-        box: of the target, in image pixels.
-        polygon_xy: float32 (M, 2), its outline in image pixels.
-        lost: whether the tracker reported it lost; its geometry is the last one believed then.
+        places: of every object, in the order in which they were started.
         late: whether it comes from an earlier image.
-        targets: the tracker's own result; empty for the given box of the first image.
+        targets: the tracker's own results; empty for the given boxes of the first image.
         track_s: seconds in ``Tracker.update`` on this very image; None if it was not called.
     """
 
-    box: Box
-    polygon_xy: np.ndarray
-    lost: bool = False
+    places: tuple[Place, ...]
     late: bool = False
     targets: tuple[Target, ...] = ()
     track_s: float | None = None
@@ -53,24 +96,41 @@ class Player:
         fps: images per second of paced playing; None: the tracker sees every image.
     """
 
-    def __init__(self, tracker: Tracker, fps: float | None = None) -> None:
+    def __init__(self, tracker: Follower, fps: float | None = None) -> None:
         self._tracker, self._fps = tracker, fps
         self._index = 0
         self._next_index = 1  # the image that the tracker takes next
         self._free_at = 0.0  # when it is free, in periods of the images
         self._counts_from = 0  # the first image on which `_newest` counts
+        self._ids: list[int | None] = []  # of the objects; None: it could not be started
 
-    def start(self, image: np.ndarray, box: Box) -> Answer:
+    def start(self, image: np.ndarray, starts: Sequence[Start]) -> Answer:
         """Start on the first image, uint8 (H, W, 3) BGR.
 
+        Of several objects, one that no target can start from (too small, as a rule) is lost on all
+        images.
+
         Raises:
-            BoxError: a box that no target can start from.
+            BoxError: no target can start from any of the boxes.
+            TargetLimitError: more objects than the tracker can follow.
         """
         frame = Frame.from_bgr(image)
+        refused: BoxError | None = None
         begin = time.perf_counter()
-        self._tracker.start(frame, box)
+        for one in starts:
+            try:
+                self._ids.append(self._tracker.start(frame, one.box, mask=one.mask))
+            except BoxError as error:
+                self._ids.append(None)
+                refused = error
+        if refused is not None and not any(self._ids):
+            raise refused
         self._busy(time.perf_counter() - begin)
-        self._counts = self._newest = Answer(box, box.corners_xy())
+        places = (
+            Place(one.box, one.box.corners_xy(), lost=id is None)
+            for one, id in zip(starts, self._ids, strict=True)
+        )
+        self._counts = self._newest = Answer(tuple(places))
         self._counts_from = 0
         return self._counts
 
@@ -94,12 +154,19 @@ class Player:
                 targets = self._tracker.update(frame, budget=budget)
             track_s = time.perf_counter() - begin
             self._busy(track_s)
-            (target,) = targets
-            lost = target.state == TargetState.LOST
-            self._newest = Answer(target.box, target.polygon_xy, lost, targets=(target,))
+            self._newest = Answer(self._places(targets), targets=tuple(targets))
             self._let_count()
         late = self._counts is not self._newest or track_s is None
         return replace(self._counts, late=late, track_s=track_s)
+
+    def _places(self, targets: Sequence[Target]) -> tuple[Place, ...]:
+        found = {target.id: target for target in targets}
+        return tuple(
+            before
+            if id is None
+            else Place(found[id].box, found[id].polygon_xy, found[id].state == TargetState.LOST)
+            for id, before in zip(self._ids, self._newest.places, strict=True)
+        )
 
     def _busy(self, seconds: float) -> None:
         """Note that the tracker worked on the present image for some seconds."""
