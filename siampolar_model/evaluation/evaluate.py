@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 
 from ..errors import BoxError, DatasetError, FrameError, TargetLimitError
-from ..geometry import polar
 from ..geometry.box import Box
 from ..io.video import VideoWriter
 from ..rendering.draw import draw
@@ -211,7 +210,7 @@ def _evaluate_masks(
                 answer = run.player.step(frame.image)
             predicted = _filled(answer, masks[0].shape)
             scored = tuple(
-                score_mask(mask, place.box, one, lost=place.lost, void=frame.void)
+                score_frame(mask, place.box, one, lost=place.lost, void=frame.void)
                 for mask, place, one in zip(masks, answer.places, predicted, strict=True)
             )
             scores.append(scored)
@@ -245,7 +244,7 @@ def _filled(answer: Answer, shape: tuple[int, ...]) -> list[np.ndarray]:
     owner = np.zeros(shape, np.uint8)
     for number, place in enumerate(answer.places, 1):
         if not place.lost:
-            polar.fill_into(owner, place.polygon_xy, number)
+            place.fill_into(owner, number)
     return [(owner == number).astype(np.uint8) for number in range(1, len(answer.places) + 1)]
 
 
@@ -291,7 +290,7 @@ def _evaluate_boxes(run: _Run, sequence: BoxSequence) -> BoxFrames:
 def score_frame(
     mask: np.ndarray,
     box: Box,
-    polygon_xy: np.ndarray,
+    pred: np.ndarray,
     *,
     lost: bool,
     void: np.ndarray | None = None,
@@ -301,25 +300,14 @@ def score_frame(
     Args:
         mask: the object, uint8 (H, W), non-zero inside.
         box: the tracker's, in image pixels.
-        polygon_xy: the tracker's outline, float32 (M, 2), in image pixels.
+        pred: the tracker's mask, uint8 (H, W), non-zero inside; it may be changed.
         lost: whether the tracker reported the target lost; its geometry is then left out.
         void: bool (H, W), pixels that do not count; None if all do.
     """
-    pred = np.zeros_like(mask) if lost else polar.fill(polygon_xy, *mask.shape)
-    return score_mask(mask, box, pred, lost=lost, void=void)
-
-
-def score_mask(
-    mask: np.ndarray,
-    box: Box,
-    pred: np.ndarray,
-    *,
-    lost: bool,
-    void: np.ndarray | None = None,
-) -> FrameScore:
-    """As :func:`score_frame` with the tracker's mask, uint8 (H, W), for its outline."""
+    if lost:
+        pred = np.zeros_like(mask)
     if void is not None:
-        pred = np.where(void, np.uint8(0), pred)
+        pred[void] = 0
     true_box = mask_box(mask)
     overlap = 0.0 if lost or true_box is None else box.iou(true_box)
     return FrameScore(pred, region_similarity(mask, pred), None if true_box is None else overlap)
@@ -387,7 +375,7 @@ class _Run:
         """
 
         def drawn() -> np.ndarray:
-            picture = draw(image.copy(), list(answer.targets))
+            picture = draw(image.copy(), answer.targets)
             cv2.polylines(picture, list(truth), True, (255, 255, 255), 1, cv2.LINE_AA)
             return picture
 

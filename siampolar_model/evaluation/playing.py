@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import BoxError
+from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..results import Target, TargetState
@@ -62,13 +63,20 @@ class Place:
 
     Attributes:
         box: of the target, in image pixels.
-        polygon_xy: float32 (M, 2), its outline in image pixels.
         lost: whether the tracker reported it lost; its geometry is the last one believed then.
+        target: the tracker's own result; None for the given box of the first image.
     """
 
     box: Box
-    polygon_xy: np.ndarray
     lost: bool = False
+    target: Target | None = None
+
+    def fill_into(self, labels: np.ndarray, value: int) -> None:
+        """Write ``value`` into an array of integers (H, W) where the object is by the answer."""
+        if self.target is not None:
+            self.target.fill_into(labels, value)
+        else:
+            polar.fill_into(labels, self.box.corners_xy(), value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +86,17 @@ class Answer:
     Attributes:
         places: of every object, in the order in which they were started.
         late: whether it comes from an earlier image.
-        targets: the tracker's own results; empty for the given boxes of the first image.
         track_s: seconds in ``Tracker.update`` on this very image; None if it was not called.
     """
 
     places: tuple[Place, ...]
     late: bool = False
-    targets: tuple[Target, ...] = ()
     track_s: float | None = None
+
+    @property
+    def targets(self) -> list[Target]:
+        """The tracker's own results."""
+        return [place.target for place in self.places if place.target is not None]
 
 
 class Player:
@@ -127,8 +138,7 @@ class Player:
             raise refused
         self._busy(time.perf_counter() - begin)
         places = (
-            Place(one.box, one.box.corners_xy(), lost=id is None)
-            for one, id in zip(starts, self._ids, strict=True)
+            Place(one.box, lost=id is None) for one, id in zip(starts, self._ids, strict=True)
         )
         self._counts = self._newest = Answer(tuple(places))
         self._counts_from = 0
@@ -154,7 +164,7 @@ class Player:
                 targets = self._tracker.update(frame, budget=budget)
             track_s = time.perf_counter() - begin
             self._busy(track_s)
-            self._newest = Answer(self._places(targets), targets=tuple(targets))
+            self._newest = Answer(self._places(targets))
             self._let_count()
         late = self._counts is not self._newest or track_s is None
         return replace(self._counts, late=late, track_s=track_s)
@@ -164,7 +174,7 @@ class Player:
         return tuple(
             before
             if id is None
-            else Place(found[id].box, found[id].polygon_xy, found[id].state == TargetState.LOST)
+            else Place(found[id].box, found[id].state == TargetState.LOST, found[id])
             for id, before in zip(self._ids, self._newest.places, strict=True)
         )
 

@@ -28,6 +28,9 @@ from .unfinished_mcap import UnfinishedMcap
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INIT_TARGET = f"{PACKAGE}/msg/InitTarget"
 
+#: An InitTarget of version 0.1 ended with this field.
+_LAST_FIELD_0_1 = "uint32 image_height"
+
 #: Where results go, as a node named ``tracker`` publishes them.
 TARGETS_TOPIC, INIT_RESULT_TOPIC = "/tracker/targets", "/tracker/init_result"
 
@@ -61,6 +64,15 @@ def typestore() -> Any:
     for path in sorted(folder.glob("*.msg")):
         types.update(get_types_from_msg(path.read_text("utf-8"), f"{PACKAGE}/msg/{path.stem}"))
     store.register(types)
+    return store
+
+
+def _typestore_0_1() -> Any:
+    """The message types that an InitTarget of version 0.1 was recorded with."""
+    text = (_message_folder() / "InitTarget.msg").read_text("utf-8")
+    end = text.index(_LAST_FIELD_0_1) + len(_LAST_FIELD_0_1)
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    store.register(get_types_from_msg(text[:end], INIT_TARGET))
     return store
 
 
@@ -101,6 +113,7 @@ class BagReader:
         self.path = path
         self.notices: list[str] = []
         self._store = typestore()
+        self._earlier: Any = None
         if not path.exists():
             raise BagError(f"{path}: no such bag")
         self.path = path = self._recording(path)
@@ -174,7 +187,7 @@ class BagReader:
             # In the order of the file where it has no index: rosbags refuses any other order there.
             read = self._reader.storage.messages_scan if self._unindexed else self._reader.messages
             for connection, time_ns, data in read(chosen) if chosen else ():
-                content = self._store.deserialize_cdr(data, connection.msgtype)
+                content = self._deserialized(data, connection.msgtype)
                 yield BagMessage(connection.topic, connection.msgtype, time_ns, content)
                 count += 1
         except GeneratorExit:
@@ -210,6 +223,20 @@ class BagReader:
             f"{missing}; make it with 'ros2 bag reindex {path}', or give one of its {len(files)} "
             f"files, such as {files[0]}"
         )
+
+    def _deserialized(self, data: Any, type: str) -> Any:
+        """A message. An InitTarget of version 0.1 lacks the last fields of today's."""
+        if type == INIT_TARGET and self._earlier:
+            return self._earlier.deserialize_cdr(data, type)
+        try:
+            return self._store.deserialize_cdr(data, type)
+        except Exception:
+            if type != INIT_TARGET:
+                raise
+            store = _typestore_0_1()
+            content = store.deserialize_cdr(data, type)
+            self._earlier = store
+            return content
 
     def _topic(self, name: str | None, what: str, types: tuple[str, ...]) -> str:
         """The topic of this name, or the only one of these types."""

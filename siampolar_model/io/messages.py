@@ -22,6 +22,9 @@ from ..session.session import Targets
 #: The ROS package of our own messages.
 PACKAGE = "siampolar_ros"
 
+#: Written where no box is expected.
+_NO_BOX = Box(0.0, 0.0, 0.0, 0.0)
+
 
 def stamp_to_ns(stamp: Any) -> int:
     """Nanoseconds of a ``builtin_interfaces/Time``."""
@@ -79,9 +82,20 @@ def results_from_message(message: Any) -> list[Target]:
             quality=float(target.quality),
             box=Box.from_xywh(target.x, target.y, target.width, target.height),
             polygon_xy=np.array(target.polygon_xy, np.float32).reshape(-1, 2),
+            confidence=float(target.confidence),
+            velocity_xy=(float(target.velocity_x), float(target.velocity_y)),
+            predicted_box=_box_or_none(target),
+            reason=str(target.reason),
         )
         for target in message.targets
     ]
+
+
+def _box_or_none(target: Any) -> Box | None:
+    """The expected box of a ``siampolar_ros/Target``; a size of 0 means that there is none."""
+    x, y = target.predicted_x, target.predicted_y
+    width, height = target.predicted_width, target.predicted_height
+    return Box.from_xywh(x, y, width, height) if width > 0 and height > 0 else None
 
 
 class ResultMessages:
@@ -100,9 +114,12 @@ class ResultMessages:
 
     def target(self, result: Target) -> Any:
         """A ``siampolar_ros/Target``."""
+        expected = result.predicted_box or _NO_BOX
         return self._types[f"{PACKAGE}/msg/Target"](
             id=result.id,
             state=int(result.state),
+            reason=result.reason,
+            confidence=float(result.confidence),
             score=float(result.score),
             quality=float(result.quality),
             x=float(result.box.x1),
@@ -110,6 +127,12 @@ class ResultMessages:
             width=float(result.box.width),
             height=float(result.box.height),
             polygon_xy=self._floats(np.ascontiguousarray(result.polygon_xy, np.float32).ravel()),
+            velocity_x=float(result.velocity_xy[0]),
+            velocity_y=float(result.velocity_xy[1]),
+            predicted_x=float(expected.x1),
+            predicted_y=float(expected.y1),
+            predicted_width=float(expected.width),
+            predicted_height=float(expected.height),
         )
 
     def targets(self, result: Targets) -> Any:

@@ -277,7 +277,7 @@ class TestDecode:
         torch.nn.Module.__init__(graph)
         graph.model = type("Model", (), {"config": self.config})()  # only the config is read
         graph.centers = cell_centers(self.config)
-        graph.reader = None
+        graph.reader, graph.outlines = None, False
         return graph
 
     def maps(self, peaks: dict[tuple[int, int], float]) -> HeadMaps:

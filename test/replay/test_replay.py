@@ -55,8 +55,9 @@ RED_BOX, GREEN_BOX = Box(56, 36, 104, 84), Box(216, 56, 264, 104)
 class Recording:
     """Writes a bag message by message."""
 
-    def __init__(self, path: Path, storage: str = "mcap") -> None:
-        self.store = bags.typestore()
+    def __init__(self, path: Path, storage: str = "mcap", version_0_1: bool = False) -> None:
+        self.store = bags._typestore_0_1() if version_0_1 else bags.typestore()
+        self.version_0_1 = version_0_1
         self.writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
         self.writer.open()
         self.connections: dict[str, Any] = {}
@@ -98,10 +99,18 @@ class Recording:
 
     def init(self, box: Box, stamp_ns: int, time_ns: int, id: int = 0) -> None:
         x, y, width, height = box.as_xywh()
+        later = {} if self.version_0_1 else self.fields_after_0_1()
         self.add(
             "/tracker/init_target", bags.INIT_TARGET, time_ns, header=self.header(stamp_ns),
-            id=id, x=x, y=y, width=width, height=height, image_width=0, image_height=0,
+            id=id, x=x, y=y, width=width, height=height, image_width=0, image_height=0, **later,
         )  # fmt: skip
+
+    def fields_after_0_1(self) -> dict[str, Any]:
+        mask = self.make(
+            bags.IMAGE, header=self.header(0), width=0, height=0, encoding="", is_bigendian=0,
+            step=0, data=np.zeros(0, np.uint8),
+        )  # fmt: skip
+        return {"kind": 0, "polygon_xy": np.zeros(0, np.float32), "mask": mask}
 
     def close(self) -> None:
         self.writer.close()
@@ -214,9 +223,13 @@ class TestWhatItFollows:
         (again,) = [e for e in events if isinstance(e, Targets) and e.update]
         assert again.image.stamp_ns == FIRST_NS + 5 * PERIOD_NS and len(again.targets) == 1
 
-    def test_recorded_inits_are_obeyed_when_they_came(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("version_0_1", [False, True])
+    @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+    def test_recorded_inits_are_obeyed_when_they_came(
+        self, storage: str, version_0_1: bool, tmp_path: Path
+    ) -> None:
         """One drawn on the first image arrives with the eleventh: the same track from there on."""
-        recording = Recording(tmp_path / "bag")
+        recording = Recording(tmp_path / "bag", storage, version_0_1)
         for index in range(20):
             recording.image(scene(index), FIRST_NS + index * PERIOD_NS)
             if index == 10:
