@@ -19,6 +19,7 @@ from .options import (
     Engine,
     JsonFile,
     Precision,
+    Provider,
     Set,
     Threads,
     tracker_settings,
@@ -69,6 +70,7 @@ def evaluate(
     ] = None,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    provider: Provider = "cpu",
     threads: Threads = None,
     assignments: Set = None,
     fps: Annotated[
@@ -189,7 +191,12 @@ def _model(
 
     opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        opened, engine=engine, settings=settings, precision=precision, num_threads=threads
+        opened,
+        engine=engine,
+        settings=settings,
+        precision=precision,
+        num_threads=threads,
+        provider=provider,
     )
     typer.echo(tracker.engine.choice, err=True)
     about = {

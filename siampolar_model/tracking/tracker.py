@@ -26,6 +26,7 @@ from .search_plan import SearchPlan
 from .settings import TrackerSettings
 from .start_rules import check_start
 from .target_state import TrackedTarget
+from .turns import resting
 
 #: For video of 30 images per second of which none is skipped.
 _USUAL_BUDGET = RedetectionBudget()
@@ -73,11 +74,12 @@ class Tracker:
         num_threads: int | None = None,
         build_engine: str = "never",
         engine_path: Path | None = None,
+        provider: str = "cpu",
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
         Args:
-            model, engine, precision, num_threads, build_engine, engine_path: see
+            model, engine, precision, num_threads, build_engine, engine_path, provider: see
                 :func:`siampolar_model.engines.loading.load_engine`.
             settings: None for the default ones.
 
@@ -92,6 +94,7 @@ class Tracker:
             num_threads=num_threads,
             build_engine=build_engine,
             engine_path=engine_path,
+            provider=provider,
         )
         tracker = cls(loaded, settings)
         tracker.warm_up()
@@ -208,7 +211,9 @@ class Tracker:
 
         Returns:
             One result per target, sorted by id. A lost target keeps its last believed position
-            until it was seen at one place on ``recover_frames`` images in a row.
+            until it was seen at one place on ``recover_frames`` images in a row. Of more than
+            ``full_rate_targets``, some were only moved by their motion (turns.py) and keep the
+            score of their last search.
 
         Raises:
             FrameError: the image does not have the size of the image that a target started on.
@@ -224,12 +229,15 @@ class Tracker:
                     f"{started[0]}x{started[1]}"
                 )
         targets = {id: self._targets[id] for id in chosen}
+        rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
+        for id in rests:
+            self._targets[id] = targets.pop(id).moved()
         plan = SearchPlan(targets, budget, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
         # Lost targets are updated last, so that they cannot claim an object that another target
         # was just found on.
-        for id in sorted(chosen, key=lambda id: self._targets[id].lost):
+        for id in sorted(targets, key=lambda id: self._targets[id].lost):
             others = [
                 self._targets[other].result
                 for other in chosen
