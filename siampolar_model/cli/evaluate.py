@@ -140,7 +140,7 @@ def evaluate(
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     contenders = [
-        *(_model(one, engine, precision, threads, settings) for one in models),
+        *(_model(one, engine, precision, threads, provider, settings) for one in models),
         *(Contender(one.name, one, {"engine": "opencv"}) for one in peers),
     ]
     check_names([one.name for one in contenders])
@@ -184,8 +184,9 @@ class Contender:
 
 
 def _model(
-    model: str, engine: str, precision: str, threads: int | None, settings: TrackerSettings
-) -> Contender:
+    model: str, engine: str, precision: str, threads: int | None, provider: str,
+    settings: TrackerSettings,
+) -> Contender:  # fmt: skip
     from ..models.folder import ModelFolder
     from ..tracking.tracker import Tracker
 
