@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..engines.base import Candidates
+from ..engines.base import Candidates, Prior
 from ..geometry import polar
 from ..geometry.box import Box
 from ..geometry.crops import CropWindow
 from ..geometry.soft_mask import SoftMask
 
-#: If the outline's bounding box and the predicted box overlap by at least this IoU, they are
-#: averaged: their errors are independent. If not, the outline probably misses a part (a swan's
+#: If the bounding boxes of mask and outline and the predicted box overlap by this IoU or more, they
+#: are averaged: their errors are independent. If not, the outline probably misses a part (a swan's
 #: neck), and the predicted box is kept.
 _AGREE = 0.7
 
@@ -45,6 +45,18 @@ class SearchCrop:
     window_weight: float
     least_score: float
 
+    def prior(self, scale_penalty: float) -> Prior:
+        """Its row of the graph's input; the target is expected in the middle of the crop."""
+        scale, middle = self.window.scale, self.window.size / 2
+        return Prior(
+            window_weight=self.window_weight,
+            scale_penalty=scale_penalty,
+            width=self.width * scale,
+            height=self.height * scale,
+            center_x=middle,
+            center_y=middle,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -54,7 +66,7 @@ class Candidate:
         search_crop: the crop that it was found in.
         score: raw classification score, [0, 1].
         quality: predicted IoU of the outline with the object, [0, 1].
-        box: the predicted box, or its mean with the outline's bounding box if the two agree.
+        box: the predicted box, or its mean with those of mask and outline if they agree.
         center_xy: float64 (2,), origin of the rays.
         rays_px: float32 (N,), lengths of the rays.
         agreement: IoU of the predicted box with the outline's bounding box.
@@ -101,10 +113,11 @@ class Candidate:
             )
         center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
         predicted = Box(*map(float, geometry[0]))
+        mask = _mask_near(found, i, rank, predicted, search_crop.window.size)
         outline = Box(*polar.box_of(polar.polygon((center_xy[0], center_xy[1]), rays_px)))
         agreement = predicted.iou(outline)
-        box = _mean(predicted, outline) if agreement >= _AGREE else predicted
-        mask = _mask_near(found, i, rank, box, search_crop.window.size)
+        drawn = mask.bounding_box() if mask is not None else None
+        box = _agreed(predicted, outline if drawn is None else _agreed(drawn, outline))
         return cls(search_crop, score, quality, box, center_xy, rays_px, agreement, mask)
 
 
@@ -142,5 +155,8 @@ def candidates_of(search_crop: SearchCrop, found: Candidates, i: int, id: int) -
     return [first, *others]
 
 
-def _mean(a: Box, b: Box) -> Box:
+def _agreed(a: Box, b: Box) -> Box:
+    """The first box, or the mean of both if they agree."""
+    if a.iou(b) < _AGREE:
+        return a
     return Box((a.x1 + b.x1) / 2, (a.y1 + b.y1) / 2, (a.x2 + b.x2) / 2, (a.y2 + b.y2) / 2)

@@ -277,7 +277,8 @@ class TrackedTarget:
             if jumped and score < self.recover_score(settings):
                 return f"it jumped, and its score is {score:.2f}, less than usual"
         elif seen_frames < settings.recover_frames:
-            return "it was out of sight" if seen_frames else f"its score is {score:.2f}"
+            less = f"its score is {score:.2f}, less than usual"
+            return "it has been seen again for too short a time" if seen_frames else less
         return ""
 
     def _shrunk(self, box: Box, settings: TrackerSettings) -> bool:
