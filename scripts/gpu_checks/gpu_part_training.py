@@ -63,7 +63,7 @@ def run(report: Report, options: Namespace) -> None:
             raise RuntimeError(" / ".join(done.stderr.strip().splitlines()[-3:]))
         with (out / "log.csv").open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row.get("images_per_s")]
-    steady = rows[1:]  # the first row includes the start of workers and kernels
+    steady = rows[1:]  # the first one starts workers and kernels
     report.note("batch", _BATCH)
     report.note("pairs per second", [float(row["images_per_s"]) for row in steady])
     report.note(
