@@ -18,10 +18,11 @@ from siampolar_ros.runtime.launching import check_package, check_params_file, la
 
 _SWITCH = ("true", "false")
 
-#: Arguments that are parameters of the tracker: texts, which stay texts (a model may be called 7),
-#: and switches and numbers.
-_TEXTS = ("engine", "model", "image_transport")
-_VALUES = ("overlay", "auto_init", "autostart", "num_threads", "use_sim_time")
+#: Arguments that are parameters of the tracker.
+_PARAMETERS = (
+    "engine", "model", "image_transport", "overlay", "auto_init", "autostart", "num_threads",
+    "use_sim_time",
+)  # fmt: skip
 
 
 def _nodes(context: LaunchContext) -> list:
@@ -33,8 +34,8 @@ def _nodes(context: LaunchContext) -> list:
         check_package("rviz2", "rviz:=true")
     namespace, image, info = given("namespace"), given("image"), given("camera_info")
     files = [given("params_file")] if given("params_file") else []
-    parameters = {name: given(name) for name in _TEXTS if given(name)}
-    parameters |= {name: yaml.safe_load(given(name)) for name in _VALUES if given(name)}
+    # Text would stay text, and the node wants numbers and true or false.
+    parameters = {name: yaml.safe_load(given(name)) for name in _PARAMETERS if given(name)}
     transport, clock = (
         {name: parameters[name]} if name in parameters else {}
         for name in ("image_transport", "use_sim_time")
