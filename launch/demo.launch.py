@@ -24,7 +24,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.demo.default_clip import default_clip, moving_clip
-from siampolar_ros.runtime.environment import dds_environment, share_file
+from siampolar_ros.runtime.environment import share_file
+from siampolar_ros.runtime.launching import check_module, check_package, launch_environment
 
 
 def _video(context: LaunchContext) -> list:
@@ -34,6 +35,11 @@ def _video(context: LaunchContext) -> list:
         for name in ("video", "box", "select", "headless", "port", "namespace")
     )
     live = headless != "true"
+    if live:
+        check_module("aiohttp", "the console (or give headless:=true)")
+    if LaunchConfiguration("rviz").perform(context) == "true":
+        for package in ("rviz2", "tf2_ros"):
+            check_package(package, "rviz:=true")
     by_hand = select.lower() in ("true", "1") or (live and bool(video) and not box)
     # An invented calibration, so that there are markers to look at.
     parameters: dict[str, object] = {"path": video, "loop": by_hand or live, "horizontal_fov": 60.0}
@@ -106,7 +112,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("engine", default_value="", description="runtime of the network"),
         DeclareLaunchArgument("model", default_value="", description="weights or model folder"),
     ]
-    environment = [SetEnvironmentVariable(*item) for item in dds_environment().items()]
+    environment = [SetEnvironmentVariable(*item) for item in launch_environment().items()]
     tracker = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(share_file("launch/tracker.launch.py"))),
         launch_arguments={

@@ -97,7 +97,8 @@ class ImageInput:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         ours = [p for p in publishers if p.topic_type == _TYPE_NAMES[settings.image_transport]]
         others = {p.topic_type for p in publishers} - {_TYPE_NAMES[settings.image_transport]}
-        self.health.set_publishers(len(ours), tuple(sorted(others)))
+        neighbour = "" if ours else self._neighbour(settings.image_transport)
+        self.health.set_publishers(len(ours), tuple(sorted(others)), neighbour)
         reliability = choose_reliability(
             settings.image_reliability, [p.qos_profile.reliability for p in ours]
         )
@@ -106,6 +107,15 @@ class ImageInput:
             self._subscribe(settings, reliability)
             word = "reliable" if reliability == ReliabilityPolicy.RELIABLE else "best-effort"
             self._node.get_logger().info(f"subscribed to {self.topic} with {word} QoS")
+
+    def _neighbour(self, transport: str) -> str:
+        """The same images by the other transport, if somebody publishes them."""
+        other = "raw" if transport == "compressed" else "compressed"
+        topic = image_topic(self.base, other)
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if topic == self.topic or _TYPE_NAMES[other] not in {p.topic_type for p in publishers}:
+            return ""
+        return f"but on {topic}; set image_transport to {other}"
 
     def close(self) -> None:
         self._closed = True

@@ -30,7 +30,8 @@ class Settings:
     autostart: bool = setting(
         True,
         changes=Changes.START,
-        help="Configure and activate when the node starts, without being asked to.",
+        help="Configure and activate when the node starts, without being asked to; false: wait for "
+        "a manager, such as Nav2's, and form a bond with it where bondpy is installed.",
     )
     auto_recover: bool = setting(
         True,

@@ -8,6 +8,7 @@ from .nodes import ConsoleSettings, FirstTargetSettings, Settings, VideoSettings
 from .settings import ImageSettings
 from .table import parameters_of
 from .table import reference as parameter_reference
+from .target_3d import Target3dSettings
 
 _HEAD = """\
 # Nodes
@@ -34,6 +35,12 @@ NODES: dict[str, tuple[str, tuple[interfaces.Interface, ...], type]] = {
         "[Console](console.md). Needs the extra `console` (aiohttp).",
         interfaces.CONSOLE,
         ConsoleSettings,
+    ),
+    "target_3d": (
+        "Tells where the tracker's targets are in metres, from aligned depth images, a point cloud "
+        "or a known height ([Follow in 3D](follow_in_3d.md)).",
+        interfaces.TARGET_3D,
+        Target3dSettings,
     ),
     "video_publisher": (
         "Publishes a video file, a folder of images or a camera. Frame k of a video is stamped "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from .errors_to_cli import bad_input
+from .identity import app as identity
 from .redetection import redetection
 from .score import score
 
@@ -17,6 +18,7 @@ app = typer.Typer(
 
 app.command()(score)
 app.command()(redetection)
+app.add_typer(identity, name="identity")
 
 # All arguments, --help included, are LightningCLI's.
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -1,4 +1,4 @@
-"""Whether a lost target is found again: ``python -m siampolar_training.clips.redetection``.
+"""Whether a lost target is found again: ``siampolar train redetection``.
 
 Clips made of held-out photographs: an object moves, is out of sight for two seconds, and comes
 back elsewhere in another size, without or with another object of like colours in sight all the
@@ -20,6 +20,7 @@ from siampolar_model.tracking.tracker import Tracker
 
 from ..data.instances import Instance, Pool
 from ..data.readers.base import Reader
+from .paste import paste
 
 WIDTH, HEIGHT, RATE_HZ = 640, 360, 30
 
@@ -69,22 +70,7 @@ class _Path:
             weights @ self.side_px,
             weights @ self.angle_rad,
         )
-        box = self.instance.box
-        scale = side / np.sqrt(box.width * box.height)
-        cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-        turn = np.array([[cos, -sin], [sin, cos]])
-        # OpenCV counts pixel centres, boxes count corners.
-        shift = place - turn @ np.array(box.center_xy) + turn @ (0.5, 0.5) - 0.5
-        matrix = np.column_stack([turn, shift])
-        image, mask = self.instance.source.image, self.instance.mask
-        if scale < 0.5:
-            sigma = 0.4 / scale
-            image, mask = (cv2.GaussianBlur(part, (0, 0), sigma) for part in (image, mask))
-        border = cv2.BORDER_REPLICATE
-        seen = cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), borderMode=border)
-        alpha = cv2.warpAffine(mask, matrix, (WIDTH, HEIGHT)).astype(np.float32) / 255
-        frame[:] = seen * alpha[..., None] + frame * (1 - alpha[..., None]) + 0.5
-        return (alpha >= 0.5).astype(np.uint8)
+        return paste(frame, self.instance, place, float(side), float(angle))
 
 
 @dataclass(frozen=True, eq=False)
