@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -230,6 +231,27 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
     text = log.read_text()
     assert "stopped: received 10" in text
     assert text.count("[tracker-3]: process started with pid") == 1
+
+
+@pytest.mark.slow
+def test_the_demo_goes_on_with_a_console_until_an_interrupt(launched: Any, tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp (extra console)")
+    video = tmp_path / "video"
+    video.mkdir()
+    for k in range(10):
+        cv2.imwrite(str(video / f"{k:02d}.png"), np.zeros((96, 128, 3), np.uint8))
+    child, log = launched("demo.launch.py", f"video:={video}", "engine:=onnxruntime", "port:=0")
+    text = wait_for(log, "open http://127.0.0.1:")
+    wait_for(log, "active: images from")
+    time.sleep(2.0)  # longer than the video
+    assert child.poll() is None
+    page = re.search(r"open (http://\S+)", text)
+    assert page is not None
+    with urllib.request.urlopen(page.group(1), timeout=20) as answer:
+        assert b"siampolar console" in answer.read()
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 0
+    assert log.read_text().count("process has finished cleanly") == 3
 
 
 @pytest.mark.slow
