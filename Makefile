@@ -8,7 +8,7 @@ RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
 COMMA = ,
 PYTEST = SIAMPOLAR_REQUIRE=$(RTX)aiohttp,playwright,av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
 
-.PHONY: help setup setup-dev demo console console-cost test test-all test-oldest test-jazzy soak lint docs clean
+.PHONY: help setup setup-dev demo console console-cost test test-all test-oldest test-jazzy test-arm64 soak lint docs clean
 
 help:
 	@echo "make demo         follow a cyclist over real ROS 2, in a browser (HEADLESS=1: write a video)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test         make lint and the fast tests (test-all: the slow ones as well)"
 	@echo "make test-oldest  Python 3.10, NumPy 1.21 and OpenCV 4.5, without ROS and torch"
 	@echo "make test-jazzy   the tests that need ROS 2, on ROS 2 Jazzy from wheels"
+	@echo "make test-arm64   tests that need neither ROS nor torch on emulated 64-bit ARM, an hour"
 	@echo "make soak [MINUTES=n OUT=folder]   run the node for minutes and look for leaks"
 	@echo "make docs         the site of docs/, in site/"
 	@echo "make lint         ruff, mypy and the layers of imports, without tests"
@@ -62,6 +63,9 @@ test-oldest:
 test-jazzy:
 	PYTHON=$(PYTHON) scripts/test_jazzy
 
+test-arm64: setup
+	scripts/test_arm64
+
 docs:
 	@$(SETUP) --with docs
 	NO_MKDOCS_2_WARNING=1 $(IN_ENV) python -m mkdocs build --strict --quiet
@@ -72,4 +76,4 @@ soak: setup-dev
 	@$(IN_ENV) python scripts/soak.py --minutes $(or $(MINUTES),10) --out "$$SOAK_OUT"
 
 clean:
-	rm -rf .venv .venv-oldest .venv-jazzy .ros .ros-jazzy demo_out soak_out site
+	rm -rf .venv .venv-oldest .venv-jazzy .arm64 .ros .ros-jazzy demo_out soak_out site
