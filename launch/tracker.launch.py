@@ -6,6 +6,7 @@ Parameters that are not given here come from the parameters file, or else are th
 (docs/nodes.md).
 """
 
+import yaml
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -33,7 +34,8 @@ def _nodes(context: LaunchContext) -> list:
         check_package("rviz2", "rviz:=true")
     namespace, image, info = given("namespace"), given("image"), given("camera_info")
     files = [given("params_file")] if given("params_file") else []
-    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
+    # Text would stay text, and the node wants numbers and true or false.
+    parameters = {name: yaml.safe_load(given(name)) for name in _PARAMETERS if given(name)}
     transport, clock = (
         {name: parameters[name]} if name in parameters else {}
         for name in ("image_transport", "use_sim_time")
