@@ -221,7 +221,11 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
     for number in range(10):
         cv2.imwrite(str(video / f"{number}.png"), np.zeros((96, 128, 3), np.uint8))
     child, log = launched(
-        "demo.launch.py", f"video:={video}", "box:=30,30,40,40", "engine:=onnxruntime"
+        "demo.launch.py",
+        f"video:={video}",
+        "box:=30,30,40,40",
+        "engine:=onnxruntime",
+        "headless:=true",
     )
     assert child.wait(timeout=90) == 0
     text = log.read_text()
@@ -235,8 +239,13 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
     [
         ("cameras.launch.py", ("cameras:=/nowhere.yaml",), "/nowhere.yaml: No such file"),
         ("tracker.launch.py", ("overlay:=perhaps",), "Valid options are: ['', 'true', 'false']"),
-        ("demo.launch.py", ("video:=/x.mp4",), "give box:=x,y,w,h on the first frame"),
         ("tracker.launch.py", ("params_file:=/no.yaml",), "params_file:=/no.yaml: no such file"),
+        ("demo.launch.py", ("video:=/x.mp4",), "video:=/x.mp4: there is no such file or folder"),
+        (
+            "demo.launch.py",
+            (f"video:={ROOT}", "headless:=true"),
+            "headless:=true needs box:=x,y,w,h on the first frame",
+        ),
     ],
 )
 def test_a_wrong_argument_is_one_line(
