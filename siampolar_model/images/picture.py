@@ -74,7 +74,7 @@ def read_whole(path: str | os.PathLike[str]) -> np.ndarray:
         if not len(data) or _ends_early(data):
             reason = "it ends too early or is damaged" if len(data) else "it is empty"
             raise FrameError(f"not a readable image; {reason}")
-        check_size(*picture_size(memoryview(data)))
+        check_size(*picture_size(data.data))
     except (OSError, FrameError) as error:
         raise FrameError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     return data
@@ -148,4 +148,4 @@ def _ends_early(data: np.ndarray) -> bool:
         # The last start of a scan, then an end of image: a preview in EXIF has markers of its own.
         whole = data.tobytes()
         return whole.find(b"\xff\xd9", whole.rfind(b"\xff\xda")) < 0
-    return head.startswith(b"\x89PNG") and not png_is_whole(memoryview(data))
+    return head.startswith(b"\x89PNG") and not png_is_whole(data.data)
