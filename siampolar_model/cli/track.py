@@ -41,8 +41,7 @@ def track(
         Path | None,
         typer.Option(
             help="JSON file with boxes on later frames, and corrections by the id of a target: "
-            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional, and instead of '
-            'box there may be "point": [x, y] or "polygon": [[x, y], ...].'
+            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional.'
         ),
     ] = None,
     output: Annotated[
