@@ -6,12 +6,14 @@ IN_ENV = scripts/with_env
 # NVIDIA's compiler exists for x86-64 only.
 RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
 COMMA = ,
-PYTEST = SIAMPOLAR_REQUIRE=$(RTX)av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
+PYTEST = SIAMPOLAR_REQUIRE=$(RTX)aiohttp,playwright,av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
 
-.PHONY: help setup setup-dev demo test test-all test-oldest test-jazzy test-arm64 soak lint docs clean
+.PHONY: help setup setup-dev demo console console-cost test test-all test-oldest test-jazzy test-arm64 soak lint docs clean
 
 help:
-	@echo "make demo [VIDEO=file-or-folder BOX=x,y,w,h OUT=folder]   follow an object over real ROS 2"
+	@echo "make demo         follow a cyclist over real ROS 2, in a browser (HEADLESS=1: write a video)"
+	@echo "make console VIDEO=file-or-folder [BOX=x,y,w,h]   the same with your video: point at an object"
+	@echo "make console-cost [MINUTES=n]   what the console costs a tracker at 1280x720, 30 Hz"
 	@echo "make setup        only create the environment in .venv/ and build the messages"
 	@echo "make test         make lint and the fast tests (test-all: the slow ones as well)"
 	@echo "make test-oldest  Python 3.10, NumPy 1.21 and OpenCV 4.5, without ROS and torch"
@@ -32,8 +34,16 @@ demo: export DEMO_VIDEO = $(VIDEO)
 demo: export DEMO_BOX = $(BOX)
 demo: export DEMO_OUT = $(or $(OUT),demo_out)
 demo: setup
-	@$(IN_ENV) siampolar demo --out "$$DEMO_OUT" \
+	@$(IN_ENV) siampolar demo --out "$$DEMO_OUT" $(if $(HEADLESS),--headless) \
 		$${DEMO_VIDEO:+--video "$$DEMO_VIDEO"} $${DEMO_BOX:+--box "$$DEMO_BOX"}
+
+console: $(if $(VIDEO),,console-needs-video) demo
+
+console-needs-video:
+	@echo "make console: give a video: make console VIDEO=my.mp4" >&2; exit 2
+
+console-cost: setup-dev
+	@$(IN_ENV) python scripts/console_cost.py --minutes $(or $(MINUTES),10)
 
 lint: setup-dev
 	$(IN_ENV) ruff check .

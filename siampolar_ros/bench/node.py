@@ -21,7 +21,7 @@ from siampolar_model.bench.load import busy_cores
 from siampolar_model.bench.results import NodeResult
 from siampolar_model.errors import BenchError
 
-from ..demo.demo import Children
+from ..demo.children import Children
 from ..runtime.environment import dds_environment, local_environment
 from .camera import Request
 
