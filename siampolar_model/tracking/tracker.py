@@ -12,7 +12,7 @@ from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
 from ..geometry.box import Box, as_box
-from ..geometry.crops import CropWindow, template_window
+from ..geometry.crops import CropWindow, search_window, template_window
 from ..images.frame import Frame
 from ..images.resample import cut_array
 from ..models.folder import ModelFolder
@@ -22,6 +22,7 @@ from .redetection import RedetectionBudget
 from .search_crop import Candidate, SearchCrop
 from .search_plan import SearchPlan
 from .settings import TrackerSettings
+from .start_check import start_warning
 from .start_rules import check_start
 from .target_state import TrackedTarget
 
@@ -230,6 +231,23 @@ class Tracker:
             ]
             self._targets[id] = self._targets[id].after(candidates[id], self.settings, others)
         return [self._targets[id].result for id in chosen]
+
+    def start_warning(self, frame: Frame | np.ndarray, id: int) -> str:
+        """What a user should know about the box of a target that was just started; empty if it is
+        good: that there is little to hold on to, or that most of it is background.
+
+        The target is searched for once on its starting image, which takes as long as an update.
+
+        Args:
+            frame: the image that it was started on.
+
+        Raises:
+            KeyError: an id that is not followed.
+        """
+        box, size = self._targets[id].result.box, self.spec.search_size
+        window = search_window(box.center_xy, box.width, box.height, self.spec.search_factor, size)
+        crop = SearchCrop(window, box.width, box.height, self.settings.window_weight, 0.0)
+        return start_warning(box, self._search(_as_frame(frame), [(id, crop)])[id])
 
     def remove(self, id: int) -> bool:
         """Stop following a target; False if there was none with this id."""
