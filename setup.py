@@ -20,5 +20,9 @@ setup(
         "siampolar_training",
         *(f"siampolar_training.{name}" for name in find_packages(str(ROOT / "training"))),
     ],
-    package_data={"siampolar_model": ["py.typed", "weights/*/*"], "siampolar_model.msg": ["*.msg"]},
+    package_data={
+        "siampolar_model": ["py.typed", "weights/*/*"],
+        "siampolar_model.msg": ["*.msg"],
+        "siampolar_ros": ["console/page/*"],
+    },
 )

@@ -17,11 +17,14 @@ from launch.substitutions import LaunchConfiguration
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.parameters.camera_list import read_cameras
 from siampolar_ros.runtime.environment import share_file
+from siampolar_ros.runtime.launching import check_params_file
 
 
 def _trackers(context: LaunchContext) -> list:
     source = PythonLaunchDescriptionSource(str(share_file("launch/tracker.launch.py")))
     cameras = read_cameras(LaunchConfiguration("cameras").perform(context))
+    for camera in cameras:  # before the first of them starts
+        check_params_file(camera.get("params_file", ""))
     # In a scope each: arguments of one camera must not become those of the next.
     return [
         GroupAction([IncludeLaunchDescription(source, launch_arguments=camera.items())])
@@ -30,5 +33,8 @@ def _trackers(context: LaunchContext) -> list:
 
 
 def generate_launch_description() -> LaunchDescription:
-    cameras = DeclareLaunchArgument("cameras", description="YAML file with the list of cameras")
+    example = share_file("config/cameras.yaml")
+    cameras = DeclareLaunchArgument(
+        "cameras", description=f"YAML file with the list of cameras, as in {example}"
+    )
     return LaunchDescription([cameras, OpaqueFunction(function=_trackers)])

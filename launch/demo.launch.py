@@ -21,7 +21,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.demo.default_clip import default_clip
-from siampolar_ros.runtime.environment import dds_environment, share_file
+from siampolar_ros.runtime.environment import share_file
+from siampolar_ros.runtime.launching import check_package, launch_environment
 
 
 def _video(context: LaunchContext) -> list:
@@ -30,6 +31,9 @@ def _video(context: LaunchContext) -> list:
         LaunchConfiguration(name).perform(context)
         for name in ("video", "box", "select", "namespace")
     )
+    if LaunchConfiguration("rviz").perform(context) == "true":
+        for package in ("rviz2", "tf2_ros"):
+            check_package(package, "rviz:=true")
     by_hand = select.lower() in ("true", "1")
     # An invented calibration, so that there are markers to look at.
     parameters: dict[str, object] = {"path": video, "loop": by_hand, "horizontal_fov": 60.0}
@@ -84,7 +88,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("engine", default_value="", description="runtime of the network"),
         DeclareLaunchArgument("model", default_value="", description="weights or model folder"),
     ]
-    environment = [SetEnvironmentVariable(*item) for item in dds_environment().items()]
+    environment = [SetEnvironmentVariable(*item) for item in launch_environment().items()]
     tracker = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(share_file("launch/tracker.launch.py"))),
         launch_arguments={

@@ -12,40 +12,41 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.runtime.environment import dds_environment, share_file
+from siampolar_ros.runtime.environment import share_file
+from siampolar_ros.runtime.launching import check_package, check_params_file, launch_environment
 
 _SWITCH = ("true", "false")
 
+#: Arguments that are parameters of the tracker.
+_PARAMETERS = (
+    "engine", "model", "image_transport", "overlay", "auto_init", "autostart", "num_threads",
+    "use_sim_time",
+)  # fmt: skip
+
 
 def _nodes(context: LaunchContext) -> list:
-    given = {
-        name: LaunchConfiguration(name).perform(context)
-        for name in (
-            "namespace", "image", "camera_info", "params_file", "engine", "model", "overlay",
-            "use_sim_time",
-        )
-    }  # fmt: skip
-    namespace, image = given["namespace"], given["image"]
-    remappings = [("image", image)]
-    if given["camera_info"]:
-        remappings.append(("camera_info", given["camera_info"]))
-    parameters: dict[str, object] = {
-        name: given[name] for name in ("engine", "model") if given[name]
-    }
-    for name in ("overlay", "use_sim_time"):
-        if given[name]:
-            parameters[name] = given[name] == "true"
-    files = [given["params_file"]] if given["params_file"] else []
-    sim_time = {key: value for key, value in parameters.items() if key == "use_sim_time"}
+    def given(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    check_params_file(given("params_file"))
+    if given("rviz") == "true":
+        check_package("rviz2", "rviz:=true")
+    namespace, image, info = given("namespace"), given("image"), given("camera_info")
+    files = [given("params_file")] if given("params_file") else []
+    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
+    transport, clock = (
+        {name: parameters[name]} if name in parameters else {}
+        for name in ("image_transport", "use_sim_time")
+    )
     tracker = Node(
         package="siampolar_ros",
         executable="tracker",
         name="tracker",
         namespace=namespace,
         parameters=[*files, *([parameters] if parameters else [])],
-        remappings=remappings,
+        remappings=[("image", image), *([("camera_info", info)] if info else [])],
         output="screen",
-        respawn=True,
+        respawn=given("respawn") == "true",
         respawn_delay=2.0,
     )
     select = Node(
@@ -53,13 +54,12 @@ def _nodes(context: LaunchContext) -> list:
         executable="select_target",
         name="select_target",
         namespace=namespace,
-        parameters=files,  # image_transport and image_reliability
+        parameters=[*files, *([transport] if transport else [])],  # image_reliability, too
         remappings=[("image", image)],
         output="screen",
         condition=IfCondition(LaunchConfiguration("select")),
     )
     camera, slash, _ = image.rpartition("/")
-    info = given["camera_info"] or f"{camera}{slash}camera_info"
     rviz = Node(
         package="rviz2",
         executable="rviz2",
@@ -68,11 +68,11 @@ def _nodes(context: LaunchContext) -> list:
         # The configuration holds absolute names.
         remappings=[
             ("/image", image),
-            ("/camera_info", info),
+            ("/camera_info", info or f"{camera}{slash}camera_info"),
             ("/tracker/overlay", "tracker/overlay"),
             ("/tracker/markers", "tracker/markers"),
         ],
-        parameters=[sim_time] if sim_time else [],
+        parameters=[clock] if clock else [],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     return [tracker, select, rviz]
@@ -85,6 +85,7 @@ def generate_launch_description() -> LaunchDescription:
             name, default_value=default, description=description, choices=allowed
         )
 
+    optional = ("", *_SWITCH)
     arguments = [
         argument("image", "image", "topic of the images"),
         argument("camera_info", "", "topic of the calibration; else the one next to the image"),
@@ -94,10 +95,15 @@ def generate_launch_description() -> LaunchDescription:
         ),
         argument("engine", "", "runtime of the network: auto, onnxruntime, openvino, tensorrt ..."),
         argument("model", "", "name of shipped weights or a model folder"),
-        argument("overlay", "", "draw the overlay while somebody listens", ("", *_SWITCH)),
-        argument("use_sim_time", "", "take the time from /clock, as for a bag", ("", *_SWITCH)),
+        argument("image_transport", "", "compressed: JPEG or PNG", ("", "raw", "compressed")),
+        argument("overlay", "", "draw the overlay while somebody listens", optional),
+        argument("auto_init", "", "let a detector's boxes on ~/detections_in start it", optional),
+        argument("autostart", "", "false: wait for a lifecycle manager", optional),
+        argument("num_threads", "", "threads of the runtime; 0: one per core"),
+        argument("respawn", "true", "start the tracker again when it has ended", _SWITCH),
+        argument("use_sim_time", "", "take the time from /clock, as for a bag", optional),
         argument("select", "false", "open a window to drag a box in", _SWITCH),
         argument("rviz", "false", "show images and markers in RViz", _SWITCH),
     ]
-    environment = [SetEnvironmentVariable(*item) for item in dds_environment().items()]
+    environment = [SetEnvironmentVariable(*item) for item in launch_environment().items()]
     return LaunchDescription([*arguments, *environment, OpaqueFunction(function=_nodes)])

@@ -34,6 +34,8 @@ LOG = os.path.join(VENV, "setup.log")
 PYTHON = os.path.join(VENV, "bin", "python")
 
 OLDEST, NEWEST_WITH_WHEELS = (3, 10), (3, 14)
+#: What the demo needs.
+ALWAYS = ("cpu", "console")
 OPTIONAL_EXTRAS = ("train", "dev", "docs", "openvino", "tensorrt", "replay")
 # The metrics of the DAVIS authors, which tests compare ours with: it declares neither what its
 # build needs nor limits that hold today, so it is built with what is installed. And types of
@@ -180,7 +182,7 @@ def set_up(distro, extras):
     messages_key = digest(build_inputs(), packages_key, *installed_by_name())
 
     packages = "packages" if distro else "packages and ROS 2 wheels"
-    with_extras = ", ".join(["cpu", *sorted(extras)])
+    with_extras = ", ".join([*ALWAYS, *sorted(extras)])
     steps = [
         ("venv", venv_key, "Python environment in .venv", lambda: make_venv(distro)),
         (
@@ -251,7 +253,7 @@ def make_venv(distro):
 
 
 def install_packages(distro, extras):
-    extras = {"cpu", *extras}
+    extras = {*ALWAYS, *extras}
     command = ["install", "--editable", "%s[%s]" % (ROOT, ",".join(sorted(extras)))]
     if distro:
         lines, has_cv2 = installed_constraints()

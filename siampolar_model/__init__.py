@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _M
     from .errors import VideoError as VideoError
     from .evaluation.evaluate import evaluate as evaluate
     from .geometry.box import Box as Box
+    from .geometry.soft_mask import SoftMask as SoftMask
     from .images.frame import Frame as Frame
     from .io.source import read_video as read_video
     from .io.video import VideoReader as VideoReader
@@ -57,6 +58,7 @@ _MODULES = {
     ),
     "evaluation.evaluate": ("evaluate",),
     "geometry.box": ("Box",),
+    "geometry.soft_mask": ("SoftMask",),
     "images.frame": ("Frame",),
     "io.source": ("read_video",),
     "io.video": ("VideoReader", "VideoWriter"),

@@ -95,3 +95,8 @@ class CommandError(SiampolarError):
 
 class ProcessUnusable(RuntimeError):
     """The device failed in such a way that only a new process can use it again."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts, for messages: ``1 frame``, ``2 frames``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -15,6 +15,7 @@ import numpy as np
 from .geometry import polar
 from .geometry.box import Box
 from .geometry.rle import encode_rle
+from .geometry.soft_mask import SoftMask
 
 
 class TargetState(IntEnum):
@@ -59,6 +60,8 @@ class Target:
         predicted_box: where it was expected on this image from its motion before, also while it
             is not seen; None: nothing is known of its motion.
         reason: why it is uncertain or lost; empty while it is tracked.
+        soft_mask: the network's own mask, with parts and holes that the polygon cannot have; None
+            if the network gives none.
 
     Example:
         >>> from siampolar_model import Box, Target, TargetState
@@ -81,14 +84,32 @@ class Target:
     velocity_xy: tuple[float, float] = (0.0, 0.0)
     predicted_box: Box | None = None
     reason: str = ""
+    soft_mask: SoftMask | None = None
 
     def mask(self, height: int, width: int) -> np.ndarray:
-        """The inside of the outline, bool (height, width), in an image of that size.
+        """What is the target, bool (height, width), in an image of that size.
 
-        A pixel is inside if its centre is, so areas have no bias. The mask of a lost target is
-        where it was last believed to be.
+        The network's own mask, or else the inside of the outline. A pixel is inside if its centre
+        is, so areas have no bias. The mask of a lost target is where it was last believed to be.
         """
-        return polar.fill(self.polygon_xy, height, width).view(bool)
+        inside = np.zeros((height, width), np.uint8)
+        self.fill_into(inside, 1)
+        return inside.view(bool)
+
+    def fill_into(self, labels: np.ndarray, value: int) -> None:
+        """Write ``value`` into an array of integers (H, W) of the image's size where
+        :meth:`mask` is true."""
+        if self.soft_mask is not None:
+            self.soft_mask.fill_into(labels, value)
+        else:
+            polar.fill_into(labels, self.polygon_xy, value)
+
+    def contours(self, height: int, width: int) -> list[np.ndarray]:
+        """Outlines of :meth:`mask`, each float32 (M, 2) in image pixels: of every part and hole of
+        the network's own mask, or else the polygon alone."""
+        if self.soft_mask is not None:
+            return self.soft_mask.contours(height, width)
+        return [self.polygon_xy] if len(self.polygon_xy) >= 3 else []
 
     def to_rle(self, height: int, width: int) -> dict[str, object]:
         """:meth:`mask` as COCO's run lengths, ``{"size": [height, width], "counts": text}``.

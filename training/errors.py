@@ -26,7 +26,3 @@ def refuse_changed(settings: Mapping[str, tuple[Any, Any]]) -> None:
             refuse_changed({f"{name}.{k}": (theirs.get(k, v), v) for k, v in ours.items()})
         elif theirs != ours:
             raise TrainingError(f"has {name} {theirs}; this run has {ours}")
-
-
-class DataError(SiampolarError, ValueError):
-    """A data folder that is missing or damaged; the message names it and the layout expected."""

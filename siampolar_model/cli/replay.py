@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import CommandError, SiampolarError
+from ..errors import CommandError, SiampolarError, counted
 from ..geometry.box import parse_box
 from ..io.bags import BagReader
 from ..io.staging import Staging
@@ -77,6 +77,7 @@ def replay(
     try:
         with ExitStack() as stack:
             reader = stack.enter_context(BagReader(bag))
+            stack.callback(_warn, reader)
             image_topic = reader.image_topic(topic)
             topics = [image_topic] if inits is None else [image_topic, reader.init_topic(inits)]
             tracker = Tracker.from_pretrained(
@@ -109,7 +110,13 @@ def replay(
             outputs.take(run.images - 1, time_ns, run.finish())
     except (SiampolarError, OSError) as error:
         raise CommandError(staging.final_names(one_line(error))) from None
-    typer.echo(f"{run.images} images, {run.refused} of them could not be read", err=True)
+    images = counted(run.images, "image")
+    typer.echo(f"{images}, {run.refused} of them could not be read", err=True)
+
+
+def _warn(reader: BagReader) -> None:
+    for notice in reader.notices:
+        typer.echo(f"warning: {notice}", err=True)
 
 
 def _timed_boxes(boxes: list[str], at: list[float]) -> list[TimedBox]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..errors import counted
 from ..results import Target, TargetState
 
 #: Spans named for each target; more are only counted.
@@ -38,9 +39,8 @@ class Summary:
         Args:
             seconds: how long the frames took, reading and writing included.
         """
-        plural = "" if self.frames == 1 else "s"
         rate = f" ({self.frames / seconds:.1f} per second)" if seconds > 0 else ""
-        lines = [f"{self.frames} frame{plural} in {seconds:.1f} s{rate}"]
+        lines = [f"{counted(self.frames, 'frame')} in {seconds:.1f} s{rate}"]
         for id, spans in sorted(self._spans.items()):
             named = [f"{a}-{b}" if a != b else f"{a}" for a, b in spans[:_MOST_SPANS]]
             if len(spans) > _MOST_SPANS:

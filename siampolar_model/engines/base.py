@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,9 @@ class Candidates:
         box_xyxy: float32 (N, K, 4).
         center_xy: float32 (N, K, 2), origin of the rays.
         rays_px: float32 (N, K, R).
+        mask: float32 (N, h, w) over the whole crop, how far each place is inside, in [0, 1]; None
+            of a model whose ``spec.gives_mask`` is false.
+        mask_gain: float32 (N, K), what ``mask`` is multiplied with for a candidate; None as well.
     """
 
     score: np.ndarray
@@ -31,6 +34,14 @@ class Candidates:
     box_xyxy: np.ndarray
     center_xy: np.ndarray
     rays_px: np.ndarray
+    mask: np.ndarray | None = None
+    mask_gain: np.ndarray | None = None
+
+    @staticmethod
+    def names(spec: ModelSpec) -> tuple[str, ...]:
+        """The fields that a model's search graph gives, in the order of its outputs."""
+        names = tuple(field.name for field in fields(Candidates))
+        return names if spec.gives_mask else names[:-2]
 
 
 class Prior(NamedTuple):

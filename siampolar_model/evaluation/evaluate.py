@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 
 from ..errors import BoxError, DatasetError, FrameError
-from ..geometry import polar
 from ..geometry.box import Box
 from ..io.video import VideoWriter
 from ..rendering.draw import draw
@@ -167,9 +166,8 @@ def evaluate_masks(
                 answer = run.start(frame.image, _box_of(mask_path, frame.mask), mask_path)
             else:
                 answer = run.player.step(frame.image)
-            score = score_frame(
-                frame.mask, answer.box, answer.polygon_xy, lost=answer.lost, void=frame.void
-            )
+            pred = answer.mask(*frame.mask.shape)
+            score = score_frame(frame.mask, answer.box, pred, lost=answer.lost, void=frame.void)
             j.append(score.j)
             f.append(boundary_accuracy(frame.mask, score.pred))
             box_iou.append(score.box_iou)
@@ -217,7 +215,7 @@ def evaluate_boxes(
 def score_frame(
     mask: np.ndarray,
     box: Box,
-    polygon_xy: np.ndarray,
+    pred: np.ndarray,
     *,
     lost: bool,
     void: np.ndarray | None = None,
@@ -227,11 +225,12 @@ def score_frame(
     Args:
         mask: the object, uint8 (H, W), non-zero inside.
         box: the tracker's, in image pixels.
-        polygon_xy: the tracker's outline, float32 (M, 2), in image pixels.
+        pred: the tracker's mask, uint8 (H, W), non-zero inside; it may be changed.
         lost: whether the tracker reported the target lost; its geometry is then left out.
         void: bool (H, W), pixels that do not count; None if all do.
     """
-    pred = np.zeros_like(mask) if lost else polar.fill(polygon_xy, *mask.shape)
+    if lost:
+        pred = np.zeros_like(mask)
     if void is not None:
         pred[void] = 0
     true_box = mask_box(mask)

@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from ..errors import DatasetError, FrameError, VideoError
-from ..images.picture import read_bgr, read_picture
+from ..images.picture import read_bgr, read_picture, read_whole
 from ..images.value_range import value_range_of
 from ..io.image_folder import image_files
 
@@ -101,13 +101,15 @@ def _read(path: Path) -> np.ndarray:
 def _palette_indices(path: Path) -> np.ndarray | None:
     """Of a PNG with a palette, by FFmpeg: OpenCV gives the colours. None for other files."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or error}") from None
+        content = read_whole(path).tobytes()
+    except FrameError as error:
+        raise DatasetError(str(error)) from None
     if not content.startswith(_PNG) or content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1] != _PALETTE:
         return None
     try:
-        with av.open(io.BytesIO(content), "r", format="png_pipe") as container:
+        with av.open(
+            io.BytesIO(content), "r", format="png_pipe", metadata_errors="replace"
+        ) as container:
             frame = next(container.decode(video=0))
             plane = frame.planes[0]
             rows = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)

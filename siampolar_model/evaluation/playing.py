@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..geometry import polar
 from ..geometry.box import Box
 from ..images.frame import Frame
 from ..results import Target, TargetState
@@ -43,6 +44,12 @@ class Answer:
     late: bool = False
     targets: tuple[Target, ...] = ()
     track_s: float | None = None
+
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """What the answer calls the object, uint8 (height, width), 1 inside."""
+        if self.targets:
+            return self.targets[0].mask(height, width).view(np.uint8)
+        return polar.fill(self.polygon_xy, height, width)
 
 
 class Player:

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ..engines.base import Prior
+from ..engines.base import Candidates, Prior
 from ..errors import ExportError
 from ..models.folder import FP16_FILE, SEARCH_FILE, TEMPLATE_FILE, WEIGHTS_FILE, ModelFolder
 from ..models.spec import MASK_CELL_PX
@@ -36,8 +36,6 @@ from .metadata import write_metadata
 #: The newest opset that ONNX Runtime 1.12, the oldest tested, supports. TensorRT 10 and OpenVINO
 #: support it too.
 OPSET = 17
-
-OUTPUTS = ("score", "quality", "box_xyxy", "center_xy", "rays_px")
 
 
 def example_inputs(config: NetworkConfig, n: int, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -92,13 +90,14 @@ def _export(model: SiamPolar, folder: Path, metadata: dict[str, Any]) -> list[Pa
     config = model.config
     inputs = example_inputs(config, 2)
     template_inputs = ("crop", "box_xyxy", *(("mask",) if config.given_mask else ()))
+    outputs = Candidates.names(spec_of(model))
     graphs: tuple[tuple[str, type[nn.Module], tuple[str, ...], tuple[str, ...]], ...] = (
         (TEMPLATE_FILE, TemplateGraph, template_inputs, ("features",)),
-        (SEARCH_FILE, SearchGraph, ("crops", "features", "prior"), OUTPUTS),
+        (SEARCH_FILE, SearchGraph, ("crops", "features", "prior"), outputs),
     )
-    for file, graph, names, outputs in graphs:
+    for file, graph, names, given_back in graphs:
         given = {k: inputs[k] for k in names}
-        _write(graph(folded).eval(), given, outputs, folder / file, metadata)
+        _write(graph(folded).eval(), given, given_back, folder / file, metadata)
         other = {k: example_inputs(config, 3, 1)[k] for k in names}
         _compare(graph(exact).eval(), other, folder / file)
     write_fp16(folder / SEARCH_FILE, folder / FP16_FILE)

@@ -1,29 +1,41 @@
-"""Where a target is in metres: its mask on an aligned depth image, or its known height.
+"""Where a target is in metres: its outline on an aligned depth image, or its known height.
 
-Depth at the edge of a mask belongs to whatever lies behind, sensors leave holes, and stereo
-matching smears one surface into the next. So the mask is eroded, the most frequent depth inside is
-looked up in a histogram whose cells grow with distance, and the median of what lies near it counts.
+Depth at the edge of an outline belongs to whatever lies behind, sensors leave holes, and stereo
+matching smears one surface into the next. So the inside is eroded, the most frequent depth is
+looked up in a histogram whose cells grow with distance, the surface is followed from there to the
+cells next to it, and its median counts.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from ..errors import FrameError
+from . import polar
 from .box import Box
+from .depth import DepthImage
 
 #: Width of a cell of the histogram of depths, as a share of the depth itself.
 _CELL = 0.03
 
-#: Pixels kept at most; beyond, every second, third, ... row and column is looked at.
-_MOST_PIXELS = 6000
+#: The surface goes on into the next cell while that holds this share of the fullest one.
+_GOES_ON = 0.15
 
-#: Pixels with depth that a position needs at least, and as a share of the eroded mask.
+#: The inside is eroded by this share of the radius of a disc of the same area.
+_MARGIN = 0.1
+
+#: Pixels kept at most; beyond, every second, third, ... row and column is looked at.
+_MOST_PIXELS = 4000
+
+#: Pixels with depth that a position needs at least, and as a share of those inside.
 _LEAST_PIXELS, _LEAST_SHARE = 12, 0.03
+
+#: Points of a laser scanner that a position needs at least.
+_LEAST_SPARSE = 5
 
 #: Side in pixels of squares within which depth errors are the same, so they do not average out.
 _CORRELATED_PX = 6.0
@@ -33,6 +45,17 @@ _COMMON_ERROR = 0.005
 
 #: Error of a target's centre in the image, pixels, and of its height, as a share.
 _CENTRE_ERROR_PX, _HEIGHT_ERROR = 1.5, 0.05
+
+
+class NoPosition(ValueError):
+    """A target whose place cannot be told now; the message says why in one line."""
+
+
+class Camera(Protocol):
+    """What a position needs of a camera."""
+
+    def rays(self, points_xy: np.ndarray) -> np.ndarray:
+        """Directions x / z and y / z, float64 (N, 2), of continuous pixels (N, 2)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,12 @@ class Pinhole:
     cx: float
     cy: float
 
+    def rays(self, points_xy: np.ndarray) -> np.ndarray:
+        """As in :class:`Camera`."""
+        centred = np.asarray(points_xy, np.float64) - (self.cx, self.cy)
+        directions: np.ndarray = centred / (self.fx, self.fy)
+        return directions
+
 
 @dataclass(frozen=True, eq=False)
 class Position:
@@ -56,13 +85,16 @@ class Position:
     Attributes:
         point_m: float64 (3,), the middle of the surface that the camera sees.
         covariance_m2: float64 (3, 3), of ``point_m``.
-        size_m: width and height across the line of sight.
+        size_m: width and height across the line of sight, and how deep the visible surface is (0
+            if the range rests on a known height).
+        surface_m: smallest and largest depth of that surface.
         pixels: how many pixels with depth decided; 0 if the range rests on a known height.
     """
 
     point_m: np.ndarray
     covariance_m2: np.ndarray
-    size_m: tuple[float, float]
+    size_m: tuple[float, float, float]
+    surface_m: tuple[float, float]
     pixels: int
 
     @property
@@ -72,112 +104,167 @@ class Position:
 
 
 def position_from_depth(
-    depth_m: np.ndarray, mask: np.ndarray, box: Box, camera: Pinhole
-) -> Position | None:
-    """Where the target of a mask is.
+    depth: DepthImage,
+    outline_xy: np.ndarray,
+    box: Box,
+    camera: Camera,
+    is_sparse: bool = False,
+) -> Position:
+    """Where the target of an outline is.
 
     Args:
-        depth_m: float32 (H, W), metres along the optical axis; 0, negative, infinite and NaN are
-            holes.
-        mask: (H, W), non-zero on the target, aligned with the depth image.
+        depth: aligned with the image of the outline.
+        outline_xy: (M, 2), continuous pixels.
         box: the target's box in pixels, for its size.
-
-    Returns:
-        None if too few of the mask's pixels have a depth.
+        is_sparse: the depth is of a laser scanner, which leaves most pixels without: every pixel
+            is looked at, and few are enough.
 
     Raises:
-        FrameError: depth and mask of different size.
+        NoPosition: too few of the pixels inside have a depth.
     """
-    if depth_m.shape != mask.shape:
-        raise FrameError(
-            f"depth image is {depth_m.shape[1]}x{depth_m.shape[0]} px, the mask "
-            f"{mask.shape[1]}x{mask.shape[0]}; they must be aligned"
+    inside = _Inside.of(outline_xy, *depth.size, every_pixel=is_sparse)
+    z = depth.at(inside.rows, inside.columns)
+    z = z[~np.isnan(z)]
+    needed = _LEAST_SPARSE
+    if not is_sparse:
+        needed = max(_LEAST_PIXELS, math.ceil(_LEAST_SHARE * len(inside.rows)))
+    if len(z) < needed:
+        raise NoPosition(
+            f"{len(z)} of {len(inside.rows)} pixels inside have a depth; {needed} are needed"
         )
-    rows, columns, inside = _inside(mask)
-    if not len(rows):
-        return None
-    z = depth_m[rows, columns].astype(np.float64)
-    known = np.isfinite(z) & (z > 0)
-    z, rows, columns = z[known], rows[known], columns[known]
-    if len(z) < max(_LEAST_PIXELS, _LEAST_SHARE * inside):
-        return None
-    surface = _surface(z)
-    z, rows, columns = z[surface], rows[surface], columns[surface]
+    z = _surface(z)
     middle = float(np.median(z))
     spread = 1.4826 * float(np.median(np.abs(z - middle)))
-    # Direction of the whole mask's middle: holes on one side must not pull it.
-    u, v = _middle(mask)
-    ray = np.array([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, 1.0])
-    independent = max(1.0, len(z) / _CORRELATED_PX**2)
+    independent = min(len(z), max(1.0, len(z) * (inside.stride / _CORRELATED_PX) ** 2))
     depth_sd = math.hypot(spread * 1.2533 / math.sqrt(independent), _COMMON_ERROR * middle)
-    return _position(ray, middle, depth_sd, box, camera, len(z))
+    near, far = np.percentile(z, (5, 95))
+    # Direction of the whole inside's middle: holes on one side must not pull it.
+    return _position(
+        inside.middle_xy, middle, depth_sd, box, camera, float(far - near),
+        (float(z.min()), float(z.max())), len(z),
+    )  # fmt: skip
 
 
-def position_from_height(box: Box, height_m: float, camera: Pinhole) -> Position:
-    """Range by the known height of a target that stands whole in its box; needs no depth.
+def position_from_height(
+    box: Box, height_m: float, camera: Camera, image_size: tuple[int, int]
+) -> Position:
+    """Range by the known height of a target that stands upright; needs no depth.
+
+    Args:
+        height_m: above 0.
+        image_size: width and height of the image in pixels.
 
     Raises:
+        NoPosition: the box is cut off by the upper or lower border of the image.
         ValueError: a height that is not a positive number.
     """
     if not (math.isfinite(height_m) and height_m > 0):
         raise ValueError(f"height_m is {height_m}; it must be above 0")
-    u, v = box.center_xy
-    ray = np.array([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, 1.0])
-    z = camera.fy * height_m / max(box.height, 1.0)
+    if box.y1 < 1 or box.y2 > image_size[1] - 1:
+        raise NoPosition("the image's border cuts its height off, which would tell its distance")
+    x, _ = box.center_xy
+    top, bottom = camera.rays(np.array([[x, box.y1], [x, box.y2]]))
+    z = height_m / max(float(bottom[1] - top[1]), 1e-6)
     error = math.hypot(_HEIGHT_ERROR, _CENTRE_ERROR_PX / max(box.height, 1.0))
-    return _position(ray, z, error * z, box, camera, 0)
+    return _position(box.center_xy, z, error * z, box, camera, 0.0, (z, z), 0)
 
 
 def _position(
-    ray: np.ndarray, z: float, depth_sd: float, box: Box, camera: Pinhole, pixels: int
+    middle_xy: tuple[float, float],
+    z: float,
+    depth_sd: float,
+    box: Box,
+    camera: Camera,
+    deep_m: float,
+    surface_m: tuple[float, float],
+    pixels: int,
 ) -> Position:
     """A point on a ray; its error along the ray, and across it by the error in the image."""
-    across = np.diag([_CENTRE_ERROR_PX * z / camera.fx, _CENTRE_ERROR_PX * z / camera.fy, 0.0])
-    covariance = np.outer(ray, ray) * depth_sd**2 + across**2
-    size = box.width * z / camera.fx, box.height * z / camera.fy
-    return Position(ray * z, covariance, size, pixels)
+    (x, y), (cx, cy) = middle_xy, box.center_xy
+    points = [(x, y), (box.x1, cy), (box.x2, cy), (cx, box.y1), (cx, box.y2)]
+    rays = camera.rays(np.array(points))
+    if not np.isfinite(rays).all():
+        raise NoPosition("the camera's distortion has no inverse at this place")
+    ray, left, right, top, bottom = rays
+    direction = np.array([*ray, 1.0])
+    width, height = (right[0] - left[0]) * z, (bottom[1] - top[1]) * z
+    across_m = (
+        _CENTRE_ERROR_PX * width / max(box.width, 1.0),
+        _CENTRE_ERROR_PX * height / max(box.height, 1.0),
+    )
+    covariance = np.outer(direction, direction) * depth_sd**2 + np.diag([*across_m, 0.0]) ** 2
+    size = float(width), float(height), deep_m
+    return Position(direction * z, covariance, size, surface_m, pixels)
 
 
-def _inside(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Rows and columns of the eroded mask, thinned out, and how many there are."""
-    area = int(np.count_nonzero(mask))
-    if not area:
-        return np.empty(0, int), np.empty(0, int), 0
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, left = int(ys[0]), int(xs[0])
-    part = np.ascontiguousarray(mask[top : ys[-1] + 1, left : xs[-1] + 1] != 0).astype(np.uint8)
-    # A tenth of the radius of a disc of this area, at least one pixel; thin masks stay whole.
-    margin = max(1, round(0.1 * math.sqrt(area / math.pi)))
-    kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-    eroded = cv2.erode(part, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    if 4 * np.count_nonzero(eroded) < area:
-        eroded = part
-    stride = max(1, math.isqrt(int(np.count_nonzero(eroded)) // _MOST_PIXELS))
-    rows, columns = np.nonzero(eroded[::stride, ::stride])
-    return rows * stride + top, columns * stride + left, len(rows)
+@dataclass(frozen=True, eq=False)
+class _Inside:
+    """The pixels inside an outline that count.
+
+    Attributes:
+        rows, columns: of the eroded inside, thinned out.
+        stride: every how many rows and columns.
+        middle_xy: of the whole inside, in continuous pixels.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    stride: int
+    middle_xy: tuple[float, float]
+
+    @classmethod
+    def of(cls, outline_xy: np.ndarray, width: int, height: int, every_pixel: bool) -> _Inside:
+        """
+        Raises:
+            NoPosition: no pixel of the image is inside.
+        """
+        left, top, part = fill_part(outline_xy, width, height)
+        area = int(np.count_nonzero(part))
+        if not area:
+            raise NoPosition("no pixel of the image is inside its outline")
+        margin = max(1, round(_MARGIN * math.sqrt(area / math.pi)))
+        kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+        eroded = cv2.erode(part, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        if 4 * np.count_nonzero(eroded) < area:  # thin shapes stay whole
+            eroded = part
+        most = math.inf if every_pixel else _MOST_PIXELS
+        stride = max(1, math.ceil(math.sqrt(np.count_nonzero(eroded) / most)))
+        rows, columns = np.nonzero(eroded[::stride, ::stride])
+        x = float(part.sum(0, dtype=np.int64) @ np.arange(part.shape[1])) / area + left + 0.5
+        y = float(part.sum(1, dtype=np.int64) @ np.arange(part.shape[0])) / area + top + 0.5
+        return cls(rows * stride + top, columns * stride + left, stride, (x, y))
+
+
+def fill_part(outline_xy: np.ndarray, width: int, height: int) -> tuple[int, int, np.ndarray]:
+    """The inside of an outline without the rest of the image.
+
+    Returns:
+        Column and row of the part's corner, and uint8 (h, w), 1 inside, whose size is 0 if
+        nothing of the outline lies in the image.
+    """
+    nothing = 0, 0, np.zeros((0, 0), np.uint8)
+    if len(outline_xy) < 3 or not np.isfinite(outline_xy).all():
+        return nothing
+    x1, y1, x2, y2 = polar.box_of(outline_xy)
+    left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
+    right, bottom = min(width, math.ceil(x2)), min(height, math.ceil(y2))
+    if right <= left or bottom <= top:
+        return nothing
+    return left, top, polar.fill(outline_xy - (left, top), bottom - top, right - left)
 
 
 def _surface(z: np.ndarray) -> np.ndarray:
-    """Which depths are of the target: those near the most frequent one, first by cells."""
+    """The depths of the target: those about the most frequent one, as far as they go on."""
     cells = np.floor(np.log(z) / math.log1p(_CELL)).astype(np.int64)
     cells -= cells.min()
-    counts = np.bincount(cells)
+    counts = np.pad(np.bincount(cells), 1)
     # Three neighbouring cells together, so that a surface may lie across a border.
-    padded = np.pad(counts, 1)
-    together = padded[:-2] + padded[1:-1] + padded[2:]
-    best = int(np.argmax(together))
-    near = np.abs(cells - best) <= 1
-    middle = np.median(z[near])
-    spread = max(1.4826 * float(np.median(np.abs(z[near] - middle))), 0.002 * float(middle))
-    surface: np.ndarray = np.abs(z - middle) <= 3 * spread
+    together = counts[:-2] + counts[1:-1] + counts[2:]
+    first = last = int(np.argmax(together))
+    enough = _GOES_ON * together[first]
+    while first > 0 and together[first - 1] >= enough:
+        first -= 1
+    while last < len(together) - 1 and together[last + 1] >= enough:
+        last += 1
+    surface: np.ndarray = z[(cells >= first) & (cells <= last)]
     return surface
-
-
-def _middle(mask: np.ndarray) -> tuple[float, float]:
-    """Centre of the mask's area, x and y in continuous pixels."""
-    weights = mask != 0
-    columns, rows = weights.sum(0), weights.sum(1)
-    total = columns.sum()
-    x = float((columns * (np.arange(len(columns)) + 0.5)).sum() / total)
-    y = float((rows * (np.arange(len(rows)) + 0.5)).sum() / total)
-    return x, y

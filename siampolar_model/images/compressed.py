@@ -86,6 +86,20 @@ def _read_png(start: bytes) -> ImageHeader:
     return ImageHeader("PNG", width, height, encoding)
 
 
+def png_is_whole(data: bytes | memoryview) -> bool:
+    """Whether every chunk of a PNG file lies in it, the last one included.
+
+    OpenCV takes the memory for a chunk by the length that is written there, up to 2 GB.
+    """
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + length
+    return False
+
+
 def _read_jpeg(data: bytes | memoryview) -> ImageHeader:
     """The first frame header, found by stepping over the segments before it."""
     at, end = 2, len(data)
@@ -148,12 +162,12 @@ class CompressedFrame(Frame):
     def _pixels(self) -> np.ndarray:
         """The decoded pixels, (H, W, 3) or (H, W)."""
         flags, _ = _DECODE[self.encoding]
-        try:
-            image = cv2.imdecode(np.frombuffer(self._data, np.uint8), flags)
-        except cv2.error as error:
-            image, reason = None, error.err or str(error)
-        else:
-            reason = "it is cut off or damaged"
+        image, reason = None, "it is cut off or damaged"
+        if self._header.kind != "PNG" or png_is_whole(self._data):
+            try:
+                image = cv2.imdecode(np.frombuffer(self._data, np.uint8), flags)
+            except cv2.error as error:
+                reason = error.err or str(error)
         size = f"{self._header.kind} image of {self.width}x{self.height} px"
         if image is None:
             raise FrameError(f"{size} cannot be decoded: {' '.join(reason.split())}")

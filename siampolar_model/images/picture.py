@@ -18,10 +18,18 @@ import cv2
 import numpy as np
 
 from ..errors import FrameError
+from .compressed import png_is_whole
+from .picture_size import picture_size
 from .value_range import value_range_of
 
 #: Files that count as pictures, in lower case.
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+#: Most pixels of a picture or a frame of a video; larger ones would take gigabytes.
+MAX_FILE_PIXELS = 100_000_000
+
+# Rows that become 8 bits at a time, so that large pictures need no large copies.
+_ROWS = 256
 
 # How a file of these suffixes begins; an empty or foreign file is found without decoding it.
 _BEGINNINGS = (
@@ -42,22 +50,34 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         FrameError: no such file, not a picture, or a file that ends too early; it names the file.
     """
-    path = Path(path)
+    data = read_whole(path)
     try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise FrameError(f"{path}: {error.strerror or error}") from None
-    try:
-        pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
+        pixels = cv2.imdecode(data, _AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:
         raise FrameError(f"{path}: not a readable image")
-    if _ends_early(data):
-        raise FrameError(f"{path}: the file ends too early; its last rows are missing")
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if pixels.shape[2] <= 2 else pixels[..., :3]
     return pixels
+
+
+def read_whole(path: str | os.PathLike[str]) -> np.ndarray:
+    """The bytes of a picture file, uint8 (N,), checked as far as that goes without decoding them.
+
+    Raises:
+        FrameError: no such file, an empty one, one that ends too early, or too many pixels; it
+            names the file.
+    """
+    try:
+        data = np.fromfile(Path(path), np.uint8)
+        if not len(data) or _ends_early(data):
+            reason = "it ends too early or is damaged" if len(data) else "it is empty"
+            raise FrameError(f"not a readable image; {reason}")
+        check_size(*picture_size(data.data))
+    except (OSError, FrameError) as error:
+        raise FrameError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    return data
 
 
 def read_bgr(
@@ -81,11 +101,26 @@ def to_bgr8(pixels: np.ndarray, value_range: tuple[float, float] | None = None) 
         pixels = pixels.astype(np.uint8) * 255
     if pixels.dtype != np.uint8:
         low, high = value_range or value_range_of(pixels)
-        inside = np.clip(np.nan_to_num(pixels.astype(np.float64), nan=low), low, high)
-        pixels = np.round((inside - low) * (255 / (high - low))).astype(np.uint8)
+        whole, pixels = pixels, np.empty(pixels.shape, np.uint8)
+        for rows in (slice(at, at + _ROWS) for at in range(0, len(whole), _ROWS)):
+            inside = np.clip(np.nan_to_num(whole[rows].astype(np.float64), nan=low), low, high)
+            pixels[rows] = np.round((inside - low) * (255 / (high - low)))
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(pixels)
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse more than :data:`MAX_FILE_PIXELS` pixels.
+
+    Raises:
+        FrameError: naming the size and the limit.
+    """
+    if width * height > MAX_FILE_PIXELS:
+        raise FrameError(
+            f"{width}x{height} px are {width * height / 1e6:.0f} million pixels; at most "
+            f"{MAX_FILE_PIXELS // 1_000_000} million are read"
+        )
 
 
 def check_picture(path: Path) -> None:
@@ -107,12 +142,10 @@ def check_picture(path: Path) -> None:
 
 
 def _ends_early(data: np.ndarray) -> bool:
-    """Whether a JPEG or PNG file lacks its end marker, which may be followed by other bytes."""
+    """Whether a JPEG or PNG file lacks its end, which may be followed by other bytes."""
     head = data[:8].tobytes()
     if head.startswith(b"\xff\xd8\xff"):
         # The last start of a scan, then an end of image: a preview in EXIF has markers of its own.
         whole = data.tobytes()
         return whole.find(b"\xff\xd9", whole.rfind(b"\xff\xda")) < 0
-    if head.startswith(b"\x89PNG"):
-        return data.tobytes().find(b"IEND") < 0
-    return False
+    return head.startswith(b"\x89PNG") and not png_is_whole(data.data)

@@ -18,11 +18,12 @@ from typing import Any
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from ..errors import BagError
+from ..errors import BagError, counted
 from ..session.history import StampedImage
 from ..session.requests import InitResult
 from ..session.session import Targets
 from .messages import PACKAGE, ResultMessages, image_from_message
+from .unfinished_mcap import UnfinishedMcap
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INIT_TARGET = f"{PACKAGE}/msg/InitTarget"
@@ -91,7 +92,14 @@ def _message_folder() -> Path:
 
 
 class BagReader:
-    """The messages of a rosbag2 in the order of recording; use it in ``with``."""
+    """The messages of a rosbag2 in the order of recording; use it in ``with``.
+
+    A recorder that was killed leaves no metadata.yaml, and an MCAP file without its end. Both are
+    read as far as they go.
+
+    Attributes:
+        notices: what is worth knowing about the bag, one line each.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open a bag.
@@ -103,18 +111,34 @@ class BagReader:
             BagError: it does not exist or cannot be read.
         """
         self.path = path
+        self.notices: list[str] = []
         self._store = typestore()
         self._earlier: Any = None
         if not path.exists():
             raise BagError(f"{path}: no such bag")
+        self.path = path = self._recording(path)
         try:
-            self._reader: Any = Reader(path)
+            unfinished = UnfinishedMcap.of(path)
+            self._reader: Any = Reader(unfinished or path)
             self._reader.open()
         except Exception as error:  # the parser raises anything on a damaged file
             raise self._unreadable(error) from None
         self._types = {
             connection.topic: connection.msgtype for connection in self._reader.connections
         }
+        self._unindexed = unfinished is not None
+        if unfinished is not None:
+            count = self._reader.message_count
+            if not count:
+                self._reader.close()
+                raise BagError(
+                    f"{path}: the recorder did not finish this file; no message is whole"
+                )
+            self.notices.append(
+                f"{path}: the recorder did not finish this file; "
+                f"{counted(count, 'message')} can be read, the last "
+                f"{counted(unfinished.cut, 'byte')} cannot"
+            )
 
     def __enter__(self) -> BagReader:
         return self
@@ -152,20 +176,53 @@ class BagReader:
     def messages(self, *topics: str) -> Iterator[BagMessage]:
         """Messages of some topics.
 
+        If there are fewer or more than the bag's own count, a notice says so at the end.
+
         Raises:
             BagError: a damaged bag or message.
         """
         chosen = [c for c in self._reader.connections if c.topic in topics]
         count = 0
         try:
-            for connection, time_ns, data in self._reader.messages(chosen):
+            # In the order of the file where it has no index: rosbags refuses any other order there.
+            read = self._reader.storage.messages_scan if self._unindexed else self._reader.messages
+            for connection, time_ns, data in read(chosen) if chosen else ():
                 content = self._deserialized(data, connection.msgtype)
                 yield BagMessage(connection.topic, connection.msgtype, time_ns, content)
                 count += 1
         except GeneratorExit:
             raise
         except Exception as error:  # the same
-            raise self._unreadable(error, f" after {count} messages") from None
+            raise self._unreadable(error, f" after {counted(count, 'message')}") from None
+        expected = sum(self.count(topic) for topic in topics)
+        if count != expected:
+            self.notices.append(
+                f"{self.path}: found {counted(count, 'message')}, but the bag counts {expected}"
+            )
+
+    def _recording(self, path: Path) -> Path:
+        """What to read: the folder or file itself, or the only file of a folder that is unfinished.
+
+        Raises:
+            BagError: a folder without metadata.yaml and not with one file; it says what to do.
+        """
+        if not path.is_dir():
+            return path
+        files = sorted(file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
+        if (path / "metadata.yaml").exists():
+            # rosbags would refuse the whole bag for an MCAP file that was cut off.
+            only = files[0] if len(files) == 1 else None
+            return only if only and UnfinishedMcap.of(only) else path
+        missing = f"{path}: has no metadata.yaml, which the recorder writes at its end"
+        if len(files) == 1:
+            self.notices.append(f"{missing}; {files[0].name} is read without it")
+            return files[0]
+        if not files:
+            raise BagError(f"{path}: no rosbag2; there is no metadata.yaml, .mcap or .db3 file")
+        raise BagError(
+            f"{missing}; make it with 'ros2 bag reindex {path}', or give one of its {len(files)} "
+            f"files, such as {files[0]}"
+        )
 
     def _deserialized(self, data: Any, type: str) -> Any:
         """A message. An InitTarget of version 0.1 lacks the last fields of today's."""

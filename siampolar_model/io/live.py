@@ -187,7 +187,10 @@ class MotionJpeg:
 
     def _read(self, pipe: _Pipe) -> Iterator[np.ndarray]:
         for image in _decoded(
-            self._name, lambda: av.open(pipe, format="mjpeg", options=_AT_ONCE, buffer_size=4096)
+            self._name,
+            lambda: av.open(
+                pipe, format="mjpeg", options=_AT_ONCE, buffer_size=4096, metadata_errors="replace"
+            ),
         ):
             if pipe.interrupted is not None:
                 break
@@ -241,7 +244,12 @@ class _Pipe:
 def _stream_images(url: str) -> Iterator[np.ndarray]:
     # TCP: a lost packet of an RTSP stream over UDP costs every image until the next key frame.
     options = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
-    yield from _decoded(url, lambda: av.open(url, options=options, timeout=(_OPEN_S, _READ_S)))
+    yield from _decoded(
+        url,
+        lambda: av.open(
+            url, options=options, timeout=(_OPEN_S, _READ_S), metadata_errors="replace"
+        ),
+    )
 
 
 def _decoded(name: str, open_: Callable[[], Any]) -> Iterator[np.ndarray]:

@@ -16,9 +16,10 @@ import av
 import cv2
 import numpy as np
 
-from ..errors import FrameError, VideoError
-from ..images.picture import PICTURE_SUFFIXES, read_picture, to_bgr8
+from ..errors import FrameError, VideoError, counted
+from ..images.picture import PICTURE_SUFFIXES, check_size, read_picture, to_bgr8
 from ..images.value_range import value_range_of
+from .frame_times import FrameTimes, length_s
 from .image_folder import image_folder
 
 #: Frames a second of a folder of images, and of a video that does not say.
@@ -26,6 +27,11 @@ DEFAULT_FPS = 30.0
 
 #: A higher rate is a clock's, as in files that count in 1/90000 s and name no rate.
 _MAX_FPS = 1000.0
+
+# Codecs that give one frame for each packet. Others hide some on purpose, as VP8 does.
+_FRAME_PER_PACKET = frozenset(
+    ("av1", "ffv1", "gif", "h264", "hevc", "huffyuv", "mjpeg", "png", "prores", "rawvideo", "vp9")
+)
 
 # Matrix of BT.601, in limited range, and primaries and transfer of BT.709: what PyAV makes of BGR
 # images, written into the file because players assume another matrix of HD video that says
@@ -144,7 +150,7 @@ class VideoReader:
         self.n_frames = None if end is None else end - first
         self._next = next(self._frames, None)
         if self._next is None:
-            damaged = f"; {self.damaged_packets} damaged packets" if self.damaged_packets else ""
+            damaged = f"; {self._damage()}" if self.damaged_packets else ""
             raise VideoError(f"{self.path}: no frame can be read from frame {first} on{damaged}")
         self.height, self.width = self._next.image.shape[:2]
 
@@ -194,7 +200,8 @@ class VideoReader:
     def _open_file(self) -> Any:
         try:
             # "file:" keeps FFmpeg from taking a name such as "data:x" or "concat:a|b" for a URL.
-            self._container = av.open(f"file:{self.path}")
+            # "replace": titles and tags may be in any encoding.
+            self._container = av.open(f"file:{self.path}", metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
                 f"{self.path}: cannot be opened as a video ({reason_of(error)})"
@@ -223,30 +230,56 @@ class VideoReader:
             if turns:
                 image = np.ascontiguousarray(np.rot90(image, turns))
             yield VideoFrame(index, stamp_ns, image)
-        if self.damaged_packets:
-            self.notices.append(
-                f"{self.path}: {self.damaged_packets} damaged packets could not be decoded and "
-                "were skipped"
-            )
 
     def _decode(self) -> Generator[Any, None, None]:
-        """Decoded frames; a packet that cannot be decoded is counted and skipped, as players do."""
+        """Decoded frames; a packet that cannot be decoded is counted and skipped, as players do.
+
+        At the end of the file, notices say what is missing.
+        """
+        packets = frames = 0
+        times = FrameTimes(1 / self.fps)
+        for packet in self._packets():
+            packets += packet.size > 0
+            try:
+                decoded = packet.decode()
+            except av.FFmpegError:
+                self.damaged_packets += 1
+                continue
+            frames += len(decoded)
+            for frame in decoded:
+                try:
+                    check_size(frame.width, frame.height)
+                except FrameError as error:
+                    raise VideoError(f"{self.path}: {error}") from None
+                times.take(frame)
+                yield frame
+        if self.damaged_packets:
+            self.notices.append(f"{self.path}: {self._damage()} could not be decoded")
+        silent = packets - frames - self.damaged_packets
+        if silent > 0 and self._stream.codec_context.name in _FRAME_PER_PACKET:
+            self.notices.append(f"{self.path}: {counted(silent, 'packet')} gave no frame")
+        if packets < self._stream.frames:
+            self.notices.append(
+                f"{self.path}: its index lists {counted(self._stream.frames, 'frame')}, but "
+                f"there are {packets}"
+            )
+        missing = times.missing(length_s(self._container, self._stream), known=packets - frames)
+        self.notices += [f"{self.path}: {reason}" for reason in missing]
+
+    def _packets(self) -> Generator[Any, None, None]:
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
-                self.damaged_packets += 1
                 self.notices.append(f"{self.path}: reading ended early ({reason_of(error)})")
                 return
             if packet is None:
                 return
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                self.damaged_packets += 1
-                continue
-            yield from frames
+            yield packet
+
+    def _damage(self) -> str:
+        return counted(self.damaged_packets, "damaged packet")
 
 
 class VideoWriter:

@@ -27,6 +27,7 @@ class ModelSpec:
         max_targets: most targets in one call of ``Engine.search``.
         takes_mask: whether a target can be started from a mask, too: a third input of the template
             graph.
+        gives_mask: whether the search graph gives masks of its own besides rays: two more outputs.
 
     Raises:
         EngineError: a number that is not positive, or a size or count that is not whole.
@@ -39,6 +40,7 @@ class ModelSpec:
     n_rays: int
     max_targets: int
     takes_mask: bool = False
+    gives_mask: bool = False
 
     def __post_init__(self) -> None:
         for field in ("template_size", "search_size", "n_rays", "max_targets"):

@@ -68,13 +68,18 @@ class MapConfig:
         widths: channels at the head's stride, at half of it, and so on: ``[48, 32]`` ends at
             stride 4 if the head works at stride 8.
         convs: 3x3 convolutions at the head's stride; each finer stride has two.
+        outlines: the search graph gives the map as well, so that masks have the map's own outlines,
+            with all parts and holes; rays end at the first edge that they meet.
     """
 
     widths: tuple[int, ...] = (48, 32)
     convs: int = 2
+    outlines: bool = False
 
     def __post_init__(self) -> None:
         _check_ranges(self, {"convs": (1, 16)})
+        if not isinstance(self.outlines, bool):
+            raise ConfigError(f"outlines is {self.outlines!r}; it must be true or false")
         whole = isinstance(self.widths, tuple) and all(
             isinstance(w, int) and not isinstance(w, bool) and 1 <= w <= _WIDTHS[1]
             for w in self.widths
@@ -257,7 +262,7 @@ def read_yaml(path: str | Path, error: type[ValueError]) -> Any:
     """
     try:
         return yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise error(f"{path}: not YAML ({' '.join(str(problem).split())})") from None
 
 

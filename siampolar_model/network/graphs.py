@@ -60,6 +60,7 @@ class SearchGraph(nn.Module):
         super().__init__()
         self.model = model
         config = model.config
+        self.outlines = config.map is not None and config.map.outlines
         self.reader = (
             OutlineReader(
                 config.head.rays,
@@ -83,7 +84,9 @@ class SearchGraph(nn.Module):
             prior: (N, 6), see :class:`siampolar_model.engines.base.Prior`.
 
         Returns:
-            score and quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R).
+            score and quality (N, K), box_xyxy (N, K, 4), center_xy (N, K, 2), rays_px (N, K, R);
+            of a network whose map has ``outlines``, also mask (N, h, w) and mask_gain (N, K). The
+            fields of :class:`siampolar_model.engines.base.Candidates`, in their order.
         """
         image = backbone_input(crops, self.model.search_backbone)
         return self.decode(self.model.search(image, features), prior)
@@ -121,9 +124,12 @@ class SearchGraph(nn.Module):
         center_xy = take(centers)
         sides = take(ltrb)
         box_xyxy = torch.cat([center_xy - sides[:, :, :2], center_xy + sides[:, :, 2:]], 2)
+        own_outline: tuple[torch.Tensor, ...] = ()
         if self.reader is not None:
             assert maps.mask_logit is not None
-            center_xy, rays_px = self.reader(maps.mask_logit.float(), center_xy, box_xyxy)
+            center_xy, rays_px, *own_outline = self.reader(
+                maps.mask_logit.float(), center_xy, box_xyxy
+            )
         else:
             assert maps.log_rays is not None
             rays_px = lengths_px(take(maps.log_rays.float().flatten(2)))
@@ -133,6 +139,7 @@ class SearchGraph(nn.Module):
             box_xyxy,
             center_xy,
             rays_px,
+            *(own_outline if self.outlines else ()),
         )
 
 
@@ -160,4 +167,5 @@ def spec_of(model: SiamPolar) -> ModelSpec:
         n_rays=config.head.rays,
         max_targets=MAX_TARGETS,
         takes_mask=config.given_mask,
+        gives_mask=config.map is not None and config.map.outlines,
     )

@@ -182,13 +182,17 @@ class OutlineReader(nn.Module):
 
     def forward(
         self, mask_logit: torch.Tensor, cell_xy: torch.Tensor, box_xyxy: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Centres (N, K, 2) and rays_px (N, K, R) in search-crop pixels.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Centres and rays of candidates, and the map that they are read from.
 
         Args:
             mask_logit: (N, 1, h, w).
             cell_xy: (N, K, 2), centres of the candidates' cells.
             box_xyxy: (N, K, 4).
+
+        Returns:
+            Centres (N, K, 2) and rays_px (N, K, R) in search-crop pixels; how far each place is
+            inside (N, h, w), in [0, 1]; and what that is multiplied with for a candidate (N, K).
         """
         low, size = box_xyxy[:, :, :2], box_xyxy[:, :, 2:] - box_xyxy[:, :, :2]
         grid = low.unsqueeze(2) + size.unsqueeze(2) * self.shares
@@ -202,4 +206,5 @@ class OutlineReader(nn.Module):
         center_xy = torch.gather(places, 2, best.expand(-1, -1, -1, 2)).squeeze(2)
         ltrb_px = torch.cat([center_xy - low, box_xyxy[:, :, 2:] - center_xy], 2)
         gain = (FULL / inside.amax(2).clamp(min=FAINT)).clamp(min=1.0)
-        return center_xy, self.rays(mask, center_xy, ltrb_px.clamp(min=1.0), gain)
+        rays_px = self.rays(mask, center_xy, ltrb_px.clamp(min=1.0), gain)
+        return center_xy, rays_px, mask.squeeze(1), gain

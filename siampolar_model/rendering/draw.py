@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
 from ..geometry import polar
+from ..geometry.box import Box
 from ..results import Target, TargetState
 
 # Opacity of the fill; a lost target has none, and dashed lines instead of solid ones.
@@ -34,7 +35,8 @@ def draw(image: np.ndarray, targets: Iterable[Target]) -> np.ndarray:
     """Draw targets onto an image, in place: outline, fill, box, id, state and score.
 
     Lines and text grow with the image, so that they stay legible from 480p to 4K. Lost targets
-    are dashed and not filled.
+    are dashed and not filled. Where labels would cover each other or another target, the id alone
+    is written.
 
     Args:
         image: uint8 (H, W, 3), BGR, writable.
@@ -57,8 +59,12 @@ def draw(image: np.ndarray, targets: Iterable[Target]) -> np.ndarray:
     targets = list(targets)
     for target in targets:
         _draw_shape(image, target, line)
-    for target in targets:  # labels last: no other target's fill may hide them
-        _draw_label(image, target, line)
+    # Labels last, so that no fill hides them; those of small targets first, whose place is scarce.
+    boxes = {target.id: target.box.clip(width, height) for target in targets}
+    plates: list[Box] = []
+    for target in sorted(targets, key=lambda target: boxes[target.id].area):
+        others = [box for id, box in boxes.items() if id != target.id]
+        plates.append(_draw_label(image, target, line, plates, others))
     return image
 
 
@@ -119,24 +125,66 @@ def _dashes(points: np.ndarray, dash_px: int) -> list[np.ndarray]:
     return strokes
 
 
-def _draw_label(image: np.ndarray, result: Target, line: int) -> None:
-    """Id, state and score on a plate of the target's colour, above the box where there is room."""
+def _draw_label(
+    image: np.ndarray, result: Target, line: int, plates: Sequence[Box], others: Sequence[Box]
+) -> Box:
+    """Id, state and score on a plate of the target's colour, or the id alone where it is crowded.
+
+    Args:
+        plates: those drawn already.
+        others: boxes of the other targets.
+
+    Returns:
+        The plate.
+    """
     height, width = image.shape[:2]
     color = color_of(result.id)
-    text = f"{result.id} {result.state.name.lower()} {result.score:.2f}"
     scale = max(11.0, 0.017 * math.hypot(width, height) * 0.75) / _FONT_HEIGHT_PX
     stroke = max(1, round(1.6 * scale))
-    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
     margin = max(2, line)
-    plate_width, plate_height = text_width + 2 * margin, text_height + below + 2 * margin
     box = result.box.clip(width, height)
-    top = box.y1 - plate_height - line
-    if top < 0:  # no room above: just inside the box
-        top = box.y1 + line
-    left = round(min(max(box.x1, 0), max(0, width - plate_width)))
-    top = round(min(max(top, 0), max(0, height - plate_height)))
-    cv2.rectangle(image, (left, top), (left + plate_width, top + plate_height), color, cv2.FILLED)
+    full = f"{result.id} {result.state.name.lower()} {result.score:.2f}"
+    for text in (full, str(result.id)):
+        (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
+        size = (text_width + 2 * margin, text_height + below + 2 * margin)
+        places = [_moved_inside(place, width, height) for place in _places(box, size, line)]
+        free = [place for place in places if not any(map(place.intersection, plates))]
+        if text == full:
+            free = [place for place in free if not _is_near(place, box, others)]
+        free.sort(key=lambda place: sum(map(place.intersection, others)))
+        if free:
+            break
+    # Where nothing is free, the usual place.
+    plate = (free or places)[0]
+    left, top = round(plate.x1), round(plate.y1)
+    cv2.rectangle(image, (left, top), (left + size[0], top + size[1]), color, cv2.FILLED)
     luminance = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2]
     ink = (0, 0, 0) if luminance > 110 else (255, 255, 255)
     origin = (left + margin, top + margin + text_height)
     cv2.putText(image, text, origin, _FONT, scale, ink, stroke, cv2.LINE_AA)
+    return plate
+
+
+def _places(box: Box, size: tuple[int, int], line: int) -> Iterator[Box]:
+    """Where a plate may be: above the box, below it, or in it if that is large enough, each at its
+    left and at its right end."""
+    tops = [box.y1 - size[1] - line, box.y2 + line]
+    if box.height >= 3 * size[1]:
+        tops += [box.y1 + line, box.y2 - size[1] - line]
+    for top in tops:
+        for left in (box.x1, box.x2 - size[0]):
+            yield Box.from_xywh(left, top, *size)
+
+
+def _moved_inside(plate: Box, width: int, height: int) -> Box:
+    left = round(min(max(plate.x1, 0), max(0, width - plate.width)))
+    top = round(min(max(plate.y1, 0), max(0, height - plate.height)))
+    return Box.from_xywh(left, top, plate.width, plate.height)
+
+
+def _is_near(plate: Box, own: Box, others: Sequence[Box]) -> bool:
+    """Whether a plate could be taken for that of another target, or hides one; a target that
+    surrounds its own does not count."""
+    x, y = plate.center_xy
+    around = Box.from_center(x, y, plate.width, 3 * plate.height)
+    return any(around.intersection(box) > 0 and own.intersection(box) < own.area for box in others)

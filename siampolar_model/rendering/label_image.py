@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..geometry import polar
 from ..results import Target, TargetState
+from .draw import color_of
 
 #: Ids above it start from 1 again: every viewer and cv_bridge can read an image of 16 bits.
 _MAX_LABEL = 65535
@@ -19,13 +19,28 @@ def label_of(target_id: int) -> int:
 
 
 def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarray:
-    """Outlines filled with their target's label, uint16 (height, width); 0 is background.
+    """Masks filled with their target's label, uint16 (height, width); 0 is background.
 
-    Where outlines overlap, the higher id lies on top. Lost targets are left out, because
-    their last outline need not fit this image.
+    Where masks overlap, the higher id lies on top. Lost targets are left out, because
+    their last mask need not fit this image.
     """
     labels = np.zeros((height, width), np.uint16)
     for result in sorted(results, key=lambda result: result.id):
         if result.state != TargetState.LOST:
-            polar.fill_into(labels, result.polygon_xy, label_of(result.id))
+            result.fill_into(labels, label_of(result.id))
     return labels
+
+
+def color_image(labels: np.ndarray, results: Iterable[Target]) -> np.ndarray:
+    """The same in the targets' colours of :func:`siampolar_model.rendering.draw.color_of`.
+
+    Args:
+        labels: what :func:`label_image` returned for these results.
+
+    Returns:
+        uint8 (height, width, 3), BGR; black is background.
+    """
+    colors = np.zeros((*labels.shape, 3), np.uint8)
+    for result in results:
+        colors[labels == label_of(result.id)] = color_of(result.id)
+    return colors

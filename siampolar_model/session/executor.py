@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from types import MappingProxyType
 
 from ..errors import FrameError
@@ -95,9 +96,10 @@ class Executor:
             self._report(live, left, update=True)
 
     def _track_live(self, work: TrackLive) -> None:
-        entry = work.entry
+        entry, began_s = work.entry, perf_counter()
         if self._target_list.ids and not self._can_be_read(entry):
             return
+        decoded_s = perf_counter()
         before = self._schedule.live
         self._warn_of_size(entry, before)
         elapsed_s = _seconds_between(before, entry)
@@ -109,10 +111,17 @@ class Executor:
             [id for id in self._target_list.ids if id not in late],
             RedetectionBudget(elapsed_s, self._redetection_limit.crops(wanted)),
         )
+        tracked_s = perf_counter()
         dropped = self._target_list.time_out(results, elapsed_s, self._schedule.lost_timeout_s)
         self._schedule.ended(dropped)
         kept = tuple(r for r in results if r.id not in dropped)
-        self._report(entry, kept, dropped=dropped)
+        self._report(
+            entry,
+            kept,
+            dropped=dropped,
+            decode_s=decoded_s - began_s,
+            track_s=tracked_s - decoded_s,
+        )
 
     def _track_late(self, work: TrackLate) -> None:
         results: tuple[Target, ...] = ()
@@ -142,16 +151,19 @@ class Executor:
         *,
         update: bool = False,
         dropped: Mapping[int, str] = MappingProxyType({}),
+        decode_s: float = 0.0,
+        track_s: float = 0.0,
     ) -> None:
         """Report the targets on the live image.
 
         Args:
             dropped: reasons why targets were dropped on this image, by id.
+            decode_s, track_s: see :class:`Targets`.
         """
         self._live_results = results
         changes = self._target_list.changes(results, dropped)
         self._schedule.set_targets(self._target_list.results)
-        self._on_result(Targets(live.image, results, update, changes))
+        self._on_result(Targets(live.image, results, update, changes, decode_s, track_s))
 
     def _warn_of_size(self, entry: Entry, before: Entry | None) -> None:
         size = entry.image.size

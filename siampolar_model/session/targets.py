@@ -19,9 +19,13 @@ class Targets:
             that started on it or before it has joined since, if targets were removed, or if the
             tracker failed and all targets are lost.
         changes: what is different from the report before.
+        decode_s, track_s: seconds that it took to decode the image, and to cut crops from it and
+            run the network on them; 0 for a report that is repeated.
     """
 
     image: StampedImage
     targets: tuple[Target, ...]
     update: bool = False
     changes: tuple[StateChange, ...] = ()
+    decode_s: float = 0.0
+    track_s: float = 0.0

@@ -11,11 +11,16 @@ from ..engines.base import Candidates
 from ..geometry import polar
 from ..geometry.box import Box
 from ..geometry.crops import CropWindow
+from ..geometry.soft_mask import SoftMask
 
 #: If the outline's bounding box and the predicted box overlap by at least this IoU, they are
 #: averaged: their errors are independent. If not, the outline probably misses a part (a swan's
 #: neck), and the predicted box is kept.
 _AGREE = 0.7
+
+#: How far beyond the box a mask may reach: this share of half the box's side and so many pixels of
+#: the search crop, as far as rays do.
+_BEYOND, _BEYOND_PX = 0.2, 4.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Candidate:
         box: the predicted box, or its mean with the outline's bounding box if the two agree.
         center_xy: float64 (2,), origin of the rays.
         rays_px: float32 (N,), lengths of the rays.
+        mask: the network's own mask; None if it gives none.
     """
 
     search_crop: SearchCrop
@@ -55,6 +61,7 @@ class Candidate:
     box: Box
     center_xy: np.ndarray
     rays_px: np.ndarray
+    mask: SoftMask | None = None
 
     @classmethod
     def of(cls, search_crop: SearchCrop, found: Candidates, i: int, id: int) -> Candidate:
@@ -67,7 +74,9 @@ class Candidate:
             FloatingPointError: the network gave numbers that are not finite.
         """
         score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
-        geometry = (found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0])
+        geometry = [found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0]]
+        if found.mask is not None:
+            geometry.append(found.mask[i])
         # A sum is finite only if all of its numbers are, so one check does for all.
         total = score + quality + sum(float(values.sum()) for values in geometry)
         if not math.isfinite(total):
@@ -77,7 +86,27 @@ class Candidate:
             )
         center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
         box = _agreed(geometry[0], polar.polygon((center_xy[0], center_xy[1]), rays_px))
-        return cls(search_crop, score, quality, box, center_xy, rays_px)
+        mask = _mask_near(found, i, box, search_crop.window.size)
+        return cls(search_crop, score, quality, box, center_xy, rays_px, mask)
+
+
+def _mask_near(found: Candidates, i: int, box: Box, crop_px: int) -> SoftMask | None:
+    """The part of row ``i``'s mask that lies in a box of the crop, or a little beyond."""
+    if found.mask is None or found.mask_gain is None:
+        return None
+    whole = found.mask[i]
+    cell_px = -(-crop_px // whole.shape[0])  # whole pixels, so that the last cell may reach beyond
+    margin_x, margin_y = (_BEYOND * side / 2 + _BEYOND_PX for side in (box.width, box.height))
+    left, right = _cells(box.x1 - margin_x, box.x2 + margin_x, cell_px, whole.shape[1])
+    top, bottom = _cells(box.y1 - margin_y, box.y2 + margin_y, cell_px, whole.shape[0])
+    values = whole[top:bottom, left:right] * found.mask_gain[i, 0]
+    edges = (edge * cell_px for edge in (left, top, right, bottom))
+    return SoftMask(np.minimum(values, np.float32(1)), Box(*edges))
+
+
+def _cells(low: float, high: float, cell_px: int, count: int) -> tuple[int, int]:
+    """The cells that an interval of pixels touches."""
+    return max(0, math.floor(low / cell_px)), min(count, math.ceil(high / cell_px))
 
 
 def _agreed(box_xyxy: np.ndarray, polygon_xy: np.ndarray) -> Box:

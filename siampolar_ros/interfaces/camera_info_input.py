@@ -28,8 +28,8 @@ class CameraInfoInput:
         self._node = node
         # Best effort matches every publisher, and a missed message does not matter.
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-        topic = camera_info_topic(node, image_topic)
-        self._subscription = node.create_subscription(CameraInfo, topic, on_info, qos)
+        self.topic = camera_info_topic(node, image_topic)
+        self._subscription = node.create_subscription(CameraInfo, self.topic, on_info, qos)
 
     def close(self) -> None:
         self._node.destroy_subscription(self._subscription)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from ..health.processor import ProcessorShare
 from ..health.stream_health import Level, Verdict
 from ..health.tracker_health import Snapshot, TrackerHealth
 from ..runtime.timers import steady_timer
 from .image_input import ImageInput
+from .namesakes import Namesakes
 
 _PERIOD_S = 1.0
 
@@ -23,7 +26,8 @@ _LEVELS = {Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
 class Diagnostics:
     """Publishes two statuses, ``NODE: images`` and ``NODE: tracker``, while somebody listens.
 
-    A problem of the images is also logged, once when it begins and once when it is over.
+    A problem of the images, or another node of this name, is also logged, once when it begins and
+    once when it is over.
     diagnostic_updater is not used because the wheels that tests run on do not include it.
 
     Args:
@@ -44,12 +48,17 @@ class Diagnostics:
         self._snapshot = snapshot
         self._health = health
         self._reported = Level.OK
+        self._warned = ""
+        self._name = node.get_fully_qualified_name().lstrip("/")
+        self._processor = ProcessorShare()
+        self._namesakes = Namesakes(node, f"{self._name}: tracker")
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
         )
         self._timer = steady_timer(node, _PERIOD_S, self._tick)
 
     def close(self) -> None:
+        self._namesakes.close()
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
 
@@ -81,18 +90,30 @@ class Diagnostics:
             "received, Hz": f"{counts.received / max(seconds, 1e-3):.1f}",
         }
         for name, value in vars(images.health.counts).items():
-            figures[name] = str(value)
+            # They are taken as best effort, so there may be fewer of them than of images.
+            figures["camera_info received" if name == "announced" else name] = str(value)
         return self._status("images", verdict, figures)
 
     def _judge_tracker(self) -> DiagnosticStatus:
-        return self._status("tracker", *self._health.judge(self._snapshot()))
+        warning = self._namesakes.look()
+        if bool(warning) != bool(self._warned):
+            # rclpy allows one severity for each line of code.
+            if warning:
+                self._node.get_logger().warning(warning)
+            else:
+                self._node.get_logger().info("no other node has this name any more")
+        self._warned = warning
+        snapshot = replace(
+            self._snapshot(), processor_share=self._processor.look(), warning=warning
+        )
+        verdict, figures = self._health.judge(snapshot)
+        return self._status("tracker", verdict, {**figures, **self._namesakes.own_place})
 
     def _status(self, name: str, verdict: Verdict, figures: Mapping[str, str]) -> DiagnosticStatus:
-        node = self._node.get_fully_qualified_name().lstrip("/")
         return DiagnosticStatus(
-            name=f"{node}: {name}",
+            name=f"{self._name}: {name}",
             level=_LEVELS[verdict.level],
             message=verdict.reason,
-            hardware_id=node,
+            hardware_id=self._name,
             values=[KeyValue(key=key, value=value) for key, value in figures.items()],
         )

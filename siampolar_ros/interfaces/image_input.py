@@ -58,12 +58,13 @@ def image_topic(base: str, transport: str) -> str:
 
 
 class ImageInput:
-    """Takes the images on ``image``, and subscribes again when settings or publishers change.
+    """Takes the images on a topic, and subscribes again when settings or publishers change.
 
     Args:
         settings: read at every check, so that a change takes effect within half a second.
         on_image: called in the executor's thread with each image that can be read.
         on_lost: called with the number of images that the middleware reports as lost.
+        topic: where the images are; a remapping applies.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ImageInput:
         settings: Callable[[], ImageSettings],
         on_image: Callable[[StampedImage], None],
         on_lost: Callable[[int], None] = lambda images: None,
+        topic: str = "image",
     ) -> None:
         self._node = node
         self._settings = settings
@@ -79,8 +81,8 @@ class ImageInput:
         self._on_lost = on_lost
         self._closed = False
         self._told: set[str] = set()  # encodings that were warned of
-        #: Topic ``image``, remapped, without what the transport adds.
-        self.base = node.resolve_topic_name("image")
+        #: The topic, remapped, without what the transport adds.
+        self.base = node.resolve_topic_name(topic)
         self._open(settings())
         self._timer = steady_timer(node, _LOOK_S, self.look)
         self.look()  # the publishers may be known already, as when a node is activated again
@@ -95,7 +97,8 @@ class ImageInput:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         ours = [p for p in publishers if p.topic_type == _TYPE_NAMES[settings.image_transport]]
         others = {p.topic_type for p in publishers} - {_TYPE_NAMES[settings.image_transport]}
-        self.health.set_publishers(len(ours), tuple(sorted(others)))
+        neighbour = "" if ours else self._neighbour(settings.image_transport)
+        self.health.set_publishers(len(ours), tuple(sorted(others)), neighbour)
         reliability = choose_reliability(
             settings.image_reliability, [p.qos_profile.reliability for p in ours]
         )
@@ -104,6 +107,15 @@ class ImageInput:
             self._subscribe(settings, reliability)
             word = "reliable" if reliability == ReliabilityPolicy.RELIABLE else "best-effort"
             self._node.get_logger().info(f"subscribed to {self.topic} with {word} QoS")
+
+    def _neighbour(self, transport: str) -> str:
+        """The same images by the other transport, if somebody publishes them."""
+        other = "raw" if transport == "compressed" else "compressed"
+        topic = image_topic(self.base, other)
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if topic == self.topic or _TYPE_NAMES[other] not in {p.topic_type for p in publishers}:
+            return ""
+        return f"but on {topic}; set image_transport to {other}"
 
     def close(self) -> None:
         self._closed = True

@@ -7,14 +7,16 @@ docs/extending.md and ``installed_outputs.py``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from siampolar_model.rendering.draw import draw
+from siampolar_model.rendering.label_image import label_image
+from siampolar_model.results import Target
 from siampolar_model.session.session import Targets
 
 from ..messages.camera_model import CameraModel
@@ -22,6 +24,8 @@ from ..parameters.settings import OutputSettings
 from ..parameters.table import Parameter, Value
 
 RELIABLE = QoSProfile(depth=10)
+#: The last message also reaches those who subscribe later.
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 #: Large messages: a slow viewer must not hold many of them.
 PICTURES = QoSProfile(depth=2)
 
@@ -35,6 +39,7 @@ class Scene:
         settings: the node's parameters for its own outputs.
         options: the present values of :attr:`Output.parameters` of the installed outputs, by name.
         class_of: the detector's class id of a target; empty if it is unknown.
+        drawn: the targets that the overlay shows; all of them if it is not given.
     """
 
     def __init__(
@@ -44,12 +49,14 @@ class Scene:
         options: Mapping[str, Value],
         class_of: Callable[[int], str],
         camera: Callable[[], CameraModel | None],
+        drawn: Sequence[Target] | None = None,
     ) -> None:
         self.targets = targets
         self.settings = settings
         self.options = options
         self.class_of = class_of
         self._camera = camera
+        self.drawn = targets.targets if drawn is None else drawn
 
     @property
     def header(self) -> Any:
@@ -69,8 +76,13 @@ class Scene:
             FrameError: the image is compressed and damaged.
         """
         picture = self.targets.image.frame.to_bgr()
-        draw(picture, self.targets.targets)
+        draw(picture, self.drawn)
         return picture
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """uint16 (H, W): see :func:`siampolar_model.rendering.label_image.label_image`."""
+        return label_image(self.targets.targets, *self.targets.image.size)
 
 
 class Output(ABC):

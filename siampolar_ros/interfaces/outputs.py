@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -19,7 +20,8 @@ from ..messages.camera_model import CameraError, CameraModel
 from ..messages.conversions import message_from_answer
 from ..parameters.settings import OutputSettings
 from ..parameters.table import Value
-from .output import RELIABLE, Output, Scene
+from .lost_fade import LostFade
+from .output import LATCHED, Output, Scene
 from .standard_outputs import standard_outputs
 
 
@@ -51,7 +53,8 @@ class Outputs:
         self._options = options
         self._camera_info: CameraInfo | None = None
         self._camera: tuple[CameraInfo, bool, CameraModel] | None = None
-        self._init_result = self._publisher(msg.InitResult, "~/init_result", RELIABLE)
+        self._init_result = self._publisher(msg.InitResult, "~/init_result", LATCHED)
+        self._fade = LostFade()
         self._own = self._published(standard_outputs())
         self._installed = self._published(self._made(installed or {}))
 
@@ -59,18 +62,20 @@ class Outputs:
         """The calibration that outputs use from now on."""
         self._camera_info = info
 
-    def result(self, result: Targets) -> None:
-        """Publish everything that somebody listens to."""
+    def result(self, result: Targets) -> dict[str, float]:
+        """Publish everything that somebody listens to; the seconds that each topic took."""
         settings = self._settings()
         camera = partial(self._camera_of, result, settings.image_is_rectified)
-        scene = Scene(result, settings, self._options(), self._class_of, camera)
-        for output, publisher in self._own:
-            self._publish(output, publisher, scene)
-        for output, publisher in self._installed:
-            try:
-                self._publish(output, publisher, scene)
-            except Exception as error:  # whatever foreign code raises
-                self._report(f"nothing on {output.topic}: {error!r}")
+        drawn = self._fade.shown(result.targets)
+        scene = Scene(result, settings, self._options(), self._class_of, camera, drawn)
+        took_s = {}
+        parts = ((self._own, self._publish), (self._installed, self._publish_foreign))
+        for outputs, publish in parts:
+            for output, publisher in outputs:
+                began_s = time.perf_counter()
+                publish(output, publisher, scene)
+                took_s[output.topic] = time.perf_counter() - began_s
+        return took_s
 
     def answer(self, answer: InitResult) -> None:
         self._init_result.publish(message_from_answer(answer))
@@ -110,6 +115,12 @@ class Outputs:
             return
         if message is not None:
             publisher.publish(message)
+
+    def _publish_foreign(self, output: Output, publisher: Any, scene: Scene) -> None:
+        try:
+            self._publish(output, publisher, scene)
+        except Exception as error:  # whatever foreign code raises
+            self._report(f"nothing on {output.topic}: {error!r}")
 
     def _camera_of(self, result: Targets, rectified: bool) -> CameraModel | None:
         """The camera of this image; None without a fitting camera_info, which is reported."""

@@ -8,7 +8,7 @@ from geometry_msgs.msg import PolygonStamped
 from sensor_msgs.msg import CompressedImage, Image
 from visualization_msgs.msg import MarkerArray
 
-from siampolar_model.rendering.label_image import label_image
+from siampolar_model.rendering.label_image import color_image
 
 from .. import msg
 from ..messages import vision_messages
@@ -17,6 +17,7 @@ from ..messages.conversions import (
     message_from_bgr,
     message_from_labels,
     message_from_result,
+    summary_from_result,
 )
 from ..messages.markers import Markers, polygon_message
 from .output import PICTURES, Output, Scene
@@ -29,6 +30,15 @@ class TargetsOutput(Output):
 
     def make(self, scene: Scene) -> msg.Targets:
         return message_from_result(scene.targets)
+
+
+class SummaryOutput(Output):
+    """The same without outlines, for ``ros2 topic echo`` and plots."""
+
+    topic, type = "~/summary", msg.Summary
+
+    def make(self, scene: Scene) -> msg.Summary:
+        return summary_from_result(scene.targets)
 
 
 class DetectionsOutput(Output):
@@ -48,8 +58,16 @@ class MaskOutput(Output):
     topic, type, qos = "~/mask", Image, PICTURES
 
     def make(self, scene: Scene) -> Image:
-        targets = scene.targets
-        return message_from_labels(label_image(targets.targets, *targets.image.size), scene.header)
+        return message_from_labels(scene.labels, scene.header)
+
+
+class ColorMaskOutput(Output):
+    """The same in the colours of the overlay: ids are nearly black to the eye."""
+
+    topic, type, qos = "~/mask/color", Image, PICTURES
+
+    def make(self, scene: Scene) -> Image:
+        return message_from_bgr(color_image(scene.labels, scene.targets.targets), scene.header)
 
 
 class OverlayOutput(Output):
@@ -106,7 +124,9 @@ def standard_outputs() -> list[Output]:
     """New instances of all of them; ``~/detections`` only where vision_msgs is installed."""
     outputs: list[Output] = [
         TargetsOutput(),
+        SummaryOutput(),
         MaskOutput(),
+        ColorMaskOutput(),
         OverlayOutput(),
         CompressedOverlayOutput(),
         PolygonOutput(),

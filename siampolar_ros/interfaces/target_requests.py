@@ -27,17 +27,21 @@ class TargetRequests:
     """Hands requests to the session and its answers back.
 
     Topics: ``~/init_target`` (siampolar_ros/InitTarget) and ``~/init_roi``
-    (sensor_msgs/RegionOfInterest: a new target on the newest image), from :meth:`open` to
-    :meth:`close`. Services: ``~/init``, ``~/remove``, ``~/list`` (siampolar_ros) and ``~/reset``
-    (std_srvs/Trigger), until :meth:`destroy`.
+    (sensor_msgs/RegionOfInterest: a new target on the newest image). Services: ``~/init``,
+    ``~/remove``, ``~/list`` (siampolar_ros) and ``~/reset`` (std_srvs/Trigger). All of them are
+    there until :meth:`destroy`; inits are refused except from :meth:`open` to :meth:`close`.
     """
 
     def __init__(self, node: Node, session: Session, outputs: Outputs) -> None:
         self._node = node
         self._session = session
         self._outputs = outputs
-        self._subscriptions: list[Any] = []
-        serve = node.create_service
+        self._is_open = False
+        subscribe, serve = node.create_subscription, node.create_service
+        self._subscriptions = [
+            subscribe(msg.InitTarget, "~/init_target", self._on_init_target, _QOS),
+            subscribe(RegionOfInterest, "~/init_roi", self._on_init_roi, _QOS),
+        ]
         # An init may wait for its image, so images must be handled in the meantime.
         patient = ReentrantCallbackGroup()
         self._services = [
@@ -49,21 +53,18 @@ class TargetRequests:
 
     def open(self) -> None:
         """Accept inits."""
-        subscribe = self._node.create_subscription
-        self._subscriptions = [
-            subscribe(msg.InitTarget, "~/init_target", self._on_init_target, _QOS),
-            subscribe(RegionOfInterest, "~/init_roi", self._on_init_roi, _QOS),
-        ]
+        self._is_open = True
 
     def close(self) -> None:
-        """Accept no more inits."""
+        """Refuse inits: the tracker is not active."""
+        self._is_open = False
+
+    def destroy(self) -> None:
+        """End the subscriptions and services."""
+        self.close()
         subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
             self._node.destroy_subscription(subscription)
-
-    def destroy(self) -> None:
-        """End the services."""
-        self.close()
         services, self._services = self._services, []
         for service in services:
             self._node.destroy_service(service)
@@ -76,7 +77,7 @@ class TargetRequests:
             self._outputs.answer(outcome)
             answer(outcome)
 
-        if self._subscriptions:
+        if self._is_open:
             self._session.init(request, tell)
         else:
             tell(InitResult(False, request.id, "the tracker is not active"))

@@ -108,11 +108,45 @@ class CameraModel:
         Returns:
             float64 (N, 3), metres in the optical frame: x right, y down, z forward.
         """
+        rays = self.rays(points_xy)
+        return np.column_stack([rays, np.ones(len(rays))]) * depth_m
+
+    def rays(self, points_xy: np.ndarray) -> np.ndarray:
+        """Directions x / z and y / z of pixels, float64 (N, 2); arguments as in :meth:`at_depth`.
+
+        NaN where strong distortion cannot be inverted.
+        """
         if not len(points_xy):
-            return np.zeros((0, 3))
+            return np.zeros((0, 2))
         # OpenCV's calibration counts from the centre of the first pixel.
         sensor = np.asarray(points_xy, np.float64) * self.binning_xy + self.offset_xy - 0.5
         undistort = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
         distortion = self.distortion if len(self.distortion) else np.zeros(4)
         plane = undistort(sensor[:, None], self.matrix, distortion, R=self.rotation)
-        return np.column_stack([plane.reshape(-1, 2), np.ones(len(sensor))]) * depth_m
+        directions: np.ndarray = plane.reshape(-1, 2)
+        return directions
+
+    def pixels(self, points_m: np.ndarray) -> np.ndarray:
+        """Where points in front of the camera appear, in continuous pixels of the image.
+
+        The inverse of :meth:`at_depth`.
+
+        Args:
+            points_m: (N, 3) in the optical frame, with z above 0.
+
+        Returns:
+            float64 (N, 2); also outside the image.
+        """
+        points = np.asarray(points_m, np.float64)
+        if not len(points):
+            return np.zeros((0, 2))
+        points = points @ self.rotation  # the inverse of the rotation, on rows
+        if not len(self.distortion):
+            plane = points[:, :2] / points[:, 2:]
+            sensor = plane @ self.matrix[:2, :2].transpose() + self.matrix[:2, 2]
+        else:
+            project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
+            none = np.zeros(3)
+            sensor, _ = project(points[:, None], none, none, self.matrix, self.distortion)
+        whole: np.ndarray = sensor.reshape(-1, 2) + 0.5 - self.offset_xy
+        return whole / self.binning_xy

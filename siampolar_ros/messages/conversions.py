@@ -17,6 +17,7 @@ from siampolar_model.io import messages
 from siampolar_model.io.messages import stamp_to_ns as stamp_to_ns
 from siampolar_model.session.history import StampedImage
 from siampolar_model.session.requests import InitRequest
+from siampolar_model.session.session import Targets
 
 from .. import msg
 from .serialized_image import SerializedCompressedImage, SerializedImage
@@ -63,6 +64,23 @@ def jpeg_from_bgr(image: np.ndarray, header: Header) -> CompressedImage:
     _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     message.data.frombytes(data.data.cast("B"))
     return message
+
+
+def summary_from_result(result: Targets) -> msg.Summary:
+    """The numbers of all targets, a list of each."""
+    targets = result.targets
+    return msg.Summary(
+        header=result.image.header,
+        id=[target.id for target in targets],
+        state=[target.state.name.lower() for target in targets],
+        confidence=[target.confidence for target in targets],
+        x=[target.box.center_xy[0] for target in targets],
+        y=[target.box.center_xy[1] for target in targets],
+        width=[target.box.width for target in targets],
+        height=[target.box.height for target in targets],
+        velocity_x=[target.velocity_xy[0] for target in targets],
+        velocity_y=[target.velocity_xy[1] for target in targets],
+    )
 
 
 def request_from_roi(message: RegionOfInterest) -> InitRequest:

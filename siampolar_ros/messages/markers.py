@@ -15,7 +15,7 @@ from siampolar_model.results import Target, TargetState
 from .camera_model import CameraModel
 
 #: Width of an outline and height of a label in image pixels, at any depth.
-_LINE_PX, _TEXT_PX = 3.0, 22.0
+LINE_PX, TEXT_PX = 3.0, 22.0
 
 _OPACITY = {TargetState.TRACKING: 1.0, TargetState.UNCERTAIN: 0.6, TargetState.LOST: 0.25}
 
@@ -37,11 +37,11 @@ class Markers:
         ids = {result.id for result in results}
         markers = []
         for id in sorted(self._shown - ids):
-            markers += [_marker(header, ns, id, Marker.DELETE) for ns in ("outline", "label")]
+            markers += [plain_marker(header, ns, id, Marker.DELETE) for ns in ("outline", "label")]
         pixel_m = camera.metres_per_pixel * depth_m
         for result in results:
-            markers.append(_outline(result, camera, depth_m, pixel_m * _LINE_PX, header))
-            markers.append(_label(result, camera, depth_m, pixel_m * _TEXT_PX, header))
+            markers.append(outline_marker(result, camera, depth_m, pixel_m * LINE_PX, header))
+            markers.append(label_marker(result, camera, depth_m, pixel_m * TEXT_PX, header))
         self._shown = ids
         return MarkerArray(markers=markers)
 
@@ -67,47 +67,53 @@ def polygon_message(
     return message
 
 
-def _outline(
+def outline_marker(
     result: Target, camera: CameraModel, depth_m: float, line_m: float, header: Header
 ) -> Marker:
+    """The outline as a closed line, flat at a depth."""
     outline = result.polygon_xy
     points = camera.at_depth(np.concatenate([outline, outline[:1]]), depth_m)
     # Strong distortion cannot be inverted far from the middle of the image.
     if len(outline) < 3 or not np.isfinite(points).all():
-        return _marker(header, "outline", result.id, Marker.DELETE)
-    marker = _marker(header, "outline", result.id, Marker.ADD)
+        return plain_marker(header, "outline", result.id, Marker.DELETE)
+    marker = plain_marker(header, "outline", result.id, Marker.ADD)
     marker.type = Marker.LINE_STRIP
     marker.scale.x = line_m
-    marker.color = _color(result)
+    marker.color = marker_color(result)
     marker.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in points]
     return marker
 
 
-def _label(
-    result: Target, camera: CameraModel, depth_m: float, height_m: float, header: Header
+def label_marker(
+    result: Target,
+    camera: CameraModel,
+    depth_m: float,
+    height_m: float,
+    header: Header,
+    text: str = "",
 ) -> Marker:
-    """Above the middle of the box."""
+    """Above the middle of the box: ``text``, or else id, state and score."""
     top = np.array([[result.box.center_xy[0], result.box.y1]])
     x, y, z = camera.at_depth(top, depth_m)[0]
     if not np.isfinite((x, y)).all():
-        return _marker(header, "label", result.id, Marker.DELETE)
-    marker = _marker(header, "label", result.id, Marker.ADD)
+        return plain_marker(header, "label", result.id, Marker.DELETE)
+    marker = plain_marker(header, "label", result.id, Marker.ADD)
     marker.type = Marker.TEXT_VIEW_FACING
     marker.scale.z = height_m
-    marker.color = _color(result)
-    marker.text = f"{result.id} {result.state.name.lower()} {result.score:.2f}"
+    marker.color = marker_color(result)
+    marker.text = text or f"{result.id} {result.state.name.lower()} {result.score:.2f}"
     position = marker.pose.position
     position.x, position.y, position.z = float(x), float(y) - height_m, float(z)
     return marker
 
 
-def _marker(header: Header, ns: str, id: int, action: int) -> Marker:
+def plain_marker(header: Header, ns: str, id: int, action: int) -> Marker:
     # Marker ids are signed.
     marker = Marker(header=header, ns=ns, id=id & 0x7FFFFFFF, action=action)
     marker.pose.orientation.w = 1.0
     return marker
 
 
-def _color(result: Target) -> ColorRGBA:
+def marker_color(result: Target) -> ColorRGBA:
     blue, green, red = (value / 255 for value in color_of(result.id))
     return ColorRGBA(r=red, g=green, b=blue, a=_OPACITY[result.state])

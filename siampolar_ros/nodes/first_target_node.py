@@ -23,8 +23,8 @@ from ..messages.conversions import stamp_from_ns, stamp_to_ns
 from ..messages.serialized_image import read_stamp
 from ..msg import InitResult, InitTarget
 from ..parameters.nodes import FirstTargetSettings
-from ..parameters.table import Parameters
-from ..runtime.run import StartError, run_node
+from ..parameters.table import GIVEN, Parameters
+from ..runtime.run import GivenUp, StartError, run_node
 
 #: Seconds after which a request is repeated.
 _REPEAT_S = 0.5
@@ -79,10 +79,12 @@ class FirstTarget:
 
 
 class FirstTargetNode(Node):
-    """The node ``first_target``: parameter ``box``; ends with the tracker's answer."""
+    """The node ``first_target``: parameter ``box``; ends with the tracker's answer, a refusal with
+    status 1 while the video stands still.
+    """
 
     def __init__(self, done: threading.Event) -> None:
-        super().__init__("first_target")
+        super().__init__("first_target", **GIVEN)
         self._done = done
         try:
             box = parse_box(Parameters(self, FirstTargetSettings).settings().box)
@@ -101,8 +103,8 @@ class FirstTargetNode(Node):
         self._first.on_image(stamp_to_ns(read_stamp(data)))
 
     def _on_answer(self, message: InitResult) -> None:
-        if not message.success:
-            self.get_logger().error(message.message)
+        if not message.success and self._first.went_on is None:
+            raise GivenUp(f"the target could not be started: {message.message}")
         self._first.confirm()
         self._first.went_on.add_done_callback(lambda future: self._done.set())
 

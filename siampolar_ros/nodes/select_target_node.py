@@ -24,7 +24,7 @@ from siampolar_model.session.history import StampedImage
 from ..interfaces.image_input import ImageInput
 from ..msg import InitResult, InitTarget
 from ..parameters.settings import ImageSettings
-from ..parameters.table import Parameters
+from ..parameters.table import GIVEN, Parameters
 from ..runtime.run import StartError, run_node
 from ..runtime.timers import steady_timer
 from .box_drag import Drag
@@ -58,7 +58,7 @@ class SelectTargetNode(Node):
     """Draws and reads the mouse in the executor's thread; ``done`` is set when the user ends."""
 
     def __init__(self, done: threading.Event) -> None:
-        super().__init__("select_target")
+        super().__init__("select_target", **GIVEN)
         self._done = done
         self._newest: StampedImage | None = None
         self._drag: Drag[StampedImage] | None = None

@@ -31,7 +31,8 @@ from ..interfaces.state_log import log_changes
 from ..interfaces.target_requests import TargetRequests
 from ..parameters import interfaces
 from ..parameters.nodes import Settings
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import GIVEN, ParameterError, Parameters
+from ..runtime.bond import LifecycleBond
 from ..runtime.engine_builder import EngineBuilder
 from ..runtime.lifecycle import SafeLifecycleNode, transition
 from ..runtime.recovery import DELAYS_S, Recovery
@@ -70,7 +71,7 @@ class TrackerNode(SafeLifecycleNode):
         recovery_delays_s: Sequence[float] = DELAYS_S,
         **node: Any,
     ) -> None:
-        super().__init__("tracker", **node)
+        super().__init__("tracker", **GIVEN, **node)
         self._load = load
         self._session: Session | None = None
         self._outputs: Outputs | None = None
@@ -92,6 +93,7 @@ class TrackerNode(SafeLifecycleNode):
         self._failed = self.create_guard_condition(self._on_failed)
         self._recovery = Recovery(self, self._recover, recovery_delays_s)
         self._builder = EngineBuilder(self, on_built=self._on_built)
+        self._bond = LifecycleBond(self)
         self._starter = DetectionStarter()
         self._target_ids = TargetIds()
         self._health = TrackerHealth()
@@ -181,6 +183,8 @@ class TrackerNode(SafeLifecycleNode):
                 init=self._requests.init,
             ),
         ]
+        if not self._settings().autostart:
+            self._bond.form()
         self.get_logger().info(f"active: images from {self._images.topic}")
         return TransitionCallbackReturn.SUCCESS
 
@@ -228,9 +232,8 @@ class TrackerNode(SafeLifecycleNode):
         """Called in the worker's thread."""
         log_changes(self.get_logger(), result.changes)
         self._starter.on_result(result.targets)
-        if self._outputs is not None:
-            self._outputs.result(result)
-        self._health.result(result)
+        took_s = self._outputs.result(result) if self._outputs is not None else {}
+        self._health.result(result, took_s)
 
     def _on_failure(self, error: Exception) -> None:
         """Called in the worker's thread, after all targets were published as lost."""
@@ -285,6 +288,7 @@ class TrackerNode(SafeLifecycleNode):
 
     def _stop(self) -> None:
         """Take no more input and end the worker; targets stay."""
+        self._bond.end()
         others, self._other_inputs = self._other_inputs, []
         for one in others:
             one.close()

@@ -29,8 +29,8 @@ from siampolar_model.io.video import VideoReader
 
 from ..messages.conversions import message_from_bgr, stamp_from_ns
 from ..parameters.nodes import VideoSettings
-from ..parameters.table import Parameters
-from ..runtime.run import StartError, one_line, run_node
+from ..parameters.table import GIVEN, Parameters
+from ..runtime.run import GivenUp, StartError, one_line, run_node
 
 #: The node warns once it is this many seconds behind its own schedule.
 _LATE_S = 1.0
@@ -75,15 +75,20 @@ def ideal_camera_info(width: int, height: int, horizontal_fov: float) -> CameraI
 
 
 class VideoPublisherNode(Node):
-    """Publishes from a thread of its own; ``done`` is set after the last image."""
+    """Publishes from a thread of its own; ``done`` is set after the last image.
+
+    An error of that thread ends the process with status 1 (see :class:`GivenUp`).
+    """
 
     def __init__(self, done: threading.Event) -> None:
-        super().__init__("video_publisher")
+        super().__init__("video_publisher", **GIVEN)
         self._done = done
         self._stopping = threading.Event()
         self._going = threading.Event()
         self._reader: VideoReader | None = None
         self._camera: Any = None
+        self._problem = ""
+        self._failed = self.create_guard_condition(self._give_up)
         try:
             self._params = Parameters(self, VideoSettings, self._on_parameters)
             self._settings = self._params.settings()
@@ -133,14 +138,18 @@ class VideoPublisherNode(Node):
                 # The last images may still be on their way to a slow subscriber.
                 self._publisher.wait_for_all_acked(Duration(seconds=5))
                 self.get_logger().info(f"published {count} images; the video has ended")
+            self._done.set()
         except Exception as error:
-            self.get_logger().error(f"stopped: {one_line(error)}")
+            self._problem = f"stopped: {one_line(error)}"
+            self._failed.trigger()
         finally:
             if self._reader is not None:
                 self._reader.close()
             else:
                 self._camera.release()
-            self._done.set()
+
+    def _give_up(self) -> None:
+        raise GivenUp(self._problem)
 
     def _play_video(self, reader: VideoReader) -> int:
         if not self._wait_for_subscribers():

@@ -11,7 +11,10 @@ import yaml
 from siampolar_model.errors import SiampolarError
 
 #: Arguments of tracker.launch.py that a camera may have, besides its namespace.
-KEYS = ("image", "camera_info", "params_file", "engine", "model", "overlay")
+KEYS = (
+    "image", "camera_info", "params_file", "engine", "model", "image_transport", "overlay",
+    "num_threads",
+)  # fmt: skip
 
 _EXAMPLE = "cameras: [{name: front, image: /front/image_raw}]"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")

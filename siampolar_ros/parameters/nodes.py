@@ -11,7 +11,7 @@ from siampolar_model.session.settings import SessionSettings
 from siampolar_model.settings import setting
 from siampolar_model.tracking.settings import TrackerSettings
 
-from .settings import DetectionSettings, ImageSettings, OutputSettings
+from .settings import DetectionSettings, ImageSettings, OutputSettings, names_of
 from .table import Changes, ParameterError
 
 
@@ -30,7 +30,8 @@ class Settings:
     autostart: bool = setting(
         True,
         changes=Changes.START,
-        help="Configure and activate when the node starts, without being asked to.",
+        help="Configure and activate when the node starts, without being asked to; false: wait for "
+        "a manager, such as Nav2's, and form a bond with it where bondpy is installed.",
     )
     auto_recover: bool = setting(
         True,
@@ -152,3 +153,40 @@ class FirstTargetSettings:
     """The parameters of ``first_target``."""
 
     box: str = setting("", changes=Changes.START, help="x,y,w,h in pixels of the first image.")
+
+
+@dataclass(frozen=True)
+class ConsoleSettings:
+    """The parameters of ``console``."""
+
+    host: str = setting(
+        "127.0.0.1",
+        changes=Changes.START,
+        help="Address to serve the page on; 0.0.0.0: on every address of the robot. On another "
+        "than this machine's own, a browser needs the token.",
+    )
+    port: int = setting(
+        8090, 0, 65_535, changes=Changes.START, help="Port to serve the page on; 0: any free one."
+    )
+    token: str = setting(
+        "",
+        changes=Changes.START,
+        help="What a browser must bring, at least 16 characters; empty: nothing on this machine's "
+        "own address, else a new token at every start. The log names the address with its token. "
+        "Whoever can read parameters of this node can read it.",
+    )
+    trackers: tuple[str, ...] = setting(
+        "",
+        convert=names_of,
+        changes=Changes.START,
+        help="The only trackers to show, such as `/front/tracker`, separated by commas; empty: "
+        "all that are on the network.",
+    )
+    max_rate: float = setting(
+        15.0, 0.1, 60.0, help="Most pictures per second and camera that are sent."
+    )
+    max_width: int = setting(
+        960, 160, 4096, help="Wider images are scaled down to this width, in pixels, to be sent."
+    )
+    jpeg_quality: int = setting(75, 20, 95, help="Quality of the pictures that are sent.")
+    max_browsers: int = setting(8, 1, 64, help="Browsers that may be connected at the same time.")

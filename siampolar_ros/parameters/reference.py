@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..runtime.environment import share_file
 from . import interfaces
-from .nodes import FirstTargetSettings, Settings, VideoSettings
+from .nodes import ConsoleSettings, FirstTargetSettings, Settings, VideoSettings
 from .settings import ImageSettings
 from .table import parameters_of
 from .table import reference as parameter_reference
+from .target_3d import Target3dSettings
 
 _HEAD = """\
 # Nodes
@@ -28,6 +29,18 @@ NODES: dict[str, tuple[str, tuple[interfaces.Interface, ...], type]] = {
         "configures and activates itself (`autostart`).",
         interfaces.TRACKER,
         Settings,
+    ),
+    "console": (
+        "A page in which an operator sees the cameras and starts, draws again and removes targets: "
+        "[Console](console.md). Needs the extra `console` (aiohttp).",
+        interfaces.CONSOLE,
+        ConsoleSettings,
+    ),
+    "target_3d": (
+        "Tells where the tracker's targets are in metres, from aligned depth images, a point cloud "
+        "or a known height ([Follow in 3D](follow_in_3d.md)).",
+        interfaces.TARGET_3D,
+        Target3dSettings,
     ),
     "video_publisher": (
         "Publishes a video file, a folder of images or a camera. Frame k of a video is stamped "

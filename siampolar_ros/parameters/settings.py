@@ -34,7 +34,7 @@ class ImageSettings:
         check_settings(self)
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
     """The parts of a comma-separated text that are not empty."""
     return tuple(name for name in map(str.strip, text.split(",")) if name)
 
@@ -58,7 +58,7 @@ class DetectionSettings:
     )  # fmt: skip
     detection_classes: tuple[str, ...] = setting(
         "",
-        convert=_names,
+        convert=names_of,
         help="The only class ids that start anything, separated by commas; empty: all.",
     )
 

@@ -6,8 +6,9 @@ A field that holds another such dataclass contributes the parameters of that one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 S = TypeVar("S")
+
+
+#: What every node of this package is made with: rclpy then declares everything that files and the
+#: command line give, which is the only public way to learn of names that the node does not know.
+GIVEN = {"automatically_declare_parameters_from_overrides": True}
+
+#: Parameters that rclpy declares and reads itself.
+_OF_RCLPY = ("use_sim_time", "start_type_description_service")
+_PREFIXES_OF_RCLPY = ("qos_overrides.",)
 
 
 class Changes(Enum):
@@ -124,6 +134,7 @@ class Parameters(Generic[S]):
     corrected, so that a lifecycle node can report it and wait.
 
     Args:
+        node: made with :data:`GIVEN`, so that what was given at the start is known.
         extra: parameters that are not part of the settings, such as those of installed outputs.
     """
 
@@ -135,6 +146,7 @@ class Parameters(Generic[S]):
         is_unconfigured: Callable[[], bool] = lambda: True,
         extra: Sequence[Parameter] = (),
     ) -> None:
+        given = _take_given(node)
         self._class = settings
         self._extra = tuple(parameter.name for parameter in extra)
         self._table = {one.name: one for one in (*parameters_of(settings), *extra)}
@@ -142,11 +154,11 @@ class Parameters(Generic[S]):
         self._is_unconfigured = is_unconfigured
         self._raw = {one.name: _declare(node, one) for one in self._table.values()}
         #: Parameters that were given at the start by the names they had before.
-        self._renamed = {
-            one.name: one
-            for one in self._table.values()
-            if one.old_name and _is_given(node, one.old_name)
-        }
+        self._renamed = {one.name: one for one in self._table.values() if one.old_name in given}
+        unknown = given - {*self._table, *(one.old_name for one in self._renamed.values())}
+        unknown -= _names_of_all_nodes()  # one file may hold the parameters of several nodes
+        if unknown:
+            node.get_logger().warning(_warning(unknown, self._table))
         self._settings: S | None = None
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -239,17 +251,33 @@ def _declare(node: Node, parameter: Parameter) -> Any:
     return value
 
 
-def _is_given(node: Node, name: str) -> bool:
-    """Whether a parameters file or the command line gives a parameter that the node lacks.
+def _take_given(node: Node) -> set[str]:
+    """The names of all parameters that files or the command line give this node.
 
-    rclpy tells what was given only to the one who declares the parameter. Declared without a
-    value, it has one only if it was given; then it is taken back, so that nobody finds it.
+    A node that was made with :data:`GIVEN` has declared them without description or range; that is
+    taken back here, so that each can be declared as what it is, and unknown ones do not exist.
     """
-    from rcl_interfaces.msg import ParameterDescriptor
+    given = set()
+    for name in node.get_parameters_by_prefix(""):
+        if name not in _OF_RCLPY and not name.startswith(_PREFIXES_OF_RCLPY):
+            node.undeclare_parameter(name)
+            given.add(name)
+    return given
 
-    given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
-    node.undeclare_parameter(name)
-    return given is not None
+
+def _names_of_all_nodes() -> set[str]:
+    from .reference import NODES  # here, because it needs this module
+
+    return {one.name for _, _, settings in NODES.values() for one in parameters_of(settings)}
+
+
+def _warning(unknown: Iterable[str], known: Collection[str]) -> str:
+    """That parameters have no effect, with the name that was probably meant."""
+    parts = []
+    for name in sorted(unknown):
+        meant = get_close_matches(name, known, n=1)
+        parts.append(name + (f" (did you mean {meant[0]}?)" if meant else ""))
+    return f"unknown parameters have no effect: {', '.join(parts)}"
 
 
 def reference(table: Iterable[Parameter]) -> str:

@@ -16,7 +16,10 @@ from rclpy.signals import SignalHandlerOptions
 
 from siampolar_model.errors import SiampolarError
 
-#: Signals are looked at this often, in seconds: Python's handlers run only between waits.
+from .launching import launch_is_gone
+
+#: Signals, and whether ``ros2 launch`` still runs, are looked at this often, in seconds: Python's
+#: handlers run only between waits.
 _LOOK_S = 0.1
 
 
@@ -43,6 +46,8 @@ def run_node(
     args: Sequence[str] | None = None,
 ) -> int:
     """Spin a node until SIGINT, SIGTERM, ``done`` or :class:`GivenUp`; returns the exit status.
+
+    A node that a launch file started also ends when its ``launch`` is gone.
 
     Signals only set a flag, repeated ones too, so that nothing interrupts the
     teardown. An exception in a callback (such as rclpy's on an invalid life cycle request) is
@@ -73,6 +78,9 @@ def run_node(
     status = 0
     try:
         while rclpy.ok() and not stop.is_set() and not (done and done.is_set()):
+            if launch_is_gone():
+                log.warning("the launch that started this node is gone, so the node ends")
+                break
             try:
                 executor.spin_once(timeout_sec=_LOOK_S)
             except ExternalShutdownException:

@@ -92,11 +92,12 @@ def test_a_batch_gives_what_single_calls_give(
     prior = np.stack([pair.prior for pair in pairs[:count]])
     singles = [engine.search([i], crops[i : i + 1], prior[i : i + 1]) for i in range(count)]
     kept = [one.score.copy() for one in singles]
+    names = Candidates.names(engine.spec)
     for order in ([0, 1, 2, 3, 4], [3, 1], [2], [4, 4, 0]):
         found = engine.search(order, crops[order], prior[order])
         assert found.score.shape == (len(order), 1)
         rows = [
-            Candidates(*(values[i : i + 1] for values in vars(found).values()))
+            Candidates(**{name: getattr(found, name)[i : i + 1] for name in names})
             for i in range(len(order))
         ]
         off = difference(rows, [singles[i] for i in order])

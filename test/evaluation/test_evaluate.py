@@ -130,18 +130,18 @@ class TestScoreFrame:
 
     def test_a_quarter_of_the_object(self) -> None:
         score = score_frame(
-            self.mask(Box(10, 10, 50, 50)), self.box, self.box.corners_xy(), lost=False
+            self.mask(Box(10, 10, 50, 50)), self.box, self.mask(self.box), lost=False
         )
-        assert score.pred.sum() == 400 and score.j == score.box_iou == 0.25
+        assert np.count_nonzero(score.pred) == 400 and score.j == score.box_iou == 0.25
 
     def test_lost(self) -> None:
-        seen = score_frame(self.mask(self.box), self.box, self.box.corners_xy(), lost=True)
+        seen = score_frame(self.mask(self.box), self.box, self.mask(self.box), lost=True)
         assert (seen.j, seen.box_iou) == (0, 0) and not seen.pred.any()
-        gone = score_frame(self.mask(None), self.box, self.box.corners_xy(), lost=True)
+        gone = score_frame(self.mask(None), self.box, self.mask(self.box), lost=True)
         assert (gone.j, gone.box_iou) == (1, None)
 
     def test_not_lost_on_an_object_out_of_sight(self) -> None:
-        score = score_frame(self.mask(None), self.box, self.box.corners_xy(), lost=False)
+        score = score_frame(self.mask(None), self.box, self.mask(self.box), lost=False)
         assert (score.j, score.box_iou) == (0, None)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -10,8 +12,10 @@ import numpy as np
 import pytest
 
 from siampolar_model.errors import FrameError
+from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
 from siampolar_model.images.picture import check_picture, read_bgr, read_picture
+from siampolar_model.images.picture_size import picture_size
 
 RNG = np.random.default_rng(3)
 COLOUR = cv2.GaussianBlur(RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8), (0, 0), 3)
@@ -107,3 +111,53 @@ def test_what_cannot_be_a_picture_is_found_without_decoding(tmp_path: Path) -> N
         check_picture(tmp_path / "text.jpg")
     with pytest.raises(FrameError, match=r"gone\.jpg, a link to \.\./\.git/annex/x\.jpg: No such"):
         check_picture(tmp_path / "gone.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".ppm", ".pgm", ".tiff", ".webp"])
+def test_the_size_is_known_before_a_picture_is_decoded(suffix: str) -> None:
+    pixels = COLOUR[..., 0] if suffix == ".pgm" else COLOUR
+    assert picture_size(memoryview(cv2.imencode(suffix, pixels)[1].tobytes())) == (64, 48)
+    assert picture_size(memoryview(b"")) == picture_size(memoryview(b"BM")) == (0, 0)
+
+
+def test_a_lossless_or_extended_webp_has_a_size_too(tmp_path: Path) -> None:
+    lossless = [cv2.IMWRITE_WEBP_QUALITY, 101]
+    assert picture_size(memoryview(cv2.imencode(".webp", COLOUR, lossless)[1].tobytes())) == (
+        64,
+        48,
+    )
+    with_alpha = cv2.cvtColor(COLOUR, cv2.COLOR_BGR2BGRA)
+    with_alpha[:9, :9, 3] = 0
+    assert picture_size(memoryview(cv2.imencode(".webp", with_alpha)[1].tobytes())) == (64, 48)
+
+
+def test_a_picture_too_large_for_memory_is_refused(tmp_path: Path) -> None:
+    """20,000 x 20,000 px of one colour, 600 KB as a file and 1.2 GB as pixels."""
+    rows = zlib.compressobj(9)
+    data = b"".join(rows.compress(bytes(60_001)) for _ in range(20_000)) + rows.flush()
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    with pytest.raises(
+        FrameError, match=r"bomb.png: 20000x20000 px are 400 million pixels; at most"
+    ):
+        read_bgr(path)
+
+
+@pytest.mark.parametrize("at", [33, 8])
+def test_a_png_chunk_longer_than_its_file_is_refused_at_once(tmp_path: Path, at: int) -> None:
+    """OpenCV would take 2 GB for it."""
+    data = bytearray(cv2.imencode(".png", COLOUR)[1].tobytes())
+    data[at : at + 4] = b"\x7f\xff\x00\x00"
+    path = tmp_path / "long.png"
+    path.write_bytes(data)
+    with pytest.raises(FrameError, match=r"long.png: not a readable image; it ends too early"):
+        read_bgr(path)
+    with pytest.raises(FrameError, match=r"PNG image|cut off"):
+        CompressedFrame(bytes(data)).decode()

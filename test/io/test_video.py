@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -244,6 +245,74 @@ def test_a_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
         assert sum(1 for _ in reader) == 8
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "format"),
+    [
+        (".mp4", "libx264", "yuv420p"),
+        (".mkv", "libx264", "yuv420p"),
+        (".avi", "mjpeg", "yuvj420p"),
+        (".mkv", "ffv1", "gray16le"),
+        (".mp4", "mpeg4", "yuv420p"),
+    ],
+)
+def test_a_file_that_was_cut_off_says_so(
+    tmp_path: Path, suffix: str, codec: str, format: str
+) -> None:
+    """A whole one has no notices."""
+    path = tmp_path / f"a{suffix}"
+    # The index in front, or the file cannot be opened at all once its end is missing.
+    options = {"movflags": "+faststart"} if suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as out:
+        stream = out.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, format
+        for index in range(50):
+            # Noise, so that the frames are larger than the index.
+            noise = np.random.default_rng(index).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(noise, "bgr24").reformat(format=format)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 50
+        assert reader.notices == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with VideoReader(path) as reader:
+        count = sum(1 for _ in reader)
+        assert 15 <= count < 45
+        assert reader.notices, count
+
+
+def test_frames_missing_in_the_middle_or_repeated_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for index in (0, 1, 2, 3, 4, 7, 8, 9, 10, 11):
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24").reformat(format="yuvj420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 10
+        assert reader.notices == [
+            f"{path}: missing by the times of its frames: about 2 frames, in 1 place"
+        ]
+
+
+def test_a_title_in_any_encoding_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "Café"
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 96, 64
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), "bgr24")))
+        out.mux(stream.encode())
+    data = path.read_bytes()
+    assert "Café".encode() in data
+    path.write_bytes(data.replace("Café".encode(), b"Caf\xe9\xe9"))
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 1
+
+
 def test_a_damaged_packet_costs_its_own_frames_only(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 30)
     with av.open(str(path)) as container:
@@ -255,7 +324,7 @@ def test_a_damaged_packet_costs_its_own_frames_only(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         stamps = [frame.stamp_ns for frame in reader]
         assert reader.damaged_packets == 1
-        assert "1 damaged packets" in reader.notices[-1]
+        assert reader.notices == [f"{path}: 1 damaged packet could not be decoded"]
     assert 25 <= len(stamps) < 30
     assert stamps == sorted(stamps) and stamps[-1] == round(29e9 / FPS)
 

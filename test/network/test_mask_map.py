@@ -10,6 +10,7 @@ pytest.importorskip("timm")
 import torch
 
 from siampolar_model.geometry import polar
+from siampolar_model.geometry.soft_mask import LEVEL
 from siampolar_model.network.mask_map import MaskMap, OutlineReader, RayReader
 from siampolar_model.network.presence import Presence
 from siampolar_training.run.losses import map_loss
@@ -86,7 +87,7 @@ class TestOutline:
     def outline(self, mask: np.ndarray, cell_xy: tuple[float, float]) -> np.ndarray:
         ys, xs = np.nonzero(mask)
         box = torch.tensor([[[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]]]).float()
-        center, _ = OutlineReader(72, SIZE, STRIDE)(logits(mask), torch.tensor([[cell_xy]]), box)
+        center, *_ = OutlineReader(72, SIZE, STRIDE)(logits(mask), torch.tensor([[cell_xy]]), box)
         return center[0, 0].numpy()
 
     def test_a_cell_inside_draws(self) -> None:
@@ -106,8 +107,16 @@ class TestOutline:
         clear, cell, box = logits(mask), torch.tensor([[[120.5, 130.5]]]), [[[80.0, 90, 161, 171]]]
         faint = torch.logit(torch.sigmoid(clear) * 0.4)  # below the threshold everywhere
         reader = OutlineReader(72, SIZE, STRIDE)
-        (_, a), (_, b) = (reader(m, cell, torch.tensor(box)) for m in (clear, faint))
+        (_, a, strong, one), (_, b, weak, more) = (
+            reader(m, cell, torch.tensor(box)) for m in (clear, faint)
+        )
         assert (a - b).abs().max() < 1.5 and b.min() > 38
+        # The map itself, multiplied with its gain, covers the same cells.
+        assert weak.shape == (1, SIZE // STRIDE, SIZE // STRIDE) and weak.max() < LEVEL
+        areas = [
+            (mask[0] * gain[0, 0] > LEVEL).sum() for mask, gain in ((strong, one), (weak, more))
+        ]
+        assert areas[1] == pytest.approx(float(areas[0]), rel=0.05)
 
 
 @pytest.mark.parametrize(("widths", "sides"), [((8,), ()), ((8, 6), (32,)), ((8, 6, 4), (32, 63))])

@@ -236,6 +236,7 @@ def test_configurations_are_refused_by_name(values: dict, words: str) -> None:
         ("", "is None; it must be a group of name, search_backbone"),
         ("- 3", r"is \[3\]; it must be a group of"),
         ("name: [", "not YAML"),
+        ("[" * 9000, "not YAML"),
     ],
 )
 def test_configuration_files_are_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
@@ -276,7 +277,7 @@ class TestDecode:
         torch.nn.Module.__init__(graph)
         graph.model = type("Model", (), {"config": self.config})()  # only the config is read
         graph.centers = cell_centers(self.config)
-        graph.reader = None
+        graph.reader, graph.outlines = None, False
         return graph
 
     def maps(self, peaks: dict[tuple[int, int], float]) -> HeadMaps:

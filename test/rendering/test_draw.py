@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from siampolar_model.geometry import polar
 from siampolar_model.geometry.box import Box
+from siampolar_model.rendering import draw as drawing
 from siampolar_model.rendering.draw import color_of, draw
 from siampolar_model.results import Target, TargetState
 
@@ -97,3 +100,42 @@ def test_targets_at_and_beyond_the_border(box: Box, state: TargetState) -> None:
 def test_image_smaller_than_the_label() -> None:
     image = draw(grey(24, 16), [disc(24, 16)])
     assert (image != 100).any()
+
+
+def square(id: int, x: float, y: float, side: float) -> Target:
+    box = Box.from_xywh(x, y, side, side)
+    return Target(id, TargetState.TRACKING, 0.87, 0.8, box, box.corners_xy())
+
+
+def plates_of(targets: list[Target], monkeypatch: pytest.MonkeyPatch) -> dict[int, Box]:
+    """The plate of each target's label, by id."""
+    plates: dict[int, Box] = {}
+    one = drawing._draw_label
+
+    def kept(image: np.ndarray, target: Target, *rest: Any) -> Box:
+        plates[target.id] = one(image, target, *rest)
+        return plates[target.id]
+
+    monkeypatch.setattr(drawing, "_draw_label", kept)
+    draw(grey(854, 480), targets)
+    return plates
+
+
+def test_labels_do_not_cover_each_other_or_another_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = [square(1 + k, 300 + 36 * (k % 3), 200 + 36 * (k // 3), 32) for k in range(6)]
+    alone = square(7, 600, 300, 90)
+    plates = plates_of([*grid, alone], monkeypatch)
+    for id, plate in plates.items():
+        assert not any(plate.intersection(other) for key, other in plates.items() if key != id)
+    # In the middle column there is room for the id alone, which hides no neighbour.
+    for id in (2, 5):
+        assert plates[id].width < 40 < plates[7].width
+        assert not any(plates[id].intersection(target.box) for target in grid)
+
+
+def test_a_part_keeps_its_label_apart_from_that_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, part = square(1, 100, 100, 300), square(2, 120, 105, 60)
+    plates = plates_of([whole, part], monkeypatch)
+    assert plates[1].intersection(plates[2]) == 0 == plates[1].intersection(part.box)

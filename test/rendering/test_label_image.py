@@ -8,7 +8,8 @@ import numpy as np
 
 from siampolar_model.geometry import polar
 from siampolar_model.geometry.box import Box
-from siampolar_model.rendering.label_image import label_image, label_of
+from siampolar_model.rendering.draw import color_of
+from siampolar_model.rendering.label_image import color_image, label_image, label_of
 from siampolar_model.results import Target, TargetState
 
 
@@ -44,3 +45,13 @@ def test_lost_targets_and_empty_outlines_are_left_out() -> None:
 def test_large_ids_come_round_without_becoming_background() -> None:
     assert [label_of(id) for id in (1, 65535, 65536, 2**32 - 1)] == [1, 65535, 1, 65535]
     assert label_image([square(65536, 2)], 40, 30).max() == 1
+
+
+def test_the_coloured_twin_has_the_colours_of_the_overlay() -> None:
+    results = [square(1, 0), square(2, 5), square(3, 30, state=TargetState.LOST)]
+    labels = label_image(results, 64, 48)
+    colors = color_image(labels, results)
+    assert colors.shape == (48, 64, 3) and colors.dtype == np.uint8
+    assert (colors[labels == 0] == 0).all()
+    for id in (1, 2):
+        assert (labels == id).any() and (colors[labels == id] == color_of(id)).all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -426,13 +428,71 @@ class TestBadInput:
             assert code in (0, 2) and "Traceback" not in error
             if code == 2:
                 refused += 1
-                assert len(error.splitlines()) - error.count("image refused") == 1, error
+                lines = [one for one in error.splitlines() if not one.startswith("warning: ")]
+                assert len(lines) - error.count("image refused") == 1, error
                 assert not out.exists()
             out.unlink(missing_ok=True)
         assert refused >= 6  # pixels alone may have been hit, which no format notices
         (bag / "metadata.yaml").write_text("a: [")
         assert run(bag, "--box", "56,36,48,48", "--jsonl", tmp_path / "o.jsonl") == 2
         assert "cannot be read as a rosbag2" in capsys.readouterr().err
+
+
+def unfinished(path: Path, images: int) -> tuple[Path, list[int]]:
+    """An MCAP file of some images, and where its chunks of a few images end."""
+    bag = record(path, "mcap", images)
+    (file,) = bag.glob("*.mcap")
+    data, at, ends = file.read_bytes(), 8, []
+    while at < len(data) - 8:
+        code, length = struct.unpack_from("<BQ", data, at)
+        at += 9 + length
+        ends += [at] * (code == 0x06)
+    return file, ends
+
+
+@pytest.mark.usefixtures("blob")
+class TestAKilledRecorder:
+    """It leaves an MCAP file without its end, and no metadata.yaml."""
+
+    def test_is_read_as_far_as_it_goes(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file, ends = unfinished(tmp_path / "bag", 20)
+        assert len(ends) >= 3
+        data = file.read_bytes()
+        for place, (whole, folder) in enumerate([(2, True), (1, False), (2, False)]):
+            file.write_bytes(data[: ends[whole] + 1000])
+            out = tmp_path / f"{place}.jsonl"
+            source = file.parent if folder else file
+            assert run(source, "--box", "56,36,48,48", "--jsonl", out) == 0
+            lines = len(out.read_text().splitlines())
+            assert 0 < lines < 20
+            error = capsys.readouterr().err
+            assert "the recorder did not finish this file" in error
+            assert re.search(
+                rf"{lines} messages can be read, the last \d{{1,4}} bytes cannot", error
+            )
+
+    def test_without_metadata_the_only_file_is_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bag = record(tmp_path / "bag", "mcap", images=3)
+        (bag / "metadata.yaml").unlink()
+        out = tmp_path / "o.jsonl"
+        assert run(bag, "--box", "56,36,48,48", "--jsonl", out) == 0
+        assert len(out.read_text().splitlines()) == 3
+        assert "has no metadata.yaml, which the recorder writes at its end; bag.mcap is read" in (
+            capsys.readouterr().err
+        )
+        for copy in ("bag_1.mcap", "bag_2.mcap"):
+            shutil.copy(bag / "bag.mcap", bag / copy)
+        assert run(bag, "--box", "56,36,48,48", "--jsonl", out) == 2
+        error = capsys.readouterr().err
+        assert f"'ros2 bag reindex {bag}', or give one of its 3 files, such as" in error
+        for file in bag.glob("*.mcap"):
+            file.unlink()
+        assert run(bag, "--box", "56,36,48,48", "--jsonl", out) == 2
+        assert "there is no metadata.yaml, .mcap or .db3 file" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("blob")

@@ -55,6 +55,9 @@ def test_points_project_back_onto_their_pixels(model: str, d: list[float]) -> No
     assert metres.shape == (5, 3) and (metres[:, 2] == 2.5).all()
     back = project(metres, [*d] if any(d) else [0.0] * 4, fisheye=model == "equidistant")
     assert np.abs(back - POINTS).max() < 0.05
+    assert np.abs(camera.pixels(metres) - POINTS).max() < 0.05
+    assert np.allclose(camera.rays(POINTS) * 2.5, metres[:, :2])
+    assert camera.pixels(np.zeros((0, 3))).shape == camera.rays(np.zeros((0, 2))).shape == (0, 2)
     # The pixel at the principal point lies on the axis; x is right and y is down.
     middle = camera.at_depth(np.array([[323.0, 238.5], [500, 400]]), 2.0)
     assert np.allclose(middle[0], (0, 0, 2), atol=1e-6) and (middle[1, :2] > 0).all()
@@ -75,6 +78,7 @@ def test_the_rectifying_rotation_is_applied_to_raw_images() -> None:
     straight = CameraModel.from_info(info(r=[0.0] * 9), rectified=False)
     ray = straight.at_depth(POINTS, 1.0) @ rotation.T
     assert np.allclose(camera.at_depth(POINTS, 1.0), ray / ray[:, 2:])
+    assert np.allclose(camera.pixels(ray), POINTS)
 
 
 def test_binning_and_region_of_interest() -> None:

@@ -173,6 +173,24 @@ def test_a_topic_of_the_other_type_is_named(make_rig: Callable[..., Rig]) -> Non
     context.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("transport", "kind", "topic", "words"),
+    [
+        ("raw", CompressedImage, "image/compressed", "set image_transport to compressed"),
+        ("compressed", Image, "image", "set image_transport to raw"),
+    ],
+)
+def test_the_other_transport_of_the_same_images_is_named(
+    make_rig: Callable[..., Rig], transport: str, kind: type, topic: str, words: str
+) -> None:
+    rig = make_rig(image_transport=transport)
+    rig.camera(kind, topic)
+    rig.wait(lambda: rig.input.health.judge().level is Level.ERROR)
+    reason = rig.input.health.judge().reason
+    assert reason.startswith(f"nobody publishes images on {rig.input.topic}, but on ")
+    assert reason.endswith(f"/{topic}; {words}")
+
+
 def test_reliability_follows_the_publishers_that_come_and_go(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig()
     steady = rig.camera()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import cv2
 import numpy as np
 import yaml
 
-from siampolar_ros.parameters.camera_list import CameraListError, read_cameras
+from siampolar_ros.parameters.camera_list import KEYS, CameraListError, read_cameras
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +56,7 @@ def test_the_shipped_list_can_be_used_and_names_every_key() -> None:
     path = ROOT / "config" / "cameras.yaml"
     assert [camera["namespace"] for camera in read_cameras(path)] == ["front", "rear"]
     uncommented = path.read_text().replace("    # ", "    ")
-    assert len(yaml.safe_load(uncommented)["cameras"][0]) == 7
+    assert set(yaml.safe_load(uncommented)["cameras"][0]) == {"name", *KEYS}
 
 
 @pytest.mark.parametrize(
@@ -234,6 +235,7 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
         ("cameras.launch.py", ("cameras:=/nowhere.yaml",), "/nowhere.yaml: No such file"),
         ("tracker.launch.py", ("overlay:=perhaps",), "Valid options are: ['', 'true', 'false']"),
         ("demo.launch.py", ("video:=/x.mp4",), "give box:=x,y,w,h on the first frame"),
+        ("tracker.launch.py", ("params_file:=/no.yaml",), "params_file:=/no.yaml: no such file"),
     ],
 )
 def test_a_wrong_argument_is_one_line(
@@ -242,3 +244,58 @@ def test_a_wrong_argument_is_one_line(
     child, log = launched(name, *arguments)
     assert child.wait(timeout=60) == 1
     assert words in log.read_text() and "Traceback" not in log.read_text()
+    assert nodes_of(child.pid) == []
+
+
+def nodes_of(launch_pid: int) -> list[str]:
+    """The command lines of running nodes that a launch started, if it runs or not."""
+    mark = f"SIAMPOLAR_LAUNCH_PID={launch_pid}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended, or is another user's
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tracker.launch.py", "demo.launch.py"])
+def test_a_viewer_that_is_missing_is_refused_before_anything_starts(
+    launched: Any, name: str
+) -> None:
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        child, log = launched(name, "rviz:=true")
+        assert child.wait(timeout=60) == 1
+        text = log.read_text()
+        assert "rviz:=true needs the package rviz2: sudo apt-get install ros-" in text
+        assert "process started" not in text and nodes_of(child.pid) == []
+    else:
+        pytest.skip("rviz2 is installed")
+
+
+@pytest.mark.slow
+def test_a_bad_camera_keeps_all_from_starting(launched: Any, tmp_path: Path) -> None:
+    cameras = write(
+        tmp_path,
+        "cameras:\n  - {name: a, image: /a}\n  - {name: b, image: /b, params_file: no.yaml}\n",
+    )
+    child, log = launched("cameras.launch.py", f"cameras:={cameras}")
+    assert child.wait(timeout=60) == 1
+    assert f"params_file:={tmp_path}/no.yaml: no such file" in log.read_text()
+    assert "process started" not in log.read_text() and nodes_of(child.pid) == []
+
+
+@pytest.mark.slow
+def test_nodes_do_not_outlive_a_launch_that_is_killed(launched: Any) -> None:
+    child, log = launched("tracker.launch.py", "engine:=onnxruntime")
+    wait_for(log, "active: images from")
+    child.kill()
+    child.wait()
+    end = time.monotonic() + 30
+    while nodes_of(child.pid):
+        assert time.monotonic() < end
+        time.sleep(0.2)

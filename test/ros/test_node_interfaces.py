@@ -11,7 +11,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -49,7 +50,7 @@ def test_the_node_has_the_interfaces_of_the_table_and_no_others(rig: Rig) -> Non
     listed = {
         (row.kind, full_name(rig, row), row.type)
         for row in interface_table.TRACKER
-        if vision_messages.AVAILABLE or not row.optional
+        if (vision_messages.AVAILABLE or not row.optional) and not row.when
     }
     assert own == listed
 
@@ -77,6 +78,30 @@ class Watch:
 
         self._rig.wait(look, 12)
         return found[0]
+
+
+def test_another_node_of_the_same_name_is_a_warning_with_its_host(
+    rig: Rig, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(rig)
+    rig.activate()
+    assert watch.wait("tracker", "0 targets").level == DiagnosticStatus.OK
+    context = rclpy.Context()
+    context.init()  # as another process has it
+    other = Node("tracker", namespace=rig.node.get_namespace(), context=context)
+    said = other.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    name = rig.node.get_fully_qualified_name()
+    place = [KeyValue(key="host", value="robot7"), KeyValue(key="process", value="4711")]
+    status = DiagnosticStatus(name=f"{name[1:]}: tracker", values=place)
+    timer = rig.test.create_timer(0.2, lambda: said.publish(DiagnosticArray(status=[status])))
+    words = f"another node called {name} runs on robot7 (process 4711); both answer requests"
+    assert watch.wait("tracker", words).level == DiagnosticStatus.WARN
+    rig.test.destroy_timer(timer)
+    other.destroy_node()
+    context.shutdown()
+    assert watch.wait("tracker", "0 targets").level == DiagnosticStatus.OK
+    log = capfd.readouterr().err
+    assert log.count(words) == 1 and "no other node has this name any more" in log
 
 
 def values(status: DiagnosticStatus) -> dict[str, str]:

@@ -25,11 +25,13 @@ from visualization_msgs.msg import Marker, MarkerArray
 from siampolar_model.geometry.box import Box
 from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
+from siampolar_model.rendering.draw import color_of
 from siampolar_model.results import Target, TargetState
 from siampolar_model.session.history import StampedImage
 from siampolar_model.session.session import Targets
 from siampolar_ros import msg
 from siampolar_ros.interfaces import installed_outputs, output, standard_outputs
+from siampolar_ros.interfaces.lost_fade import LostFade
 from siampolar_ros.interfaces.output import Output
 from siampolar_ros.interfaces.outputs import Outputs
 from siampolar_ros.messages import vision_messages
@@ -46,7 +48,7 @@ BOX = Box(10, 12, 30, 32)
 
 def result(frame: Frame | None = None, state: TargetState = TargetState.TRACKING) -> Targets:
     pixels = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-    target = Target(5, state, 0.9, 0.8, BOX, BOX.corners_xy())
+    target = Target(5, state, 0.9, 0.8, BOX, BOX.corners_xy(), 0.7, (3.0, -4.0))
     return Targets(StampedImage(7, frame or Frame.from_bgr(pixels), HEADER), (target,))
 
 
@@ -112,14 +114,14 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 
 MADE_BY = (
-    "message_from_result", "label_image", "draw", "jpeg_from_bgr", "message_from_bgr",
-    "polygon_message",
+    "message_from_result", "summary_from_result", "label_image", "color_image", "draw",
+    "jpeg_from_bgr", "message_from_bgr", "polygon_message",
 )  # fmt: skip
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Fail the test if this function is called by an output."""
-    module = output if name == "draw" else standard_outputs
+    module = output if name in ("draw", "label_image") else standard_outputs
     monkeypatch.setattr(module, name, lambda *_: pytest.fail("made for nobody"))
 
 
@@ -137,7 +139,9 @@ def test_nothing_is_made_while_nobody_listens(rig: Rig, monkeypatch: pytest.Monk
     "kind, topic, makers",
     [
         (msg.Targets, "targets", {"message_from_result"}),
+        (msg.Summary, "summary", {"summary_from_result"}),
         (Image, "mask", {"label_image"}),
+        (Image, "mask/color", {"label_image", "color_image", "message_from_bgr"}),
         (Image, "overlay", {"draw", "message_from_bgr"}),
         (CompressedImage, "overlay/compressed", {"draw", "jpeg_from_bgr"}),
         (PolygonStamped, "polygon", {"polygon_message"}),
@@ -162,6 +166,34 @@ def test_mask_is_a_label_image(rig: Rig) -> None:
     )
     labels = image_from_message(message).frame.decode().planes[0]
     assert (labels[12:32, 10:30] == 5).all() and (labels != 0).sum() == 400
+
+
+def test_the_coloured_mask_covers_the_same_pixels(rig: Rig) -> None:
+    message = rig.one(rig.listen(Image, "mask/color"))
+    assert message.encoding == "bgr8"
+    colors = image_from_message(message).frame.to_bgr()
+    assert (colors[12:32, 10:30] == color_of(5)).all() and (colors != 0).any(2).sum() == 400
+
+
+def test_the_summary_has_numbers_alone(rig: Rig) -> None:
+    message = rig.one(rig.listen(msg.Summary, "summary"))
+    assert (list(message.id), list(message.state)) == ([5], ["tracking"])
+    sides = (message.x[0], message.y[0], message.width[0], message.height[0])
+    assert sides == (20.0, 22.0, 20.0, 20.0)
+    assert message.confidence[0] == pytest.approx(0.7)
+    assert (message.velocity_x[0], message.velocity_y[0]) == (3.0, -4.0)
+
+
+def test_a_target_that_was_lost_a_while_ago_is_not_drawn(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay = rig.listen(Image, "overlay")
+    now = 50.0
+    monkeypatch.setattr(rig.outputs, "_fade", LostFade(lambda: now))
+    lost = result(state=TargetState.LOST)
+    assert (image_from_message(rig.one(overlay, lost)).frame.to_bgr() != 90).any()
+    now += 2.1
+    assert (image_from_message(rig.one(overlay, lost)).frame.to_bgr() == 90).all()
 
 
 def test_both_overlays_show_the_same(rig: Rig) -> None:

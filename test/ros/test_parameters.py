@@ -242,6 +242,26 @@ def test_a_parameter_given_by_its_old_name_is_refused_until_the_new_one_is_set(
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
 
 
+def test_a_misspelt_parameter_is_warned_of_with_the_name_that_was_meant(
+    make_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy.logging import get_logger
+
+    warnings: list[str] = []
+    logger = type(get_logger("any"))
+    monkeypatch.setattr(logger, "warning", lambda self, text, **_: warnings.append(text))
+    # horizontal_fov is the video publisher's; research_crops is refused by another message.
+    node = make_node(trackingscore=0.6, horizontal_fov=60.0, zzz=[1, 2], research_crops=1)
+    assert warnings == [
+        "unknown parameters have no effect: trackingscore (did you mean tracking_score?), zzz"
+    ]
+    assert not node.has_parameter("trackingscore") and not node.has_parameter("horizontal_fov")
+    warnings.clear()
+    node = make_node(tracking_score=0.6, use_sim_time=True)
+    assert warnings == [] and node.get_parameter("tracking_score").value == 0.6
+    assert node.get_parameter("use_sim_time").value is True
+
+
 def test_no_attribute_hides_one_of_rclpy(make_node: Any) -> None:
     from rclpy.lifecycle import LifecycleNode
 

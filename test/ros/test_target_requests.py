@@ -9,7 +9,9 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
+from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
 from siampolar_model.results import TargetState
@@ -77,6 +79,27 @@ def test_a_refused_init_says_why_and_one_that_replaces_says_so(rig: Rig) -> None
         (True, 9, ""),
         (True, 9, again.message),
     ]
+
+
+def test_while_it_is_inactive_an_init_by_topic_is_refused_and_the_answer_waits(rig: Rig) -> None:
+    rig.activate()
+    assert rig.change_state(Transition.TRANSITION_DEACTIVATE)
+    answers: list[InitResult] = []
+    early = rig.test.create_subscription(InitResult, "tracker/init_result", answers.append, 10)
+    rig.wait(lambda: rig.test.count_publishers("tracker/init_result"))
+    assert rig.inits.get_subscription_count() == 1  # nobody waits for a subscriber for ever
+    rig.spin(0.2)
+    rig.inits.publish(InitTarget(x=5.0, y=5.0, width=20.0, height=20.0, id=3))
+    rig.wait(lambda: answers)
+    assert (answers[0].success, answers[0].id) == (False, 3)
+    assert answers[0].message == "the tracker is not active"
+    rig.test.destroy_subscription(early)
+    # Who subscribes later gets the last answer.
+    late: list[InitResult] = []
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    rig.test.create_subscription(InitResult, "tracker/init_result", late.append, latched)
+    rig.wait(lambda: late)
+    assert late == answers
 
 
 def test_the_limit_is_a_parameter_that_can_be_changed(rig: Rig) -> None:

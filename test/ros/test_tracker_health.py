@@ -40,8 +40,8 @@ def target(id: int, state: TargetState) -> Target:
     return Target(id, state, 0.5, 0.5, Box(0, 0, 9, 9), nothing)
 
 
-def result(arrived_s: float | None, update: bool = False) -> Targets:
-    return Targets(StampedImage(0, FRAME, arrived_s=arrived_s), (), update)
+def result(arrived_s: float | None, update: bool = False, **took: float) -> Targets:
+    return Targets(StampedImage(0, FRAME, arrived_s=arrived_s), (), update, **took)
 
 
 def judge(health: TrackerHealth, snapshot: Snapshot) -> tuple[Level, str]:
@@ -86,7 +86,54 @@ def test_latency_is_from_arrival_to_result_over_the_last_seconds(
     assert figures["results, Hz"] == "0.0" and "latency from arrival p50, ms" not in figures
 
 
-def test_an_engine_that_cannot_keep_up_is_named(health: TrackerHealth, clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("share", "took", "outputs_s", "words"),
+    [
+        (1.0, {"track_s": 0.04}, {}, "the engine takes too long for this rate (per image: the "),
+        (None, {"track_s": 0.04}, {}, "the engine takes too long for this rate (per image: the "),
+        (1.0, {"decode_s": 0.03, "track_s": 0.02}, {}, "decoding takes too long for this rate"),
+        (
+            0.9, {"track_s": 0.02}, {"~/targets": 1e-4, "~/overlay/compressed": 0.03},
+            "drawing ~/overlay/compressed takes too long for this rate "
+            "(per image: ~/overlay/compressed 30 ms, the engine 20 ms)",
+        ),
+        (
+            0.41, {"track_s": 0.04}, {},
+            "the processor is full, this process gets 41% of the time that it asks for "
+            "(per image: the engine 40 ms)",
+        ),
+    ],
+)  # fmt: skip
+def test_the_cause_that_was_measured_is_named(
+    health: TrackerHealth,
+    clock: Clock,
+    share: float | None,
+    took: dict[str, float],
+    outputs_s: dict[str, float],
+    words: str,
+) -> None:
+    for k in range(60):
+        clock.now += 0.1
+        health.result(result(clock.now - 0.1, **took), outputs_s)
+        counters = Counters(received=3 * k, processed=k, skipped=2 * k)
+        verdict, figures = health.judge(
+            Snapshot("active", counters=counters, processor_share=share)
+        )
+    assert verdict.level is Level.WARN
+    assert verdict.reason.startswith("50 of 150 images were processed in 5 s: ")
+    assert words in verdict.reason
+    assert figures["the engine per image, ms"] == f"{took['track_s'] * 1e3:.1f}"
+    assert ("processor time given, of that asked for" in figures) == (share is not None)
+
+
+def test_a_warning_of_the_node_comes_before_what_targets_do(health: TrackerHealth) -> None:
+    lost = (target(7, TargetState.LOST),)
+    snapshot = Snapshot("active", targets=lost, warning="another node called /tracker runs on b")
+    assert judge(health, snapshot) == (Level.WARN, snapshot.warning)
+    assert judge(health, replace(snapshot, problem="it failed"))[0] is Level.ERROR
+
+
+def test_a_tracker_that_cannot_keep_up_is_reported(health: TrackerHealth, clock: Clock) -> None:
     counters = Counters()
     for processed in (30, 14):
         for _ in range(8):
@@ -102,7 +149,7 @@ def test_an_engine_that_cannot_keep_up_is_named(health: TrackerHealth, clock: Cl
             assert verdict.level is Level.OK
     assert verdict.level is Level.WARN
     assert verdict.reason == (
-        "70 of 150 images were processed in 5 s: the engine is too slow for this rate"
+        "70 of 150 images were processed in 5 s: the engine takes too long for this rate"
     )
     assert figures["images received"] == "450" and figures["images skipped"] == "112"
     # A new session counts from zero.

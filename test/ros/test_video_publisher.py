@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -127,3 +129,20 @@ def test_notices_of_the_reader_are_logged_once(
     wait(lambda: any("numbers with a point" in text for text in warnings))
     wait(node._done.is_set)
     assert sum("numbers with a point" in text for text in warnings) == 1
+
+
+def test_an_error_in_the_middle_of_a_video_ends_the_process_with_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((24, 32, 3), np.uint8))
+    damaged = tmp_path / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:45])  # its header is whole, which is looked at first
+    for name, value in {**dds_environment(), **local_environment()}.items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "siampolar_ros.nodes.video_publisher_node", "--ros-args"]
+    command += ["-p", f"path:={tmp_path}", "-p", "wait_for_subscribers:=0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "[FATAL]" in line]
+    assert "stopped: " in line and "1.png" in line

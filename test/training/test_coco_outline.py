@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from siampolar_model.errors import DatasetError
 from siampolar_training.data.readers.coco import Coco
 from siampolar_training.data.readers.coco_outline import (
     OutlineError,
     _decompressed,
     checked_outline,
 )
-from siampolar_training.errors import DataError
 
 H, W = 24, 32
 SQUARE = [4, 4, 20, 4, 20, 20, 4, 20]
@@ -93,5 +93,5 @@ def test_damaged_annotations_are_left_out_and_named(tmp_path: Path) -> None:
     assert reader.read(0).objects == (1,) and (reader.read(0).labels > 0).sum() == 256
     data["annotations"] = data["annotations"][1:]
     path.write_text(json.dumps(data))
-    with pytest.raises(DataError, match=r"no instances with an outline \(2 are damaged; annot"):
+    with pytest.raises(DatasetError, match=r"no instances with an outline \(2 are damaged; annot"):
         Coco(path, tmp_path, validation=None)

@@ -145,7 +145,11 @@ class TestRun:
 
     @pytest.mark.parametrize(
         "changes",
-        [{"trainer.val_check_interval": 2}, {"data.clips": 0}, {"trainer.limit_train_batches": 4}],
+        [
+            {"trainer.val_check_interval": 2.0},
+            {"data.clips": 0, "trainer.limit_train_batches": 4.0},
+            {"trainer.limit_train_batches": 4},
+        ],
     )
     def test_a_finished_run_goes_on_with_more_pairs(
         self, changes: dict[str, Any], work: Path, tmp_path: Path

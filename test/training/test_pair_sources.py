@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("pycocotools")
 import cv2
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.geometry.crops import context_side
 from siampolar_model.images.resample import BORDER_BGR
 from siampolar_model.network.config import config_from_dict
@@ -33,7 +34,6 @@ from siampolar_training.data.preview import contact_sheet, draw_search
 from siampolar_training.data.readers.base import LabelledImage, Reader
 from siampolar_training.data.synthetic_pairs import SyntheticPairs, SyntheticSettings
 from siampolar_training.data.video_pairs import VideoPairs, VideoSettings
-from siampolar_training.errors import DataError
 from support import drawn_sets
 
 NETWORK = config_from_dict(
@@ -136,14 +136,16 @@ class TestInstances:
         assert greens == {10, 50}
 
     def test_refused(self) -> None:
-        with pytest.raises(DataError, match="drawn: 1 of 1 sequences or photographs with objects"):
+        with pytest.raises(
+            DatasetError, match="drawn: 1 of 1 sequences or photographs with objects"
+        ):
             Pool(Drawn(1))
 
         class Bare(Drawn):
             def read(self, sequence: int, frame: int = 0) -> LabelledImage:
                 return LabelledImage("x", sequence, np.zeros((9, 9, 3), np.uint8))
 
-        with pytest.raises(DataError, match=r"drawn: no object of 256 px or more in \d+ draws"):
+        with pytest.raises(DatasetError, match=r"drawn: no object of 256 px or more in \d+ draws"):
             Pool(Bare()).instance(np.random.default_rng(0))
 
 
@@ -297,11 +299,11 @@ class TestSyntheticPairs:
         assert (sides > 1).all()
 
     def test_settings_are_refused(self) -> None:
-        with pytest.raises(DataError, match=r"negative is 1.5; it must be a number from 0 to 1"):
+        with pytest.raises(DatasetError, match=r"negative is 1.5; it must be a number from 0 to 1"):
             SyntheticSettings(negative=1.5)
-        with pytest.raises(DataError, match=r"night is 'x'; it must be a number from 0 to 1"):
+        with pytest.raises(DatasetError, match=r"night is 'x'; it must be a number from 0 to 1"):
             PhotometrySettings(night="x")  # type: ignore[arg-type]
-        with pytest.raises(DataError, match=r"max_gap is 0; it must be a whole number from 1"):
+        with pytest.raises(DatasetError, match=r"max_gap is 0; it must be a whole number from 1"):
             VideoSettings(max_gap=0)
         assert CHANCE == (0.0, 1.0)
 
@@ -398,7 +400,7 @@ class TestVideoPairs:
                 return LabelledImage(read.name, sequence, read.image, labels, (10 + frame,))
 
         source = VideoPairs(Changing(), NETWORK, FIXED, SAME_LIGHT)
-        with pytest.raises(DataError, match="drawn: no object of 256 px or more on two frames"):
+        with pytest.raises(DatasetError, match="drawn: no object of 256 px or more on two frames"):
             source.sample(np.random.default_rng(0))
 
 
@@ -481,9 +483,9 @@ class TestConfig:
         for source in sources.sources:
             reader = open_reader(source)
             assert not any("0007" in reader.name(i) for i in range(len(reader)))
-        with pytest.raises(DataError, match="davis has no validation side"):
+        with pytest.raises(DatasetError, match="davis has no validation side"):
             open_reader(sources.sources[1], validation=True)
-        with pytest.raises(DataError, match=r"sources has no photographs \(photos, coco\)"):
+        with pytest.raises(DatasetError, match=r"sources has no photographs \(photos, coco\)"):
             open_validation(DataConfig(sources.sources[1:2]))
 
     def test_videos_are_held_out_of_every_kind_of_pairs(self, folders: Path) -> None:
@@ -498,18 +500,20 @@ class TestConfig:
 
     def test_evaluation_data_is_refused(self, folders: Path) -> None:
         root = str(folders / "davis")
-        with pytest.raises(DataError, match="camel is a sequence of DAVIS val, never trained on"):
+        with pytest.raises(
+            DatasetError, match="camel is a sequence of DAVIS val, never trained on"
+        ):
             SourceConfig("davis", root, sequences=("bear", "camel"))
         # An edited list.
         (folders / "davis/ImageSets/2017/train.txt").write_text("bear\ndog\n")
-        with pytest.raises(DataError, match="dog is a sequence of DAVIS val, never trained on"):
+        with pytest.raises(DatasetError, match="dog is a sequence of DAVIS val, never trained on"):
             open_reader(SourceConfig("davis", root))
         # A copy without lists.
         for path in (folders / "davis/ImageSets/2017").iterdir():
             path.unlink()
         (folders / "davis/ImageSets/2017").rmdir()
         (folders / "davis/ImageSets").rmdir()
-        with pytest.raises(DataError, match=r"(dog|camel) is a sequence of DAVIS val"):
+        with pytest.raises(DatasetError, match=r"(dog|camel) is a sequence of DAVIS val"):
             open_reader(SourceConfig("davis", root))
         # A conversion to COCO, from its root or from a folder inside.
         for start, prefix in (
@@ -522,7 +526,7 @@ class TestConfig:
             source = SourceConfig(
                 "coco", str(folders / start), annotations=str(folders / "val.json")
             )
-            with pytest.raises(DataError, match="camel is a sequence of DAVIS val"):
+            with pytest.raises(DatasetError, match="camel is a sequence of DAVIS val"):
                 open_reader(source)
 
     @pytest.mark.parametrize(
@@ -559,7 +563,7 @@ class TestConfig:
             "sources": [{"kind": "photos", "root": "a"}, {"kind": "davis", "root": "b"}],
         }
         change(values)
-        with pytest.raises(DataError, match=words) as caught:
+        with pytest.raises(DatasetError, match=words) as caught:
             data_config(values, "x.yaml")
         assert "\n" not in str(caught.value)
 

@@ -13,6 +13,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("pycocotools")
 from pycocotools import mask as coco_mask
 
+from siampolar_model.errors import DatasetError
 from siampolar_training.data.readers.base import LabelledImage, Reader
 from siampolar_training.data.readers.coco import Coco
 from siampolar_training.data.readers.davis import VAL, Davis, refuse_val, sequence_of
@@ -21,7 +22,6 @@ from siampolar_training.data.readers.photos import Photos
 from siampolar_training.data.readers.preloaded import preload
 from siampolar_training.data.readers.segtrack import SegTrack
 from siampolar_training.data.readers.youtube_vos import YouTubeVos
-from siampolar_training.errors import DataError
 from support import drawn_sets
 
 
@@ -79,18 +79,22 @@ class TestDavis:
         # Every second by name, whatever their order is.
         assert sides == [["e", "a", "c"], ["b", "d"]]
         reader = Davis(root)
-        with pytest.raises(DataError, match=r"none of 5 sequences is on the validation side; ev"):
+        with pytest.raises(
+            DatasetError, match=r"none of 5 sequences is on the validation side; ev"
+        ):
             reader.keep_side(6, validation=True)
 
     def test_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"JPEGImages/480p: no such folder; expected JPEGI"):
+        with pytest.raises(DatasetError, match=r"JPEGImages/480p: no such folder; expected JPEGI"):
             Davis(tmp_path)
         root = drawn_sets.write_davis(tmp_path, {"train": ["bear"]})
-        with pytest.raises(DataError, match=r"2017/val.txt: no such list of DAVIS 2017; exp"):
+        with pytest.raises(DatasetError, match=r"2017/val.txt: no such list of DAVIS 2017; exp"):
             Davis(root, split="val")
-        with pytest.raises(DataError, match=r"480p/train.txt: no such list of DAVIS 2016"):
+        with pytest.raises(DatasetError, match=r"480p/train.txt: no such list of DAVIS 2016"):
             Davis(root, year=2016)
-        with pytest.raises(DataError, match=r"480p/cat: no such folder; expected JPEGImages/480p"):
+        with pytest.raises(
+            DatasetError, match=r"480p/cat: no such folder; expected JPEGImages/480p"
+        ):
             Davis(root, sequences=["cat"])
         mask = root / "Annotations/480p/bear/00001.png"
         for content, words in (
@@ -99,22 +103,22 @@ class TestDavis:
             (drawn_sets.frame(1)[0], r"00001.png: has several colours"),
         ):
             drawn_sets.write_image(mask, content)
-            with pytest.raises(DataError, match=words):
+            with pytest.raises(DatasetError, match=words):
                 Davis(root).read(0, 1)
         mask.write_bytes(b"nothing")
-        with pytest.raises(DataError, match=r"00001.png: not a readable image"):
+        with pytest.raises(DatasetError, match=r"00001.png: not a readable image"):
             Davis(root).read(0, 1)
         mask.unlink()
-        with pytest.raises(DataError, match=r"Annotations/480p/bear: no mask for .*00001.jpg"):
+        with pytest.raises(DatasetError, match=r"Annotations/480p/bear: no mask for .*00001.jpg"):
             Davis(root)
         (root / "JPEGImages/480p/bear/00000.jpg").write_bytes(b"nothing")
-        with pytest.raises(DataError, match=r"00000.jpg: not a readable image"):
+        with pytest.raises(DatasetError, match=r"00000.jpg: not a readable image"):
             _restored(root).read(0)
 
     def test_val_is_refused_by_name(self, tmp_path: Path) -> None:
         assert len(VAL) == 30
         refuse_val(["bear", "drift-turn"], tmp_path)
-        with pytest.raises(DataError, match=r"camel is a sequence of DAVIS val, never trained"):
+        with pytest.raises(DatasetError, match=r"camel is a sequence of DAVIS val, never trained"):
             refuse_val(["bear", "camel"], tmp_path)
         assert sequence_of(Path("/x/JPEGImages/480p/camel/00000.jpg")) == "camel"
         assert sequence_of(Path("train2017/JPEGImages/dog/000.jpg")) == ""
@@ -146,19 +150,19 @@ class TestYouTubeVos:
         ]  # fmt: skip
 
     def test_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"JPEGImages: no such folder; expected train/meta"):
+        with pytest.raises(DatasetError, match=r"JPEGImages: no such folder; expected train/meta"):
             YouTubeVos(tmp_path)
         root = drawn_sets.write_youtube_vos(tmp_path, ["0a"])
         meta = root / "train" / "meta.json"
         (root / "train/JPEGImages/0a/00005.jpg").unlink()
-        with pytest.raises(DataError, match=r"JPEGImages/0a: no image for the mask 00005 of"):
+        with pytest.raises(DatasetError, match=r"JPEGImages/0a: no image for the mask 00005 of"):
             YouTubeVos(root)
         for text in ("{", "[]", '{"videos": {"0a": {}}}', '{"videos": {"0a": {"objects": 1}}}'):
             meta.write_text(text)
-            with pytest.raises(DataError, match=r"meta.json: damaged; it must hold videos"):
+            with pytest.raises(DatasetError, match=r"meta.json: damaged; it must hold videos"):
                 YouTubeVos(root)
         meta.unlink()
-        with pytest.raises(DataError, match=r"meta.json: no such file; expected train/meta"):
+        with pytest.raises(DatasetError, match=r"meta.json: no such file; expected train/meta"):
             YouTubeVos(root)
 
 
@@ -184,21 +188,21 @@ class TestSegTrack:
         assert ((read.mask(2) > 0) != (labels == 2)).sum() < 12
 
     def test_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"nowhere: no such folder; expected SEQUENCE"):
+        with pytest.raises(DatasetError, match=r"nowhere: no such folder; expected SEQUENCE"):
             SegTrack(tmp_path / "nowhere")
-        with pytest.raises(DataError, match=r": no sequences; expected SEQUENCE"):
+        with pytest.raises(DatasetError, match=r": no sequences; expected SEQUENCE"):
             SegTrack(tmp_path)
         first = drawn_sets.write_segtrack(tmp_path / "1")
         (first / "girl/ground-truth/3.bmp").unlink()
-        with pytest.raises(DataError, match=r"girl: 11 images and 10 masks; expected SEQUENCE"):
+        with pytest.raises(DatasetError, match=r"girl: 11 images and 10 masks; expected SEQUENCE"):
             SegTrack(first)
         second = drawn_sets.write_segtrack_v2(tmp_path / "2")
         broken = second / "GroundTruth/bmx/2/bmx_06669.png"
         broken.write_bytes(b"nothing")
-        with pytest.raises(DataError, match=r"bmx_06669.png: not a readable image"):
+        with pytest.raises(DatasetError, match=r"bmx_06669.png: not a readable image"):
             SegTrack(second).read(0, 1)
         broken.unlink()
-        with pytest.raises(DataError, match=r"GroundTruth/bmx/2: no mask for .*bmx_06669.bmp"):
+        with pytest.raises(DatasetError, match=r"GroundTruth/bmx/2: no mask for .*bmx_06669.bmp"):
             SegTrack(second)
 
 
@@ -224,14 +228,14 @@ class TestPhotos:
         assert not reader.similar(reader.read(5), 1)
 
     def test_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"no photographs in .*expected JPEGImages/photos"):
+        with pytest.raises(DatasetError, match=r"no photographs in .*expected JPEGImages/photos"):
             Photos(tmp_path)
         root = drawn_sets.write_photos(tmp_path, [5])
-        with pytest.raises(DataError, match="none of 1 photographs is on the validation side"):
+        with pytest.raises(DatasetError, match="none of 1 photographs is on the validation side"):
             Photos(root, validation=True)
         image = root / "JPEGImages/photos/00005.jpg"
         image.rename(image.with_name("cat.jpg"))
-        with pytest.raises(DataError, match=r"cat.jpg must be named by its number, as JPEG"):
+        with pytest.raises(DatasetError, match=r"cat.jpg must be named by its number, as JPEG"):
             Photos(root)
 
 
@@ -310,14 +314,14 @@ class TestCoco:
         data = json.loads(files[0].read_text())
         change(data)
         files[0].write_text(json.dumps(data))
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DatasetError, match=words):
             Coco(*files)
 
     def test_damaged_files(self, files: tuple[Path, Path]) -> None:
         path, images = files
-        with pytest.raises(DataError, match=r"nowhere: no such folder; expected a JSON file"):
+        with pytest.raises(DatasetError, match=r"nowhere: no such folder; expected a JSON file"):
             Coco(path, images / "nowhere")
-        with pytest.raises(DataError, match=r"x.json: no such file; expected a JSON file"):
+        with pytest.raises(DatasetError, match=r"x.json: no such file; expected a JSON file"):
             Coco(path.with_name("x.json"), images)
         for segmentation, words in (
             ([[1, 2, 3, 4, 5, 6, 7]], r"a polygon has 7 numbers"),
@@ -331,11 +335,12 @@ class TestCoco:
             with pytest.warns(UserWarning, match=words):
                 Coco(changed, images)
         (images / "a.jpg").unlink()
-        with pytest.raises(DataError, match=r"images/a.jpg: No such file"):
+        with pytest.raises(DatasetError, match=r"images/a.jpg: No such file"):
             Coco(path, images).read(0)
-        path.write_text("{")
-        with pytest.raises(DataError, match=r"instances.json: damaged"):
-            Coco(path, images)
+        for text in ("{", "[" * 9000):
+            path.write_text(text)
+            with pytest.raises(DatasetError, match=r"instances.json: damaged"):
+                Coco(path, images)
 
 
 def _runs(mask: np.ndarray) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("timm", reason="needs the extra train")
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import TrackerSettings
@@ -27,7 +28,6 @@ from siampolar_training.clips.redetection import (
     render_clip,
 )
 from siampolar_training.data.readers.photos import Photos
-from siampolar_training.errors import DataError
 from support.blob_engine import BlobEngine
 from support.commands import run
 from support.drawn_photos import photo, write_photos
@@ -129,7 +129,7 @@ def test_the_command_prints_both_figures(
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=str(tmp_path)):
+    with pytest.raises(DatasetError, match=str(tmp_path)):
         Photos(tmp_path, validation=True)
 
 

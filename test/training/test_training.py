@@ -15,7 +15,7 @@ pytest.importorskip("timm")
 import cv2
 import torch
 
-from siampolar_model.errors import CommandError
+from siampolar_model.errors import CommandError, DatasetError
 from siampolar_model.network.config import HeadConfig
 from siampolar_model.network.head import BASE_PX, HeadMaps
 from siampolar_model.tracking.settings import TrackerSettings
@@ -33,7 +33,6 @@ from siampolar_training.data.labels import MAX_POSITIVES, make_labels, no_target
 from siampolar_training.data.readers.base import LabelledImage
 from siampolar_training.data.readers.davis import Davis
 from siampolar_training.data.readers.photos import Photos
-from siampolar_training.errors import DataError
 from siampolar_training.run.losses import box_iou, focal, head_losses, polar_iou
 from support import drawn_sets
 from support.blob_engine import BlobEngine
@@ -197,7 +196,9 @@ def test_a_video_is_scored_as_a_clip(tmp_path: Path) -> None:
 def test_clips_need_an_object(photos: list[LabelledImage], tmp_path: Path) -> None:
     write_photos(tmp_path, [*photos[:2], photo(75)])
     (tmp_path / "Annotations" / "photos" / "00075.png").unlink()
-    with pytest.raises(DataError, match=r"none of 1 held-out photographs shows an object of 256"):
+    with pytest.raises(
+        DatasetError, match=r"none of 1 held-out photographs shows an object of 256"
+    ):
         clip_photographs(Photos(tmp_path, validation=True))
 
 
@@ -206,7 +207,7 @@ def test_clips_need_an_object_clear_of_the_edges(tmp_path: Path) -> None:
     labels[40:80, 5:60] = 1
     image = LabelledImage("00075", 75, np.full((120, 160, 3), 90, np.uint8), labels, (1,))
     write_photos(tmp_path, [image])
-    with pytest.raises(DataError, match=r"of 256 px or more, 8 px from the edges"):
+    with pytest.raises(DatasetError, match=r"of 256 px or more, 8 px from the edges"):
         clip_photographs(Photos(tmp_path, validation=True))
 
 

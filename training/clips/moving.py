@@ -12,6 +12,7 @@ from itertools import islice
 import cv2
 import numpy as np
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.evaluation.evaluate import score_frame
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.images.frame import Frame
@@ -23,7 +24,6 @@ from ..data.augment.compose import blend, soften
 from ..data.augment.sharpness import compress, motion_blur
 from ..data.instances import MIN_AREA_PX, Instance, instances_of, large_objects
 from ..data.readers.base import LabelledImage, Reader
-from ..errors import DataError
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 30
 
@@ -60,12 +60,12 @@ def clip_photographs(reader: Reader) -> list[LabelledImage]:
         reader: the held-out side of a set of photographs.
 
     Raises:
-        DataError: none of them shows an object as a whole.
+        DatasetError: none of them shows an object as a whole.
     """
     step = -(-len(reader) // _MOST_PHOTOGRAPHS)
     photos = [reader.read(i) for i in range(0, len(reader), step)]
     if not any(_is_whole(instance) for photo in photos for instance in instances_of(photo)):
-        raise DataError(
+        raise DatasetError(
             f"{reader.root}: none of {len(photos)} held-out photographs shows an object of "
             f"{MIN_AREA_PX} px or more, {_CLEAR_PX} px from the edges, which validation clips "
             "need; data.clips 0 goes without"
@@ -242,7 +242,7 @@ def score_clips(tracker: Tracker, clips: Sequence[Clip]) -> ClipScores:
     out.
 
     Raises:
-        DataError: no clip is left.
+        DatasetError: no clip is left.
     """
     return mean_scores([score_clip(tracker, clip) for clip in clips])
 
@@ -263,7 +263,7 @@ def score_clip(tracker: Tracker, clip: Clip) -> np.ndarray:
         (result,) = tracker.update(Frame.from_bgr(frame))
         lost = result.state == TargetState.LOST
         tracking = result.state == TargetState.TRACKING
-        score = score_frame(mask, result.box, result.polygon_xy, lost=lost)
+        score = score_frame(mask, result.box, result.mask(*mask.shape).view(np.uint8), lost=lost)
         box_iou = np.nan if score.box_iou is None else score.box_iou
         true_box = mask_box(mask)
         overlap = true_box.iou(result.box) if true_box else 0.0
@@ -277,11 +277,11 @@ def mean_scores(clips: Sequence[np.ndarray]) -> ClipScores:
     """Means over all frames of what :func:`score_clip` gave for each clip.
 
     Raises:
-        DataError: no frame counts.
+        DatasetError: no frame counts.
     """
     rows = np.concatenate([np.empty((0, 5)), *clips])
     if not len(rows):
-        raise DataError(f"{len(clips)} clips, none of which shows its object on the first frame")
+        raise DatasetError(f"{len(clips)} clips, none of which shows its object on the first frame")
     means = rows.mean(0)
     seen = ~np.isnan(rows[:, 1])
     means[1] = rows[seen, 1].mean() if seen.any() else np.nan

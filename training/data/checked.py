@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.settings import check_ranges
-
-from ..errors import DataError
 
 CHANCE = (0.0, 1.0)
 
@@ -16,9 +15,9 @@ def checked(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
     """Refuse fields outside their range, see :func:`siampolar_model.settings.check_ranges`.
 
     Raises:
-        DataError: naming the field, its value and what is allowed.
+        DatasetError: naming the field, its value and what is allowed.
     """
     try:
         check_ranges(settings, ranges)
     except ValueError as error:
-        raise DataError(str(error)) from None
+        raise DatasetError(str(error)) from None

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.network.config import NetworkConfig, check_keys
 
-from ..errors import DataError
 from .checked import checked
 from .mixture import Mixture
 from .photometry import PhotometrySettings
@@ -71,27 +71,27 @@ class SourceConfig:
     def __post_init__(self) -> None:
         for name in ("kind", "root", "pairs", "annotations"):
             if not isinstance(getattr(self, name), str):
-                raise DataError(f"{name} is {getattr(self, name)!r}; it must be a text")
+                raise DatasetError(f"{name} is {getattr(self, name)!r}; it must be a text")
         if self.kind not in (kinds := (*KINDS, *installed_kinds())):
-            raise DataError(f"kind {self.kind!r} is not one of {kinds}")
+            raise DatasetError(f"kind {self.kind!r} is not one of {kinds}")
         if not self.root:
-            raise DataError(f"root of {self.kind} is empty; it must be a folder")
+            raise DatasetError(f"root of {self.kind} is empty; it must be a folder")
         checked(self, {"weight": (1e-6, 1e6)})
         if self.pairs not in ("", *PAIRS) or (self.kind in STILLS and self.pairs == "video"):
             allowed = PAIRS[:1] if self.kind in STILLS else PAIRS
-            raise DataError(f"pairs {self.pairs!r} of {self.kind} is not one of {allowed}")
+            raise DatasetError(f"pairs {self.pairs!r} of {self.kind} is not one of {allowed}")
         if bool(self.annotations) != (self.kind == "coco"):
             wanted = "must be a JSON file" if self.kind == "coco" else "belongs to coco alone"
-            raise DataError(f"annotations of {self.kind} is {self.annotations!r}; it {wanted}")
+            raise DatasetError(f"annotations of {self.kind} is {self.annotations!r}; it {wanted}")
         if self.year not in YEARS:
-            raise DataError(f"year {self.year!r} is not one of {YEARS}")
+            raise DatasetError(f"year {self.year!r} is not one of {YEARS}")
         if isinstance(self.sequences, str) or not all(isinstance(n, str) for n in self.sequences):
-            raise DataError(f"sequences is {self.sequences!r}; it must be a list of names")
+            raise DatasetError(f"sequences is {self.sequences!r}; it must be a list of names")
         if self.sequences and self.kind != "davis":
-            raise DataError(f"sequences of {self.kind} is given; it belongs to davis alone")
+            raise DatasetError(f"sequences of {self.kind} is given; it belongs to davis alone")
         checked(self, {"hold_out": (0, 1000)})
         if self.hold_out == 1 or (self.hold_out and not _holds_videos(self.kind)):
-            raise DataError(
+            raise DatasetError(
                 f"hold_out of {self.kind} is {self.hold_out}; it must be 0 (none), or 2 or more "
                 "for a set of videos"
             )
@@ -116,7 +116,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise DataError("sources is empty; a training needs at least one")
+            raise DatasetError("sources is empty; a training needs at least one")
         checked(self, {"cache_mb": (0, 10**6)})
 
 
@@ -124,11 +124,11 @@ def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
     """Open a data set for training, or the held-out side of one of photographs.
 
     Raises:
-        DataError: it is missing, damaged, holds sequences of DAVIS val, or has no such side.
+        DatasetError: it is missing, damaged, holds sequences of DAVIS val, or has no such side.
     """
     root = Path(source.root)
     if validation and source.kind not in STILLS and not source.hold_out:
-        raise DataError(
+        raise DatasetError(
             f"{root}: {source.kind} has no validation side; only {STILLS} have one, and videos "
             "with hold_out"
         )
@@ -170,7 +170,7 @@ def open_training(data: DataConfig, network: NetworkConfig, *, length: int, seed
     """All sources as one data set of pairs.
 
     Raises:
-        DataError: a source that cannot be used.
+        DatasetError: a source that cannot be used.
     """
     free_bytes = data.cache_mb * 10**6
     readers: dict[tuple[Any, ...], Reader] = {}
@@ -198,12 +198,12 @@ def open_validation(data: DataConfig) -> Reader:
     """The held-out side of the first source of photographs, for synthetic clips.
 
     Raises:
-        DataError: there is none, or it cannot be used.
+        DatasetError: there is none, or it cannot be used.
     """
     for source in data.sources:
         if source.kind in STILLS:
             return open_reader(source, validation=True)
-    raise DataError(
+    raise DatasetError(
         f"sources has no photographs ({', '.join(STILLS)}) to hold out for validation; "
         "data.clips 0 goes without"
     )
@@ -213,7 +213,7 @@ def open_validation_videos(data: DataConfig) -> list[Reader]:
     """The held-out sequences of every set of videos that holds some out.
 
     Raises:
-        DataError: a set that cannot be used.
+        DatasetError: a set that cannot be used.
     """
     # A set may be named twice, for both kinds of pairs.
     places = {source.root: source for source in data.sources if source.hold_out}
@@ -227,13 +227,13 @@ def data_config(values: Any, where: str) -> DataConfig:
     """Build a configuration from plain values, as YAML gives them.
 
     Raises:
-        DataError: an unknown or missing key, or a value that is not allowed.
+        DatasetError: an unknown or missing key, or a value that is not allowed.
     """
-    check_keys(DataConfig, values, where, DataError)
+    check_keys(DataConfig, values, where, DatasetError)
     values = dict(values)
     listed = values["sources"]
     if not isinstance(listed, list):
-        raise DataError(f"{where}, sources: is {listed!r}; it must be a list")
+        raise DatasetError(f"{where}, sources: is {listed!r}; it must be a list")
     values["sources"] = tuple(
         _build(SourceConfig, one, f"{where}, sources, {i}") for i, one in enumerate(listed, 1)
     )
@@ -244,8 +244,8 @@ def data_config(values: Any, where: str) -> DataConfig:
 
 
 def _build(cls: type, values: Any, where: str) -> Any:
-    check_keys(cls, values, where, DataError)
+    check_keys(cls, values, where, DatasetError)
     try:
         return cls(**values)
     except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
+        raise DatasetError(f"{where}: {error}") from None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.geometry.box import Box
 
-from ..errors import DataError
 from .readers.base import LabelledImage, Reader
 
 #: Objects of a smaller area (square pixels) teach nothing: enlarged, they are a blur.
@@ -68,14 +68,14 @@ class Pool:
     Every image is as likely as any other, and so is every object on it.
 
     Raises:
-        DataError: objects in fewer than two sequences, so that no negative pair exists.
+        DatasetError: objects in fewer than two sequences, so that no negative pair exists.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._annotated = reader.annotated
         if len(self._annotated) < 2:
-            raise DataError(
+            raise DatasetError(
                 f"{reader.root}: {len(self._annotated)} of {len(reader)} sequences or photographs "
                 "with objects; pairs need at least two"
             )
@@ -131,7 +131,7 @@ class Pool:
 
     def _need(self, found: Instance | None) -> Instance:
         if found is None:
-            raise DataError(
+            raise DatasetError(
                 f"{self._reader.root}: no object of {MIN_AREA_PX} px or more in {_TRIES} draws"
             )
         return found

@@ -107,7 +107,7 @@ class SyntheticPairs:
     """Pairs from single images of a data set.
 
     Raises:
-        DataError: objects in fewer than two sequences, so that no negative pair exists.
+        DatasetError: objects in fewer than two sequences, so that no negative pair exists.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def to_coco(reader: VideoReader, on_frame: Callable[[], None] = lambda: None) ->
         on_frame: called after every frame.
 
     Raises:
-        DataError: a damaged mask.
+        DatasetError: a damaged mask.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

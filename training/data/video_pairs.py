@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.geometry.crops import search_window
 from siampolar_model.network.config import NetworkConfig
 
-from ..errors import DataError
 from .augment.border import border
 from .augment.motion import Placement, source_grid
 from .augment.view import View, look_up
@@ -53,7 +53,7 @@ class VideoPairs:
     """Pairs from the videos of a data set.
 
     Raises:
-        DataError: fewer than two sequences, so that no negative pair exists.
+        DatasetError: fewer than two sequences, so that no negative pair exists.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class VideoPairs:
             shown = Instance.of(self._reader.read(sequence, second), target.value)
             if shown is not None:
                 return target, shown
-        raise DataError(
+        raise DatasetError(
             f"{self._reader.root}: no object of {MIN_AREA_PX} px or more on two frames of one "
             f"sequence, {self._settings.max_gap} apart at most, in {_TRIES} tries"
         )

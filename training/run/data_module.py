@@ -101,7 +101,7 @@ class PairsDataModule(LightningDataModule):
         """Open the data sets.
 
         Raises:
-            DataError: one is missing or cannot be used.
+            DatasetError: one is missing or cannot be used.
             TrainingError: a batch that cannot be divided among the processes.
         """
         n_processes = self.trainer.world_size if self.trainer else 1

@@ -87,6 +87,7 @@ class TrainingCLI(LightningCLI):
         trainer = self._get(self.config, "trainer")
         if not trainer["default_root_dir"]:
             raise TrainingError("trainer.default_root_dir is missing; it names the run's folder")
+        _count_batches(trainer)
         _refuse_parts(trainer)
         _follow_torchrun(trainer)
 
@@ -157,6 +158,20 @@ class TrainingCLI(LightningCLI):
             message = f"{path}: {error}; give another trainer.default_root_dir"
             raise TrainingError(message) from None
         return saved
+
+
+def _count_batches(trainer: Namespace) -> None:
+    """Take a whole number above 1 as a number of batches, also where it comes as 4.0.
+
+    Lightning takes an int as a number and a float as a share. jsonargparse reads 4 as 4.0 where the
+    type's float comes first, and that depends on what was imported before (typing keeps one of
+    ``Union[int, float]`` and ``Union[float, int]``, which are equal).
+    """
+    for name in ("limit_train_batches", "limit_val_batches", "overfit_batches",
+                 "val_check_interval"):  # fmt: skip
+        value = trainer[name]
+        if isinstance(value, float) and value > 1 and value.is_integer():
+            trainer[name] = int(value)
 
 
 def _refuse_parts(trainer: Namespace) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 
@@ -31,8 +30,6 @@ INT8_IS_EXPERIMENTAL = (
     "8 bits, everything between them is in fp32, and no GPU has measured it; precision fp16 is "
     "the one to use"
 )
-
-_OUTPUTS = tuple(field.name for field in fields(Candidates))
 
 
 class TensorRtEngine(Engine):
@@ -78,7 +75,7 @@ class TensorRtEngine(Engine):
         _check_tensors(
             search,
             {"crops": np.uint8, "features": np.float32, "prior": np.float32},
-            _OUTPUTS,
+            Candidates.names(self.spec),
         )
         if search.batches[-1] < self.spec.max_targets:
             raise EngineError(
@@ -125,7 +122,8 @@ class TensorRtEngine(Engine):
                 self._rows[row] = slot
         found = self._search.launch(n)
         self._cuda.synchronize()
-        return Candidates(**{name: found[name][:n].copy() for name in _OUTPUTS})
+        names = Candidates.names(self.spec)
+        return Candidates(**{name: found[name][:n].copy() for name in names})
 
     def release(self, slot: int) -> None:
         if slot in self._slots:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from ...geometry.polar import fill
 from .base import FrameResult
 
 COLUMNS = (
@@ -26,7 +25,7 @@ class CsvTable:
         for target in frame.targets:
             name = target.state.name.lower()
             lost = name == "lost"
-            area = 0 if lost else int(fill(target.polygon_xy, frame.height, frame.width).sum())
+            area = 0 if lost else int(target.mask(frame.height, frame.width).sum())
             box = (f"{value:.2f}" for value in target.box.as_xywh())
             self._rows.writerow(
                 [

@@ -78,7 +78,7 @@ class Reader(ABC):
         """Decode one frame.
 
         Raises:
-            DataError: a damaged file; it names the file.
+            DatasetError: a damaged file; it names the file.
         """
 
     @property

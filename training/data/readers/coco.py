@@ -14,7 +14,8 @@ import numpy as np
 # and platform that we support and depends on NumPy alone.
 from pycocotools import mask as coco_mask
 
-from ...errors import DataError
+from siampolar_model.errors import DatasetError
+
 from .base import LabelledImage, Reader
 from .coco_outline import OutlineError, checked_outline
 from .decode import labelled, read_image
@@ -38,7 +39,7 @@ class Coco(Reader):
         validation: the side, by image id (see ``holdout.held_out``); None: all.
 
     Raises:
-        DataError: a file or folder is missing, is not COCO JSON, or has no instances.
+        DatasetError: a file or folder is missing, is not COCO JSON, or has no instances.
     """
 
     def __init__(
@@ -46,17 +47,17 @@ class Coco(Reader):
     ) -> None:
         self.root = Path(images)
         if not self.root.is_dir():
-            raise DataError(f"{images}: no such folder; expected {LAYOUT}")
+            raise DatasetError(f"{images}: no such folder; expected {LAYOUT}")
         path = Path(annotations)
         if not path.is_file():
-            raise DataError(f"{path}: no such file; expected {LAYOUT}")
+            raise DatasetError(f"{path}: no such file; expected {LAYOUT}")
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             self._load(data, path, validation)
-        except DataError:
+        except DatasetError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise DatasetError(
                 f"{path}: damaged ({type(error).__name__}: {error}); expected {LAYOUT}"
             ) from None
 
@@ -75,7 +76,9 @@ class Coco(Reader):
         damaged: list[str] = []
         for one in data["annotations"]:
             if one["image_id"] not in known or one["category_id"] not in self.categories:
-                raise DataError(f"{path}: annotation {one['id']} is of no known image or category")
+                raise DatasetError(
+                    f"{path}: annotation {one['id']} is of no known image or category"
+                )
             if one.get("iscrowd") or one["image_id"] not in row:
                 continue
             try:
@@ -90,7 +93,7 @@ class Coco(Reader):
             texts.append(json.dumps(outline, separators=(",", ":")).encode())
         if not texts:
             reason = f" ({len(damaged)} are damaged; {damaged[0]})" if damaged else ""
-            raise DataError(f"{path}: no instances with an outline{reason}; expected {LAYOUT}")
+            raise DatasetError(f"{path}: no instances with an outline{reason}; expected {LAYOUT}")
         if damaged:
             warnings.warn(
                 f"{path}: {len(damaged)} damaged annotations are left out; {damaged[0]}",
@@ -149,10 +152,10 @@ class Coco(Reader):
             mask: np.ndarray = coco_mask.decode(runs)
         except Exception as error:  # pycocotools raises Exception itself
             name = self._names[int(self._owner[annotation])]
-            raise DataError(f"{name}: its segmentation is damaged ({error})") from None
+            raise DatasetError(f"{name}: its segmentation is damaged ({error})") from None
         if mask.shape != (height, width):
             name = self._names[int(self._owner[annotation])]
-            raise DataError(f"{name}: its segmentation is not of {width}x{height} px")
+            raise DatasetError(f"{name}: its segmentation is not of {width}x{height} px")
         return mask
 
     def similar(self, image: LabelledImage, value: int) -> Sequence[int]:

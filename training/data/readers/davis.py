@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.evaluation.davis import listed_sequences
 
-from ...errors import DataError
 from .decode import picture_files
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
@@ -50,11 +50,11 @@ def refuse_val(names: Iterable[str], where: Path) -> None:
     """Keep evaluation data out of training.
 
     Raises:
-        DataError: a sequence of DAVIS val.
+        DatasetError: a sequence of DAVIS val.
     """
     for name in names:
         if name in VAL:
-            raise DataError(f"{where}: {name} is a sequence of DAVIS val, never trained on")
+            raise DatasetError(f"{where}: {name} is a sequence of DAVIS val, never trained on")
 
 
 class Davis(VideoReader):
@@ -66,7 +66,7 @@ class Davis(VideoReader):
         sequences: names; ``split=None`` and none given: all folders, for sets without lists.
 
     Raises:
-        DataError: a folder, a list or a file is missing; it names the path and the layout.
+        DatasetError: a folder, a list or a file is missing; it names the path and the layout.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Davis(VideoReader):
         else:
             names = listed_sequences(_find_list(root, year, split))
         if not names:
-            raise DataError(f"{images}: no sequences; expected {LAYOUT} in {root}")
+            raise DatasetError(f"{images}: no sequences; expected {LAYOUT} in {root}")
         self._one_object = year == 2016
         super().__init__(root, [_video(images / name, masks / name, root) for name in names])
 
@@ -104,7 +104,7 @@ def _find_list(root: Path, year: int, split: str) -> Path:
         path = root / "ImageSets" / folder / f"{split}.txt"
         if path.is_file():
             return path
-    raise DataError(
+    raise DatasetError(
         f"{root / 'ImageSets' / folders[-1] / split}.txt: no such list of DAVIS {year}; "
         f"expected {LAYOUT} in {root}"
     )
@@ -115,6 +115,6 @@ def _video(images: Path, masks: Path, root: Path) -> Video:
         need_folder(folder, root, LAYOUT)
     files = picture_files(images)
     if not files:
-        raise DataError(f"{images}: no images; expected {LAYOUT} in {root}")
+        raise DatasetError(f"{images}: no images; expected {LAYOUT} in {root}")
     matched = match_by_stem(files, picture_files(masks), masks)
     return Video(images.name, tuple(files), tuple((path,) for path in matched))

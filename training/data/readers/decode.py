@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from siampolar_model.errors import FrameError, VideoError
-from siampolar_model.images.picture import read_bgr
+from siampolar_model.errors import DatasetError, FrameError, VideoError
+from siampolar_model.images.picture import read_bgr, read_whole
 from siampolar_model.io.image_folder import image_files
 
-from ...errors import DataError
 from .base import LabelledImage
 
 
@@ -20,24 +20,24 @@ def picture_files(folder: Path) -> list[Path]:
     """The pictures of a folder in order, see :func:`siampolar_model.io.image_folder.image_folder`.
 
     Raises:
-        DataError: a file that is missing or is not a picture.
+        DatasetError: a file that is missing or is not a picture.
     """
     try:
         return image_files(folder)
     except VideoError as error:
-        raise DataError(str(error)) from None
+        raise DatasetError(str(error)) from None
 
 
 def read_image(path: Path) -> np.ndarray:
     """uint8 (H, W, 3), BGR, as stored: masks and outlines belong to the stored pixels.
 
     Raises:
-        DataError: not a readable image.
+        DatasetError: not a readable image.
     """
     try:
         return read_bgr(path)
     except FrameError as error:
-        raise DataError(str(error)) from None
+        raise DatasetError(str(error)) from None
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -47,21 +47,25 @@ def read_labels(path: Path) -> np.ndarray:
     In a colour image, all that is not black is object 1.
 
     Raises:
-        DataError: not a readable image, more than 8 bits, or several colours without a palette.
+        DatasetError: not a readable image, more than 8 bits, or several colours without a palette.
     """
     try:
-        with Image.open(path) as opened:
+        data = read_whole(path)
+    except FrameError as error:
+        raise DatasetError(str(error)) from None
+    try:
+        with Image.open(io.BytesIO(data.tobytes())) as opened:
             mode, pixels = opened.mode, np.array(opened)
-    except (OSError, ValueError, SyntaxError):
-        raise DataError(f"{path}: not a readable image") from None
+    except Exception:  # Pillow raises almost anything on a damaged file
+        raise DatasetError(f"{path}: not a readable image") from None
     if pixels.dtype not in (np.uint8, np.bool_):
-        raise DataError(f"{path}: has {pixels.dtype} values; a mask has 8 bits")
+        raise DatasetError(f"{path}: has {pixels.dtype} values; a mask has 8 bits")
     if pixels.ndim == 2:
         return pixels.astype(np.uint8, copy=False)
     colours = pixels[..., :1] if mode == "LA" else pixels[..., :3]
     on = colours.any(2)
     if (colours[on] != colours[on][:1]).any():
-        raise DataError(f"{path}: has several colours; a mask is an index image or a grey one")
+        raise DatasetError(f"{path}: has several colours; a mask is an index image or a grey one")
     return np.asarray(on, np.uint8)
 
 
@@ -76,12 +80,12 @@ def labelled(
     """Put an image and its labels together.
 
     Raises:
-        DataError: they differ in size; it names ``mask_path``.
+        DatasetError: they differ in size; it names ``mask_path``.
     """
     if labels is None:
         return LabelledImage(name, sequence, image)
     if labels.shape != image.shape[:2]:
         size, expected = ("x".join(map(str, a.shape[1::-1])) for a in (labels, image))
-        raise DataError(f"{mask_path}: is {size} px; its image is {expected}")
+        raise DatasetError(f"{mask_path}: is {size} px; its image is {expected}")
     objects = tuple(int(v) for v in np.flatnonzero(np.bincount(labels.ravel())) if v)
     return LabelledImage(name, sequence, image, labels, objects, categories or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...errors import DataError
+from siampolar_model.errors import DatasetError
 
 #: One run of GROUP numbers in HOLDOUT_EVERY is held out. Photographs with neighbouring
 #: numbers are similar (one source, often one class), so a run stays on one side.
@@ -18,10 +18,10 @@ def held_out(number: int) -> bool:
     return (number // GROUP) % HOLDOUT_EVERY == _HELD_OUT
 
 
-def empty_side(root: Path, count: int, validation: bool) -> DataError:
+def empty_side(root: Path, count: int, validation: bool) -> DatasetError:
     """The error for a set with no photograph on one side."""
     side, first = "validation" if validation else "training", _HELD_OUT * GROUP
-    return DataError(
+    return DatasetError(
         f"{root}: none of {count} photographs is on the {side} side of the split; one run of "
         f"{GROUP} numbers in {HOLDOUT_EVERY} is held out, "
         f"from {first:05d} to {first + GROUP - 1:05d} first"

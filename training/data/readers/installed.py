@@ -7,9 +7,9 @@ docs/extending.md.
 
 from __future__ import annotations
 
+from siampolar_model.errors import DatasetError
 from siampolar_model.plugins import entry_points
 
-from ...errors import DataError
 from .base import Reader
 
 ENTRY_POINT_GROUP = "siampolar.datasets"
@@ -24,16 +24,18 @@ def installed_reader(kind: str) -> type[Reader]:
     """The reader class of one kind.
 
     Raises:
-        DataError: no package names this kind, it cannot be imported, or it is not a reader.
+        DatasetError: no package names this kind, it cannot be imported, or it is not a reader.
     """
     found = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
     if kind not in found:
-        raise DataError(f"kind {kind!r} is not one of the installed ones, {tuple(found)}")
+        raise DatasetError(f"kind {kind!r} is not one of the installed ones, {tuple(found)}")
     entry = found[kind]
     try:
         reader = entry.load()
     except Exception as error:  # whatever a foreign module raises while it is imported
-        raise DataError(f"kind {kind!r} ({entry.value}) cannot be imported: {error!r}") from error
+        raise DatasetError(
+            f"kind {kind!r} ({entry.value}) cannot be imported: {error!r}"
+        ) from error
     if not (isinstance(reader, type) and issubclass(reader, Reader)):
-        raise DataError(f"kind {kind!r} ({entry.value}) is not a subclass of Reader")
+        raise DatasetError(f"kind {kind!r} ({entry.value}) is not a subclass of Reader")
     return reader

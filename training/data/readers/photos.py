@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import DataError
+from siampolar_model.errors import DatasetError
+
 from .base import LabelledImage, Reader
 from .decode import labelled, picture_files, read_image, read_labels
 from .holdout import empty_side, held_out
@@ -23,7 +24,7 @@ class Photos(Reader):
     that is what ``similar`` gives.
 
     Raises:
-        DataError: no photographs, none on this side, or a name that is not a number.
+        DatasetError: no photographs, none on this side, or a name that is not a number.
     """
 
     def __init__(self, root: str | Path, *, validation: bool = False) -> None:
@@ -32,10 +33,10 @@ class Photos(Reader):
         self._masks = self.root / "Annotations" / "photos"
         files = picture_files(self._images) if self._images.is_dir() else []
         if not files:
-            raise DataError(f"no photographs in {root}; expected {LAYOUT}")
+            raise DatasetError(f"no photographs in {root}; expected {LAYOUT}")
         for path in files:
             if not (path.stem.isascii() and path.stem.isdigit()):
-                raise DataError(f"photograph {path} must be named by its number, as {LAYOUT}")
+                raise DatasetError(f"photograph {path} must be named by its number, as {LAYOUT}")
         self._files = [path.name for path in files if held_out(int(path.stem)) == validation]
         if not self._files:
             raise empty_side(self.root, len(files), validation)

@@ -41,7 +41,7 @@ def preload(reader: Reader, max_bytes: int) -> tuple[Reader, int]:
         The reader to use, and the bytes it holds: the given one and 0 if the set is too large.
 
     Raises:
-        DataError: a damaged file.
+        DatasetError: a damaged file.
     """
     places = [(i, frame) for i in range(len(reader)) for frame in range(reader.frames(i))]
     # The first image tells whether it is worth a try.

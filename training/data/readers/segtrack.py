@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...errors import DataError
+from siampolar_model.errors import DatasetError
+
 from .decode import picture_files, read_image
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
@@ -27,7 +28,7 @@ class SegTrack(VideoReader):
     SegTrack v2 sequence overlap, the later one wins.
 
     Raises:
-        DataError: a folder or a file is missing; it names the path and the layout.
+        DatasetError: a folder or a file is missing; it names the path and the layout.
     """
 
     kind = "segtrack"
@@ -42,7 +43,7 @@ class SegTrack(VideoReader):
             folders = sorted(path for path in root.iterdir() if path.is_dir())
             videos = [_video_v1(folder, root) for folder in folders]
         if not videos:
-            raise DataError(f"{root}: no sequences; expected {LAYOUT}")
+            raise DatasetError(f"{root}: no sequences; expected {LAYOUT}")
         super().__init__(root, videos)
 
     def read_masks(self, paths: Sequence[Path]) -> np.ndarray:
@@ -52,7 +53,7 @@ class SegTrack(VideoReader):
             if labels is None:
                 labels = np.zeros_like(grey)
             if grey.shape != labels.shape:
-                raise DataError(f"{path}: differs in size from {paths[0]}")
+                raise DatasetError(f"{path}: differs in size from {paths[0]}")
             labels[grey >= 128] = value
         assert labels is not None
         return labels
@@ -64,7 +65,7 @@ def _video_v1(folder: Path, root: Path) -> Video:
     images = picture_files(folder)
     masks = picture_files(need_folder(truth, root, LAYOUT))
     if not images or len(images) != len(masks):
-        raise DataError(
+        raise DatasetError(
             f"{folder}: {len(images)} images and {len(masks)} masks; expected {LAYOUT} in {root}"
         )
     return Video(folder.name, tuple(images), tuple((path,) for path in masks))
@@ -73,7 +74,7 @@ def _video_v1(folder: Path, root: Path) -> Video:
 def _video_v2(images: Path, truth: Path, root: Path) -> Video:
     files = picture_files(images)
     if not files:
-        raise DataError(f"{images}: no images; expected {LAYOUT} in {root}")
+        raise DatasetError(f"{images}: no images; expected {LAYOUT} in {root}")
     numbered = [path for path in need_folder(truth, root, LAYOUT).iterdir() if path.is_dir()]
     objects = sorted(numbered, key=lambda path: (len(path.name), path.name)) or [truth]
     columns = [match_by_stem(files, picture_files(folder), folder) for folder in objects]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from siampolar_model.errors import DatasetError
+
 from .base import LabelledImage, Reader
 from .decode import labelled, read_image, read_labels
 
@@ -40,14 +41,14 @@ class VideoReader(Reader):
         others.
 
         Raises:
-            DataError: none is left.
+            DatasetError: none is left.
         """
         by_name = sorted(self.videos, key=lambda video: video.name)
         held_out = {video.name for video in by_name[every - 1 :: every]}
         kept = [video for video in self.videos if (video.name in held_out) == validation]
         if not kept:
             side = "validation" if validation else "training"
-            raise DataError(
+            raise DatasetError(
                 f"{self.root}: none of {len(by_name)} sequences is on the {side} side; every "
                 f"{every} by name, one is held out"
             )
@@ -89,12 +90,12 @@ def match_by_stem(images: Sequence[Path], masks: Sequence[Path], folder: Path) -
     """The mask of each image, by file name without suffix.
 
     Raises:
-        DataError: an image without a mask; it names the folder of the masks.
+        DatasetError: an image without a mask; it names the folder of the masks.
     """
     by_stem = {path.stem: path for path in masks}
     for path in images:
         if path.stem not in by_stem:
-            raise DataError(f"{folder}: no mask for {path}")
+            raise DatasetError(f"{folder}: no mask for {path}")
     return [by_stem[path.stem] for path in images]
 
 
@@ -102,8 +103,8 @@ def need_folder(folder: Path, root: Path, layout: str) -> Path:
     """The folder.
 
     Raises:
-        DataError: there is none.
+        DatasetError: there is none.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected {layout} in {root}")
+        raise DatasetError(f"{folder}: no such folder; expected {layout} in {root}")
     return folder

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError
+from siampolar_model.errors import DatasetError
+
 from .decode import picture_files
 from .videos import Video, VideoReader, match_by_stem, need_folder
 
@@ -20,7 +21,7 @@ class YouTubeVos(VideoReader):
         root: the folder of the split (which holds ``meta.json``) or the one around ``train``.
 
     Raises:
-        DataError: a folder or a file is missing or damaged; it names the path and the layout.
+        DatasetError: a folder or a file is missing or damaged; it names the path and the layout.
     """
 
     kind = "youtube_vos"
@@ -36,21 +37,23 @@ class YouTubeVos(VideoReader):
             for name, entry in sorted(_read_meta(split / "meta.json", root).items())
         ]
         if not videos:
-            raise DataError(f"{split / 'meta.json'}: names no videos; expected {LAYOUT} in {root}")
+            raise DatasetError(
+                f"{split / 'meta.json'}: names no videos; expected {LAYOUT} in {root}"
+            )
         super().__init__(root, videos)
 
 
 def _read_meta(path: Path, root: Path) -> dict[str, Any]:
     """``videos``: name -> ``objects``: id -> ``category`` and the ``frames`` it is seen on."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file; expected {LAYOUT} in {root}")
+        raise DatasetError(f"{path}: no such file; expected {LAYOUT} in {root}")
     try:
         videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
         for entry in videos.values():
             for value, one in entry["objects"].items():
                 int(value), str(one["category"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(
+        raise DatasetError(
             f"{path}: damaged; it must hold videos, their objects and their categories"
         ) from None
     return dict(videos)
@@ -61,13 +64,13 @@ def _video(images: Path, masks: Path, entry: dict[str, Any], root: Path) -> Vide
         need_folder(folder, root, LAYOUT)
     annotated = picture_files(masks)
     if not annotated:
-        raise DataError(f"{masks}: no masks; expected {LAYOUT} in {root}")
+        raise DatasetError(f"{masks}: no masks; expected {LAYOUT} in {root}")
     # With the frames of train_all_frames, most images have no mask.
     stems = {path.stem for path in annotated}
     files = [path for path in picture_files(images) if path.stem in stems]
     if len(files) != len(annotated):
         missing = min(stems - {path.stem for path in files})
-        raise DataError(f"{images}: no image for the mask {missing} of {masks}")
+        raise DatasetError(f"{images}: no image for the mask {missing} of {masks}")
     matched = match_by_stem(files, annotated, masks)
     categories = {int(v): str(one["category"]) for v, one in entry["objects"].items()}
     return Video(images.name, tuple(files), tuple((p,) for p in matched), categories)

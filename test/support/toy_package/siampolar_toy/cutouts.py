@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from siampolar_model.errors import DatasetError
 from siampolar_training.data.readers.base import LabelledImage, Reader
 from siampolar_training.data.readers.decode import labelled
-from siampolar_training.errors import DataError
 
 
 class Cutouts(Reader):
@@ -17,7 +17,7 @@ class Cutouts(Reader):
         self.root = root
         self._files = sorted(root.glob("*.png"))
         if not self._files:
-            raise DataError(f"{root}: no PNG files")
+            raise DatasetError(f"{root}: no PNG files")
 
     def __len__(self) -> int:
         return len(self._files)
@@ -29,6 +29,6 @@ class Cutouts(Reader):
         path = self._files[sequence]
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
-            raise DataError(f"{path}: not a readable PNG with an alpha channel")
+            raise DatasetError(f"{path}: not a readable PNG with an alpha channel")
         labels = (pixels[..., 3] > 127).astype(np.uint8)
         return labelled(path.stem, sequence, np.ascontiguousarray(pixels[..., :3]), labels, path)

@@ -1,0 +1,85 @@
+"""What the times of a video's frames tell about frames that are missing or repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+
+from ..errors import counted
+
+# Containers whose header says how long a video is; of others FFmpeg guesses it.
+_WITH_LENGTH = ("mov", "matroska", "avi", "flv", "asf")
+
+# A frame may come this many periods late before one is missing.
+_LATE = 0.75
+
+# More gaps than one in so many frames: the rate varies on purpose.
+_FRAMES_PER_GAP = 3
+
+
+class FrameTimes:
+    """Takes the frames of a video in order and tells where some are missing.
+
+    Args:
+        period_s: nominal seconds from one frame to the next, for frames that do not say.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._frames = self._gaps = self._missing = self._back = 0
+        self._expected_s: float | None = None  # when the next frame is due
+        self._last_s: float | None = None
+        self._end_s = 0.0
+
+    def take(self, frame: Any) -> None:
+        """Add a decoded frame."""
+        self._frames += 1
+        if frame.pts is None or frame.time_base is None:
+            self._expected_s = None
+            return
+        time_s = float(frame.pts * frame.time_base)
+        lasts_s = float((frame.duration or 0) * frame.time_base) or self._period_s
+        if self._expected_s is not None and time_s > self._expected_s + _LATE * lasts_s:
+            self._gaps += 1
+            self._missing += max(1, round((time_s - self._expected_s) / lasts_s))
+        self._back += self._last_s is not None and time_s <= self._last_s
+        self._last_s = time_s
+        self._expected_s = time_s + lasts_s
+        self._end_s = max(self._end_s, self._expected_s)
+
+    def missing(self, length_s: float, known: int) -> list[str]:
+        """One text each for gaps, steps back and a missing end; empty for a whole video.
+
+        Args:
+            length_s: when the video ends by its header; 0 if unknown.
+            known: missing frames that have been told already.
+        """
+        reasons = []
+        if self._missing > known and self._gaps * _FRAMES_PER_GAP <= self._frames:
+            reasons.append(
+                f"missing by the times of its frames: about {counted(self._missing, 'frame')}, in "
+                f"{counted(self._gaps, 'place')}"
+            )
+        if self._back:
+            reasons.append(f"{counted(self._back, 'frame')} do not come later than the one before")
+        if length_s > self._end_s + _LATE * self._period_s:
+            reasons.append(
+                f"ends after {self._end_s:.2f} s, but lasts {length_s:.2f} s by its header"
+            )
+        return reasons
+
+
+def length_s(container: Any, stream: Any) -> float:
+    """When a video stream ends by the file's header, in seconds as its frames count them.
+
+    Returns:
+        0 if the file does not say.
+    """
+    if not container.format.name.startswith(_WITH_LENGTH):
+        return 0.0
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    if container.duration and len(container.streams) == 1:
+        return float(((container.start_time or 0) + container.duration) / av.time_base)
+    return 0.0

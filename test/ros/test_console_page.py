@@ -1,0 +1,232 @@
+"""The console in a real browser, with the real node, tracker and video publisher, over DDS."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
+pytest.importorskip("aiohttp", reason="needs aiohttp (extra console)")
+pytest.importorskip("playwright", reason="needs playwright (extra dev)")
+
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from siampolar_model.geometry.box import Box
+from siampolar_ros.demo.default_clip import Clip, ClipError, moving_clip
+from support.console_page import ConsolePage, chromium
+from support.ros_graph import Graph
+
+SIZE = (640, 272)
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    try:
+        return moving_clip()
+    except ClipError as error:
+        pytest.skip(f"the demo clip: {error}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+class Robot:
+    """Tracker and console, and the video that is played to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.graph = Graph(folder)
+        self.graph.start_tracker()
+        self.start_console(port=0)
+        self._video: Any = None
+
+    def start_console(self, **parameters: object) -> str:
+        """Start a console; returns its address."""
+        graph = self.graph
+        child = graph.start("console_node", trackers=f"{graph.namespace}/tracker", **parameters)
+
+        def address() -> re.Match[str] | None:
+            return re.search(r"open (http://\S+)", graph.log("console_node"))
+
+        graph.wait(address, 60, lambda: graph.log("console_node"))
+        found = address()
+        assert found and child.poll() is None
+        self.url = found.group(1)
+        return self.url
+
+    def play(self, clip: Clip) -> None:
+        """Play a clip from its start, in a loop.
+
+        Its first image comes when a page is open, and it stands still until it is let go.
+        """
+        if self._video is not None:
+            self._video.terminate()
+            self._video.wait(20)
+        reset = self.graph.node.create_client(Trigger, "tracker/reset")
+        self.graph.wait(reset.service_is_ready, 20)
+        self.graph.wait(reset.call_async(Trigger.Request()).done, 20)
+        self._video = self.graph.start(
+            "video_publisher_node", path=clip.path, first_frame=clip.first, last_frame=clip.last,
+            rate=clip.rate, loop=True, paused=True, wait_for_subscribers=2,
+        )  # fmt: skip
+
+    def let_go(self, going: bool = True) -> None:
+        """Let the video run, or stop it."""
+        client = self.graph.node.create_client(SetParameters, "video_publisher/set_parameters")
+        self.graph.wait(client.service_is_ready, 20)
+        paused = Parameter("paused", Parameter.Type.BOOL, not going)
+        done = client.call_async(SetParameters.Request(parameters=[paused.to_parameter_msg()]))
+        self.graph.wait(done.done, 20)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
+    made = Robot(tmp_path_factory.mktemp("robot"))
+    yield made
+    made.graph.close()
+
+
+@pytest.fixture
+def robot(started: Robot, clip: Clip) -> Robot:
+    started.play(clip)
+    return started
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., ConsolePage]]:
+    pages: list[ConsolePage] = []
+
+    def open_one(robot: Robot, size: tuple[int, int] = (1280, 760), **options: Any) -> ConsolePage:
+        width, height = size
+        made = browser.new_page(viewport={"width": width, "height": height}, **options)
+        pages.append(ConsolePage(made, SIZE))
+        pages[-1].open(robot.url)
+        return pages[-1]
+
+    yield open_one
+    for one in pages:
+        one.page.close()
+        assert one.errors == []
+
+
+def overlap(box: list[float], wanted: tuple[float, float, float, float]) -> float:
+    return Box.from_xywh(*box).iou(Box.from_xywh(*wanted))
+
+
+@pytest.mark.slow
+def test_drag_on_the_cyclist_lost_found_redrawn_removed(
+    robot: Robot, clip: Clip, open_page: Callable[..., ConsolePage]
+) -> None:
+    page = open_page(robot)
+    page.picture("desktop_empty")
+    page.drag(*clip.box_xywh)
+    began = time.monotonic()
+    page.wait_for_state(1, "tracking uncertain", 5)
+    page.page.wait_for_function("document.querySelector('#log').innerText.includes('is followed')")
+    assert time.monotonic() - began < 1.0
+    assert overlap(page.box(1), clip.box_xywh) > 0.6
+    assert page.painted(*clip.box_xywh) > 500
+    robot.let_go()
+    page.wait_for_state(1, "tracking", 5)
+    page.picture("desktop_tracking")
+    page.wait_for_state(1, "lost", 20)
+    page.picture("desktop_lost")
+    page.wait_for_state(1, "tracking", 20)
+    page.picture("desktop_found")
+    robot.let_go(False)
+    page.page.keyboard.press("1")
+    page.page.keyboard.press("r")
+    assert "target 1 again" in page.page.inner_text("#hint")
+    page.drag(*clip.box_xywh)
+    page.page.wait_for_function("document.querySelector('#log').innerText.includes('again')")
+    assert page.page.locator(".target").count() == 1
+    page.page.keyboard.press("x")
+    page.page.wait_for_selector('[data-id="1"]', state="detached", timeout=5_000)
+    assert "removed" in page.said()
+
+
+@pytest.mark.slow
+def test_what_is_drawn_on_a_frozen_picture_ends_on_the_same_track(
+    robot: Robot, clip: Clip, open_page: Callable[..., ConsolePage]
+) -> None:
+    page = open_page(robot)
+    page.drag(*clip.box_xywh)
+    page.wait_for_state(1, "tracking", 5)
+    page.page.keyboard.press(" ")
+    assert page.page.is_visible("#frozen")
+    robot.let_go()
+    time.sleep(0.4)  # the stream goes on; what is shown does not
+    page.page.keyboard.press("l")
+    x, y, width, height = clip.box_xywh
+    corners = [(0.5, 0), (1, 0.4), (0.9, 1), (0.1, 1), (0, 0.4), (0.4, 0)]
+    page.lasso([(x + width * u, y + height * v) for u, v in corners])
+    page.page.wait_for_function("document.querySelectorAll('.target').length === 2")
+    page.picture("desktop_frozen")
+    page.page.keyboard.press(" ")
+    deadline = time.monotonic() + 3
+    while overlap(page.box(1), tuple(page.box(2))) < 0.7:  # type: ignore[arg-type]
+        assert time.monotonic() < deadline, (page.box(1), page.box(2), page.said())
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_two_browsers_at_once_one_of_them_a_phone(
+    robot: Robot, clip: Clip, open_page: Callable[..., ConsolePage]
+) -> None:
+    desktop = open_page(robot)
+    phone = open_page(robot, (390, 780), has_touch=True, is_mobile=True, device_scale_factor=2)
+    touch(phone, clip.box_xywh)
+    for page in (desktop, phone):
+        page.wait_for_state(1, "tracking uncertain", 5)
+    robot.let_go()
+    for page in (desktop, phone):
+        page.wait_for_state(1, "tracking", 5)
+    phone.picture("phone_tracking")
+    width = phone.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "the page is wider than the phone"
+    phone.page.tap('[data-id="1"] .remove')
+    desktop.page.wait_for_selector('[data-id="1"]', state="detached", timeout=5_000)
+
+
+def touch(page: ConsolePage, box_xywh: tuple[float, float, float, float]) -> None:
+    """Drag a box with a finger."""
+    x, y, width, height = box_xywh
+    session = page.page.context.new_cdp_session(page.page)
+    for kind, u in (("touchStart", 0.0), ("touchMove", 0.5), ("touchMove", 1.0), ("touchEnd", 1.0)):
+        left, top = page.at(x + width * u, y + height * u)
+        points = [] if kind == "touchEnd" else [{"x": left, "y": top}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_refused_and_the_right_one_opens_the_page(
+    robot: Robot, browser: Any
+) -> None:
+    before = robot.url
+    url = robot.start_console(port=0, host="0.0.0.0")
+    robot.url = before
+    token = url.partition("token=")[2]
+    assert len(token) >= 24
+    port = url.split(":")[2].partition("/")[0]
+    address = f"http://127.0.0.1:{port}/"
+    made = browser.new_page()
+    page = ConsolePage(made, SIZE)
+    answer = made.goto(f"{address}?token=wrong")
+    assert answer is not None and answer.status == 403
+    assert "This token is wrong" in made.inner_text("body")
+    page.picture("token")
+    made.fill("input", token)
+    made.click("button")
+    made.wait_for_selector("#empty", state="hidden", timeout=30_000)
+    assert made.url == address
+    made.close()
