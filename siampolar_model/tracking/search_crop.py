@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engines.base import Candidates
+from ..engines.base import Candidates, Prior
 from ..geometry import polar
 from ..geometry.box import Box
 from ..geometry.crops import CropWindow
@@ -39,6 +39,18 @@ class SearchCrop:
     height: float
     window_weight: float
     least_score: float
+
+    def prior(self, scale_penalty: float) -> Prior:
+        """Its row of the graph's input; the target is expected in the middle of the crop."""
+        scale, middle = self.window.scale, self.window.size / 2
+        return Prior(
+            window_weight=self.window_weight,
+            scale_penalty=scale_penalty,
+            width=self.width * scale,
+            height=self.height * scale,
+            center_x=middle,
+            center_y=middle,
+        )
 
 
 @dataclass(frozen=True, eq=False)
