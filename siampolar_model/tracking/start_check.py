@@ -35,7 +35,7 @@ def start_warning(box: Box, candidates: Sequence[Candidate]) -> str:
             network's choice first.
     """
     chosen = candidates[0]
-    places = [one.search_crop.window.box_to_image(one.box) for one in candidates]
+    places = [one.image_box for one in candidates]
     if chosen.score < LEAST_SCORE or places[0].iou(box) < _ELSEWHERE_IOU:
         return "little to hold on to in this box"
     if _outline_area(chosen) < LEAST_COVERED * box.area:
