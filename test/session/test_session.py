@@ -71,6 +71,9 @@ class FakeTracker:
         self.targets[id] = box
         return id
 
+    def start_warning(self, frame: Frame, id: int) -> str:
+        return "little to hold on to"
+
     def update(
         self,
         frame: Frame,
@@ -945,6 +948,17 @@ class TestAnsweredAfterDecoding:
         assert len(rig.answers) == 2 and rig.answers[1].success
         rig.session.drain()
         assert len(rig.answers) == 2
+
+    def test_an_answer_that_waits_for_the_start_warns_of_the_region(self) -> None:
+        rig = Rig()
+        rig.add(0)
+        assert rig.init(wait=True) is None
+        rig.session.drain()
+        assert [answer.message for answer in rig.answers] == ["little to hold on to"]
+        rig.init(id=1, wait=True)
+        rig.session.drain()
+        again = "target 1 was followed already and is started again; little to hold on to"
+        assert rig.answers[1].success and rig.answers[1].message == again
 
     def test_a_request_that_waited_for_its_image(self) -> None:
         rig = Rig()
