@@ -42,6 +42,11 @@ def main() -> int:
         "are unpacked first",
     )
     parser.add_argument("--photos", type=Path, help="photographs to train on; default: drawn ones")
+    parser.add_argument(
+        "--on-processors",
+        action="store_true",
+        help="without a GPU, let the training part take a few steps on processors",
+    )
     parser.add_argument("--only", choices=PARTS, help="run one part, in this process")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -82,6 +87,8 @@ def run_apart(name: str, seconds: int, options: argparse.Namespace) -> dict[str,
     for option in ("packages", "photos"):
         if getattr(options, option) is not None:
             command += [f"--{option}", getattr(options, option)]
+    if options.on_processors:
+        command.append("--on-processors")
     started = time.monotonic()
     child = subprocess.Popen(command, start_new_session=True)
     try:

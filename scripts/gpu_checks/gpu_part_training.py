@@ -1,6 +1,6 @@
 """Training throughput: pairs per second, and the share of the time spent waiting for data.
 
-Without a GPU a few small steps run on processors, which shows only that the part runs.
+With --on-processors, a few small steps run where there is no GPU: that shows only that it runs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def run(report: Report, options: Namespace) -> None:
     if torch.cuda.is_available():
         batch, steps, every = 32, 120, 20
         report.note("gpu", torch.cuda.get_device_name())
+    elif not options.on_processors:
+        raise NotHere("torch finds no CUDA device")
     else:
         batch, steps, every = 2, 4, 1
         report.on_stand_in = True

@@ -62,9 +62,11 @@ def test_steady_targets_take_turns_and_stay_where_they_are() -> None:
         searched.append({slot for slots in engine.searched for slot in slots})
         for result, (x, y) in zip(results, moved(step), strict=True):
             assert result.state == TargetState.TRACKING and result.score > 0.5
-            assert result.box.center_xy == pytest.approx((x, y), abs=2.5)
+            # Their velocity becomes known during the first images.
+            off_px = 3.0 if step < 5 else 2.0
+            assert result.box.center_xy == pytest.approx((x, y), abs=off_px)
             middle = (result.polygon_xy.min(0) + result.polygon_xy.max(0)) / 2
-            assert middle == pytest.approx((x, y), abs=2.5)
+            assert middle == pytest.approx((x, y), abs=off_px + 0.5)
     assert [len(ids) for ids in searched[-10:]] == [4] * 10
     # Nobody waits for two images.
     assert all(one | other == set(tracker.ids) for one, other in pairwise(searched))
