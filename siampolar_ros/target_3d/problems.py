@@ -50,12 +50,12 @@ class Problems:
             problem: what concerns all targets, such as missing depth; empty if nothing does.
         """
         self._last_s = self._clock()
-        seen = [one for one in estimates if one.target.state == TargetState.TRACKING]
-        tracked = [one for one in seen if one.reason]
-        if not problem and tracked:
-            problem = f"target {tracked[0].target.id}: {tracked[0].reason}"
-        by_height = [one for one in tracked if one.source == Source.KNOWN_HEIGHT]
-        if by_height and len(by_height) == len(tracked):  # not one of them has a better one
+        # A target that is not tracked is for the tracker to report.
+        tracked = [one for one in estimates if one.target.state == TargetState.TRACKING]
+        hindered = [one for one in tracked if one.reason]
+        if not problem and hindered:
+            problem = f"target {hindered[0].target.id}: {hindered[0].reason}"
+        if hindered and all(one.source == Source.KNOWN_HEIGHT for one in hindered):
             problem += "; distances follow from known_height"
         placed = sum(one.source != Source.NONE for one in estimates)
         if problem:
