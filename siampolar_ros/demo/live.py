@@ -22,7 +22,7 @@ from .default_clip import Clip
 PORT = 8090
 
 #: Seconds until the page must be served, and between two looks at the processes.
-_START_S, _LOOK_S = 60.0, 0.5
+_START_S, _LOOK_S = 120.0, 0.5
 
 #: What to look at.
 CYCLIST = (
