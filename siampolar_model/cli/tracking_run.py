@@ -107,7 +107,7 @@ class TrackingRun:
     def _start(self, index: int, view: Frame) -> None:
         while self.waiting and (self.waiting[0].frame or 0) <= index:
             init = self.waiting.pop(0)
-            self._tracker.start(view, init.box, id=init.id)
+            self._tracker.start(view, init.region, id=init.id)
 
     def _open(self, files: ExitStack) -> None:
         self._files = files.enter_context(Exports(self._exports))

@@ -26,6 +26,7 @@ from .search_plan import SearchPlan
 from .settings import TrackerSettings
 from .start_rules import check_start
 from .target_state import TrackedTarget
+from .turns import resting
 
 #: For video of 30 images per second of which none is skipped.
 _USUAL_BUDGET = RedetectionBudget()
@@ -73,11 +74,12 @@ class Tracker:
         num_threads: int | None = None,
         build_engine: str = "never",
         engine_path: Path | None = None,
+        provider: str = "cpu",
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
         Args:
-            model, engine, precision, num_threads, build_engine, engine_path: see
+            model, engine, precision, num_threads, build_engine, engine_path, provider: see
                 :func:`siampolar_model.engines.loading.load_engine`.
             settings: None for the default ones.
 
@@ -92,6 +94,7 @@ class Tracker:
             num_threads=num_threads,
             build_engine=build_engine,
             engine_path=engine_path,
+            provider=provider,
         )
         tracker = cls(loaded, settings)
         tracker.warm_up()
@@ -126,7 +129,7 @@ class Tracker:
         """The last result of every target, sorted by id."""
         return [self._targets[id].result for id in self.ids]
 
-    if not TYPE_CHECKING:  # a checker would take every name for one that exists
+    if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             renamed = {"init": "start", "track": "update"}
@@ -140,7 +143,6 @@ class Tracker:
         region: Region | Sequence[Any] | np.ndarray,
         *,
         id: int | None = None,
-        mask: np.ndarray | None = None,
     ) -> int:
         """Start following an object.
 
@@ -152,7 +154,6 @@ class Tracker:
                 (H, W). A model whose ``spec.takes_mask`` is true starts on the pixels of an
                 outline or mask, another one on the box around them.
             id: the target to start again, or the id of a new one; None takes the next free id.
-            mask: the object's mask (H, W), if that is known as well; it counts instead of region.
 
         Returns:
             The target's id.
@@ -167,11 +168,7 @@ class Tracker:
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
         region = check_start(
-            as_region(region if mask is None else Mask(mask)),
-            (frame.width, frame.height),
-            id,
-            self._targets,
-            self.settings,
+            as_region(region), (frame.width, frame.height), id, self._targets, self.settings
         )
         if isinstance(region, Point):
             region = box_about(self._engine, frame, region, self.settings)
@@ -206,14 +203,17 @@ class Tracker:
         """Find targets in the next image.
 
         Args:
-            frame: the image, or a uint8 (H, W, 3) BGR array, of the size they started on.
+            frame: the image, or a uint8 (H, W, 3) BGR array, of the size that the targets
+                started on.
             ids: targets to find; None finds all.
             budget: what the search of the whole frame for lost targets may cost; the default
                 suits video of 30 images per second.
 
         Returns:
             One result per target, sorted by id. A lost target keeps its last believed position
-            until it was seen at one place on ``recover_frames`` images in a row.
+            until it was seen at one place on ``recover_frames`` images in a row. Of more than
+            ``full_rate_targets``, some were only moved by their motion (turns.py) and keep the
+            score of their last search.
 
         Raises:
             FrameError: the image does not have the size of the image that a target started on.
@@ -229,12 +229,15 @@ class Tracker:
                     f"{started[0]}x{started[1]}"
                 )
         targets = {id: self._targets[id] for id in chosen}
+        rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
+        for id in rests:
+            self._targets[id] = targets.pop(id).moved()
         plan = SearchPlan(targets, budget, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
         # Lost targets are updated last, so that they cannot claim an object that another target
         # was just found on.
-        for id in sorted(chosen, key=lambda id: self._targets[id].lost):
+        for id in sorted(targets, key=lambda id: self._targets[id].lost):
             others = [
                 self._targets[other].result
                 for other in chosen
