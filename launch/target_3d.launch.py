@@ -11,7 +11,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.runtime.launching import check_package, check_params_file, launch_environment
+from siampolar_ros.runtime.launching import (
+    check_package,
+    check_params_file,
+    launch_environment,
+    typed,
+)
 
 #: Arguments that are parameters of the node.
 _PARAMETERS = (
@@ -26,7 +31,7 @@ def _nodes(context: LaunchContext) -> list:
     check_params_file(given("params_file"))
     if given("pose_frame"):
         check_package("tf2_ros_py", f"pose_frame:={given('pose_frame')}")
-    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
+    parameters = {name: typed(given(name)) for name in _PARAMETERS if given(name)}
     remappings = [(name, given(name)) for name in ("depth", "points") if given(name)]
     remappings += [("camera_info", given("camera_info"))] if given("camera_info") else []
     remappings.append(("tracker/targets", given("targets")))

@@ -13,7 +13,12 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.runtime.environment import share_file
-from siampolar_ros.runtime.launching import check_package, check_params_file, launch_environment
+from siampolar_ros.runtime.launching import (
+    check_package,
+    check_params_file,
+    launch_environment,
+    typed,
+)
 
 _SWITCH = ("true", "false")
 
@@ -33,7 +38,7 @@ def _nodes(context: LaunchContext) -> list:
         check_package("rviz2", "rviz:=true")
     namespace, image, info = given("namespace"), given("image"), given("camera_info")
     files = [given("params_file")] if given("params_file") else []
-    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
+    parameters = {name: typed(given(name)) for name in _PARAMETERS if given(name)}
     transport, clock = (
         {name: parameters[name]} if name in parameters else {}
         for name in ("image_transport", "use_sim_time")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from siampolar_model.errors import SiampolarError
@@ -60,6 +61,19 @@ def check_package(name: str, argument: str) -> None:
         raise LaunchError(
             f"{argument} needs the package {name}: sudo apt-get install {apt}"
         ) from None
+
+
+def typed(text: str) -> bool | int | float | str:
+    """An argument of a launch file as the value of a parameter.
+
+    ``launch`` has text alone, and a node would be given the text ``"true"``.
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
 
 
 def check_params_file(path: str) -> None:
