@@ -14,6 +14,7 @@ from launch_ros.actions import Node
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.runtime.environment import share_file
 from siampolar_ros.runtime.launching import (
+    check_module,
     check_package,
     check_params_file,
     launch_environment,
@@ -36,6 +37,8 @@ def _nodes(context: LaunchContext) -> list:
     check_params_file(given("params_file"))
     if given("rviz") == "true":
         check_package("rviz2", "rviz:=true")
+    if given("console") == "true":
+        check_module("aiohttp", "console:=true")
     namespace, image, info = given("namespace"), given("image"), given("camera_info")
     files = [given("params_file")] if given("params_file") else []
     parameters = {name: typed(given(name)) for name in _PARAMETERS if given(name)}
@@ -84,7 +87,15 @@ def _nodes(context: LaunchContext) -> list:
         parameters=[clock] if clock else [],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return [tracker, select, rviz]
+    console = Node(
+        package="siampolar_ros",
+        executable="console",
+        name="console",
+        parameters=[{"host": given("console_host"), **clock}],
+        output="screen",
+        condition=IfCondition(LaunchConfiguration("console")),
+    )
+    return [tracker, select, rviz, console]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -113,6 +124,8 @@ def generate_launch_description() -> LaunchDescription:
         argument("num_threads", "", "threads of the runtime; 0: one per core"),
         argument("respawn", "true", "start the tracker again when it has ended", _SWITCH),
         argument("use_sim_time", "", "take the time from /clock, as for a bag", optional),
+        argument("console", "false", "serve a page that shows all trackers", _SWITCH),
+        argument("console_host", "127.0.0.1", "where; 0.0.0.0: also for other machines"),
         argument("select", "false", "open a window to drag a box in", _SWITCH),
         argument("rviz", "false", "show images and markers in RViz", _SWITCH),
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from siampolar_model.errors import SiampolarError
@@ -74,6 +75,16 @@ def typed(text: str) -> bool | int | float | str:
         with suppress(ValueError):
             return number(text)
     return text
+
+
+def check_module(name: str, what: str) -> None:
+    """Refuse what needs a Python module that is not installed.
+
+    Raises:
+        LaunchError: the module is not installed.
+    """
+    if find_spec(name) is None:
+        raise LaunchError(f"{what} needs {name}: pip install {name}")
 
 
 def check_params_file(path: str) -> None:
