@@ -6,6 +6,7 @@ Parameters that are not given here come from the parameters file, or else are th
 (docs/nodes.md).
 """
 
+import yaml
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -18,7 +19,6 @@ from siampolar_ros.runtime.launching import (
     check_package,
     check_params_file,
     launch_environment,
-    typed,
 )
 
 _SWITCH = ("true", "false")
@@ -41,7 +41,8 @@ def _nodes(context: LaunchContext) -> list:
         check_module("aiohttp", "console:=true")
     namespace, image, info = given("namespace"), given("image"), given("camera_info")
     files = [given("params_file")] if given("params_file") else []
-    parameters = {name: typed(given(name)) for name in _PARAMETERS if given(name)}
+    # Text would stay text, and the node wants numbers and true or false.
+    parameters = {name: yaml.safe_load(given(name)) for name in _PARAMETERS if given(name)}
     transport, clock = (
         {name: parameters[name]} if name in parameters else {}
         for name in ("image_transport", "use_sim_time")

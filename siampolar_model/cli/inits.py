@@ -1,4 +1,4 @@
-"""What targets start from: on the first frame, on later ones, and as corrections."""
+"""What targets start from: on the first frame, on later ones, corrections, a first mask."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BoxError, CommandError, TargetLimitError
+import numpy as np
+
+from ..errors import BoxError, CommandError, DatasetError, TargetLimitError
+from ..evaluation.pictures import VOID, has_void, read_labels
 from ..geometry.box import Box, parse_box
-from ..geometry.region import Outline, Point, Region, as_region
+from ..geometry.region import Mask, Outline, Point, Region, as_region
 from ..tracking.settings import TrackerSettings
 from ..tracking.start_rules import check_start
 
@@ -25,7 +28,7 @@ _KINDS: dict[str, tuple[type[Region], str]] = {
 _MAX_BYTES = 16_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Init:
     """An object that is pointed at on a frame.
 
@@ -49,6 +52,37 @@ def init_of_option(text: str) -> Init:
         BoxError: see :func:`siampolar_model.geometry.box.parse_box`.
     """
     return Init(None, parse_box(text), None, f"--box {text}")
+
+
+def inits_of_mask(path: Path, image_size: tuple[int, int]) -> list[Init]:
+    """A mask for the first frame: a new target for each of its labels, in their order.
+
+    Args:
+        path: index or grey image, see :func:`siampolar_model.evaluation.pictures.read_labels`.
+        image_size: width and height of the frame.
+
+    Raises:
+        CommandError: it cannot be read, is of another size, or is empty.
+    """
+    try:
+        labels = read_labels(path)
+    except DatasetError as error:
+        raise CommandError(f"--mask {error}") from None
+    size = labels.shape[1], labels.shape[0]
+    if size != image_size:
+        raise CommandError(
+            f"--mask {path}: is {size[0]}x{size[1]} px; the frames are "
+            f"{image_size[0]}x{image_size[1]}"
+        )
+    objects = [int(one) for one in np.unique(labels) if one]
+    if has_void(objects):
+        objects.remove(VOID)
+    inits = []
+    for number in objects:
+        inits.append(Init(None, Mask(labels == number), None, f"--mask {path}, label {number}"))
+    if not inits:
+        raise CommandError(f"--mask {path}: is empty; it must be above 0 on the object")
+    return inits
 
 
 def read_inits(path: Path) -> list[Init]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -62,19 +61,6 @@ def check_package(name: str, argument: str) -> None:
         raise LaunchError(
             f"{argument} needs the package {name}: sudo apt-get install {apt}"
         ) from None
-
-
-def typed(text: str) -> bool | int | float | str:
-    """An argument of a launch file as the value of a parameter.
-
-    ``launch`` has text alone, and a node would be given the text ``"true"``.
-    """
-    if text in ("true", "false"):
-        return text == "true"
-    for number in (int, float):
-        with suppress(ValueError):
-            return number(text)
-    return text
 
 
 def check_module(name: str, what: str) -> None:

@@ -15,7 +15,6 @@ from siampolar_ros.runtime.launching import (
     check_params_file,
     launch_environment,
     launch_is_gone,
-    typed,
 )
 
 
@@ -39,14 +38,6 @@ def test_a_parameters_file_that_is_missing_is_refused(tmp_path: Path) -> None:
     path.write_text("{}")
     check_params_file(str(path))
     check_params_file("")  # none was asked for
-
-
-def test_arguments_become_values_of_their_type() -> None:
-    texts = ("true", "false", "4", "-1.5", "person,dog", "/camera/image_raw", "")
-    assert [typed(text) for text in texts] == [
-        True, False, 4, -1.5, "person,dog", "/camera/image_raw", ""
-    ]  # fmt: skip
-    assert type(typed("4")) is int and type(typed("4.0")) is float
 
 
 def test_a_process_knows_whether_the_launch_that_started_it_still_runs() -> None:
