@@ -54,7 +54,8 @@ def track(
         Path | None,
         typer.Option(
             help="JSON file with boxes on later frames, and corrections by the id of a target: "
-            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional.'
+            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional, and instead of '
+            'box there may be "point": [x, y] or "polygon": [[x, y], ...].'
         ),
     ] = None,
     output: Annotated[

@@ -111,8 +111,7 @@ class TrackingRun:
     def _start(self, index: int, view: Frame) -> None:
         while self.waiting and (self.waiting[0].frame or 0) <= index:
             init = self.waiting.pop(0)
-            mask = init.mask if self._tracker.spec.takes_mask else None
-            self._tracker.start(view, init.box, id=init.id, mask=mask)
+            self._tracker.start(view, init.region, id=init.id)
 
     def _open(self, files: ExitStack) -> None:
         self._files = files.enter_context(Exports(self._exports))
