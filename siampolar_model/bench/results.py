@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..evaluation.timing import Percentiles
@@ -171,6 +171,8 @@ class NodeResult:
         latency_ms: from an image's stamp to its targets.
         node_cpu: processor time over wall time; 1 is one core.
         busy_cores: cores that other processes kept busy meanwhile.
+        stages_ms: mean milliseconds of each part, by name; those inside the node as its diagnostics
+            report them.
     """
 
     image_size: tuple[int, int]
@@ -182,6 +184,7 @@ class NodeResult:
     node_cpu: float
     node_memory_mb: float
     busy_cores: int = 0
+    stages_ms: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> NodeResult:

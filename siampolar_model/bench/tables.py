@@ -49,6 +49,9 @@ def tables_of(report: Report) -> list[Table]:
         tables.append(_loads(report.loads))
     if report.node:
         tables.append(_node(report.node))
+        traced = [one for one in report.node if one.stages_ms]
+        if traced:
+            tables.append(_node_stages(traced))
     return tables
 
 
@@ -170,12 +173,10 @@ def _loads(results: Iterable[NamedResult]) -> Table:
 def _node(results: Iterable[NodeResult]) -> Table:
     rows = []
     for one in results:
-        width, height = one.image_size
         latency = one.latency_ms
         rows.append(
             (
-                f"{width}x{height} at {one.rate_hz:g} Hz"
-                + (", one core busy" if one.busy_cores else ""),
+                _stream(one),
                 str(one.sent),
                 str(one.lost),
                 *(f"{value:.1f}" for value in (latency.p50, latency.p95, latency.p99)),
@@ -191,6 +192,28 @@ def _node(results: Iterable[NodeResult]) -> Table:
         ("images", "sent", "lost", "p50 ms", "p95 ms", "p99 ms", "node CPU", "memory MB"),
         tuple(rows),
     )
+
+
+def _node_stages(results: Sequence[NodeResult]) -> Table:
+    names = tuple(results[0].stages_ms)
+    return Table(
+        "Where the node's time goes",
+        "Milliseconds per image. *There and back*: DDS and the executors of both processes, p50. "
+        "*Waiting*: in the node, for an earlier image or the worker. The others are means from its "
+        "diagnostics: *the engine* is all of `Tracker.update`, *publishing* ends when DDS has the "
+        "targets.",
+        ("images", *names),
+        tuple(
+            (_stream(one), *(f"{one.stages_ms.get(name, 0.0):.2f}" for name in names))
+            for one in results
+        ),
+    )
+
+
+def _stream(one: NodeResult) -> str:
+    width, height = one.image_size
+    busy = ", one core busy" if one.busy_cores else ""
+    return f"{width}x{height} at {one.rate_hz:g} Hz{busy}"
 
 
 def _engines_text(suite: SuiteResult) -> str:

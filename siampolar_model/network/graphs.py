@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ..models.spec import ModelSpec
@@ -18,6 +19,9 @@ from .siampolar import SiamPolar, cell_centers
 
 #: Targets in one batch; the graph takes any number, buffers do not.
 MAX_TARGETS = 16
+
+#: A candidate is the best one of this many cells a side; a target is about nine cells wide.
+PEAK_CELLS = 5
 
 
 def normalise(crops: torch.Tensor, statistics: ChannelStatistics) -> torch.Tensor:
@@ -113,7 +117,14 @@ class SearchGraph(nn.Module):
         span = float(self.model.config.search_size)
         window = _hann((self.centers[:, 0] - x) / span) * _hann((self.centers[:, 1] - y) / span)
         chosen = kept * (1 - weight) + window * weight * kept.detach().amax(1, keepdim=True)
-        best = torch.topk(chosen, self.model.config.candidates, dim=1).indices
+        count = self.model.config.candidates
+        if count > 1:
+            # Only the best cell of its surroundings is a candidate, so two of them are two places.
+            side = self.model.config.map_size
+            nearby = F.max_pool2d(chosen.view(-1, 1, side, side), PEAK_CELLS, 1, PEAK_CELLS // 2)
+            peak = (chosen >= nearby.flatten(1)).to(chosen.dtype)
+            chosen, score = chosen * peak, score * peak
+        best = torch.topk(chosen, count, dim=1).indices
 
         def take(values: torch.Tensor) -> torch.Tensor:
             """(N, C, H*W) at the best cells: (N, K, C)."""

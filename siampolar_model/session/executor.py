@@ -83,7 +83,8 @@ class Executor:
             raise
         self._schedule.started(work.id, work.entry, self._target_list.results)
         if work.pending is not None:
-            _send(work.pending.admitted)
+            warning = self._target_list.start_warning(work.id, work.entry.image)
+            _send(work.pending.started(warning))
 
     def _remove(self, work: RemoveTargets) -> None:
         """Report it at once, because no other image may come."""
@@ -127,7 +128,9 @@ class Executor:
         results: tuple[Target, ...] = ()
         if self._can_be_read(work.entry):
             # One crop per target, because a live image may be waiting.
-            budget = RedetectionBudget(crops=0)
+            gap_s = self._target_list.seconds_since(work.ids, work.entry.image.stamp_ns)
+            elapsed_s = min(gap_s, _LONGEST_GAP_S) if gap_s > 0 else _USUAL_GAP_S
+            budget = RedetectionBudget(elapsed_s, crops=0)
             results = self._target_list.track(work.entry.image, work.ids, budget)
         if self._schedule.tracked_late(work.entry, work.ids):
             # The live image was reported without these targets and is reported again with them.

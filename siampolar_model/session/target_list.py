@@ -17,6 +17,9 @@ from ..tracking.redetection import RedetectionBudget
 from ..tracking.settings import TrackerSettings
 from .history import StampedImage
 
+#: Why a target is lost on images of another size than the one that it started on.
+_OTHER_SIZE = "the image has another size than the one that it was started on"
+
 
 class TrackerLike(Protocol):
     """What a session needs of :class:`siampolar_model.tracking.tracker.Tracker`."""
@@ -35,15 +38,24 @@ class TrackerLike(Protocol):
         *,
         budget: RedetectionBudget,
     ) -> list[Target]: ...
+    def start_warning(self, frame: Frame, id: int) -> str: ...
     def remove(self, id: int) -> bool: ...
 
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """A target's last result, the size of its images, and for how long it has been lost, if so."""
+    """What is known of a target.
+
+    Attributes:
+        result: its last result.
+        image_size: width and height of its images.
+        stamp_ns: of its last image.
+        lost_s: for how long it has been lost; None if it is not.
+    """
 
     result: Target
     image_size: tuple[int, int]
+    stamp_ns: int
     lost_s: float | None = None
 
 
@@ -76,7 +88,11 @@ class TargetList:
         self._tracker.start(image.frame, region, id=id)
         box, nothing = bounds_of(region), np.zeros((0, 2), np.float32)
         unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, nothing)
-        self._entries[id] = _Entry(unseen, image.size)
+        self._entries[id] = _Entry(unseen, image.size, image.stamp_ns)
+
+    def start_warning(self, id: int, image: StampedImage) -> str:
+        """What there is to warn of about a target that was just started; empty if nothing."""
+        return self._tracker.start_warning(image.frame, id)
 
     def drop(self, id: int) -> None:
         """Stop following a target."""
@@ -91,14 +107,18 @@ class TargetList:
         fitting = [id for id in ids if self._entries[id].image_size == image.size]
         found = self._tracker.update(image.frame, fitting, budget=budget) if fitting else []
         results = {result.id: result for result in found}
-        results.update({id: self._lost(id, image) for id in ids if id not in results})
+        results.update({id: self._lost(id, image, _OTHER_SIZE) for id in ids if id not in results})
         for id, result in results.items():
-            self._entries[id] = replace(self._entries[id], result=result)
+            self._entries[id] = replace(self._entries[id], result=result, stamp_ns=image.stamp_ns)
         return tuple(results[id] for id in ids)
+
+    def seconds_since(self, ids: Iterable[int], stamp_ns: int) -> float:
+        """Time from the last image of these targets to a stamp; the shortest if they differ."""
+        return min((stamp_ns - self._entries[id].stamp_ns) / 1e9 for id in ids)
 
     def lose_all(self, image: StampedImage) -> tuple[Target, ...]:
         """All targets as lost, sorted by id."""
-        return tuple(self._lost(id, image) for id in self.ids)
+        return tuple(self._lost(id, image, "the tracker has failed") for id in self.ids)
 
     def time_out(
         self, results: Iterable[Target], elapsed_s: float, limit_s: float
@@ -151,7 +171,15 @@ class TargetList:
         sizes = {id: self._entries[id].image_size for id in self.ids}
         return ", ".join("{} ({}x{})".format(i, *s) for i, s in sizes.items() if s != size)
 
-    def _lost(self, id: int, image: StampedImage) -> Target:
+    def _lost(self, id: int, image: StampedImage, reason: str) -> Target:
         last = self._entries[id].result
-        outline = polar.clip_polygon(last.polygon_xy, *image.size)
-        return replace(last, state=TargetState.LOST, score=0.0, quality=0.0, polygon_xy=outline)
+        return replace(
+            last,
+            state=TargetState.LOST,
+            score=0.0,
+            quality=0.0,
+            polygon_xy=polar.clip_polygon(last.polygon_xy, *image.size),
+            confidence=0.0,
+            velocity_xy=(0.0, 0.0),
+            reason=reason,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,10 @@ _AGREE = 0.7
 #: How far beyond the box a mask may reach: this share of half the box's side and so many pixels of
 #: the search crop, as far as rays do.
 _BEYOND, _BEYOND_PX = 0.2, 4.0
+
+
+#: Candidates besides the network's choice count from this score on.
+LEAST_SCORE = 0.3
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class SearchCrop:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """The best candidate in one search crop, in crop pixels.
+    """A candidate in one search crop, in crop pixels.
 
     Attributes:
         search_crop: the crop that it was found in.
@@ -64,6 +69,7 @@ class Candidate:
         box: the predicted box, or its mean with those of mask and outline if they agree.
         center_xy: float64 (2,), origin of the rays.
         rays_px: float32 (N,), lengths of the rays.
+        agreement: IoU of the predicted box with the outline's bounding box.
         mask: the network's own mask; None if it gives none.
     """
 
@@ -73,20 +79,29 @@ class Candidate:
     box: Box
     center_xy: np.ndarray
     rays_px: np.ndarray
+    agreement: float = 1.0
     mask: SoftMask | None = None
 
+    @cached_property
+    def image_box(self) -> Box:
+        """The box in image pixels."""
+        return self.search_crop.window.box_to_image(self.box)
+
     @classmethod
-    def of(cls, search_crop: SearchCrop, found: Candidates, i: int, id: int) -> Candidate:
+    def of(
+        cls, search_crop: SearchCrop, found: Candidates, i: int, id: int, rank: int = 0
+    ) -> Candidate:
         """Row ``i`` of what an engine found.
 
         Args:
             id: the target, for the message of an error.
+            rank: which candidate of the row; 0 is the network's choice.
 
         Raises:
             FloatingPointError: the network gave numbers that are not finite.
         """
-        score, quality = float(found.score[i, 0]), float(found.quality[i, 0])
-        geometry = [found.box_xyxy[i, 0], found.center_xy[i, 0], found.rays_px[i, 0]]
+        score, quality = float(found.score[i, rank]), float(found.quality[i, rank])
+        geometry = [found.box_xyxy[i, rank], found.center_xy[i, rank], found.rays_px[i, rank]]
         if found.mask is not None:
             geometry.append(found.mask[i])
         # A sum is finite only if all of its numbers are, so one check does for all.
@@ -98,15 +113,16 @@ class Candidate:
             )
         center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
         predicted = Box(*map(float, geometry[0]))
-        mask = _mask_near(found, i, predicted, search_crop.window.size)
+        mask = _mask_near(found, i, rank, predicted, search_crop.window.size)
         outline = Box(*polar.box_of(polar.polygon((center_xy[0], center_xy[1]), rays_px)))
+        agreement = predicted.iou(outline)
         drawn = mask.bounding_box() if mask is not None else None
         box = _agreed(predicted, outline if drawn is None else _agreed(drawn, outline))
-        return cls(search_crop, score, quality, box, center_xy, rays_px, mask)
+        return cls(search_crop, score, quality, box, center_xy, rays_px, agreement, mask)
 
 
-def _mask_near(found: Candidates, i: int, box: Box, crop_px: int) -> SoftMask | None:
-    """The part of row ``i``'s mask that lies in a box of the crop, or a little beyond."""
+def _mask_near(found: Candidates, i: int, rank: int, box: Box, crop_px: int) -> SoftMask | None:
+    """The part of row ``i``'s mask in a candidate's box of the crop, or a little beyond."""
     if found.mask is None or found.mask_gain is None:
         return None
     whole = found.mask[i]
@@ -114,7 +130,7 @@ def _mask_near(found: Candidates, i: int, box: Box, crop_px: int) -> SoftMask | 
     margin_x, margin_y = (_BEYOND * side / 2 + _BEYOND_PX for side in (box.width, box.height))
     left, right = _cells(box.x1 - margin_x, box.x2 + margin_x, cell_px, whole.shape[1])
     top, bottom = _cells(box.y1 - margin_y, box.y2 + margin_y, cell_px, whole.shape[0])
-    values = whole[top:bottom, left:right] * found.mask_gain[i, 0]
+    values = whole[top:bottom, left:right] * found.mask_gain[i, rank]
     edges = (edge * cell_px for edge in (left, top, right, bottom))
     return SoftMask(np.minimum(values, np.float32(1)), Box(*edges))
 
@@ -122,6 +138,21 @@ def _mask_near(found: Candidates, i: int, box: Box, crop_px: int) -> SoftMask | 
 def _cells(low: float, high: float, cell_px: int, count: int) -> tuple[int, int]:
     """The cells that an interval of pixels touches."""
     return max(0, math.floor(low / cell_px)), min(count, math.ceil(high / cell_px))
+
+
+def candidates_of(search_crop: SearchCrop, found: Candidates, i: int, id: int) -> list[Candidate]:
+    """All candidates of row ``i``, the network's choice first.
+
+    Raises:
+        FloatingPointError: see :meth:`Candidate.of`.
+    """
+    first = Candidate.of(search_crop, found, i, id)
+    others = (
+        Candidate.of(search_crop, found, i, id, rank)
+        for rank in range(1, found.score.shape[1])
+        if found.score[i, rank] >= LEAST_SCORE
+    )
+    return [first, *others]
 
 
 def _agreed(a: Box, b: Box) -> Box:

@@ -95,7 +95,7 @@ class SearchPlan:
         return SearchCrop(window, box.width, box.height, self._settings.window_weight, least_score)
 
     def _near_last_place(self, target: TrackedTarget) -> SearchCrop:
-        return self._near(target, target.result.box, target.growth)
+        return self._near(target, target.expected_box, target.growth)
 
     def _redetection_crops(
         self, target: TrackedTarget, windows: RedetectionWindows, count: int

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from ..geometry import polar
 from ..geometry.box import Box
 from ..results import Target, TargetState
+from .claims import CLEAR, SPREAD, Claim
+from .confidence import CALIBRATION, Evidence
+from .motion import Motion
 from .search_crop import Candidate
 from .settings import TrackerSettings
 
@@ -19,8 +23,19 @@ _GROWTH_PER_FRAME = 1.1
 #: Boxes that overlap by at least this IoU are taken for the same object.
 _SAME_OBJECT = 0.5
 
-#: Share of an unforeseen step that counts as a change of the velocity.
-_VELOCITY_GAIN = 0.5
+#: A target of less than this share of the area that it started with is not believed any longer.
+_LEAST_AREA = 0.1
+
+#: As many images in a row without tracking are full doubt.
+_DOUBT_FRAMES = 8
+
+#: Confidence from which a target is tracked.
+TRACKING_CONFIDENCE = 0.5
+
+_NO_EVIDENCE = Evidence()
+
+#: By how much the score of a lost target must exceed that of another target to take its place.
+_TAKES_OVER = 0.15
 
 #: Weight of a new score in the usual score, while tracking and while uncertain. The second is above
 #: 0 so that a target whose looks have changed for good is believed again after some seconds.
@@ -35,7 +50,12 @@ class TrackedTarget:
         result: the last result; its box is the last position that was believed.
         image_size: width and height of the target's images.
         value_range: see :meth:`siampolar_model.images.frame.Frame.value_range`.
+        motion: where its middle is expected, and how fast it is.
+        start_box: the box that it was started from.
+        alike: ids of the other targets that it looks like: each was found for both.
         usual_score: mean of the last scores while tracking; 0 before the first one.
+        evidence: what the last image says about it.
+        predicted_box: where it was expected on the last image.
         growth: side of the search window, as a multiple of its nominal side.
         low_frames: how many of the most recent images in a row scored below ``lost_score``.
         doubt_frames: on how many of the most recent images in a row it was not tracked.
@@ -45,7 +65,6 @@ class TrackedTarget:
             before it is believed; only while not tracked.
         unconfirmed_frames: images in a row on which it was seen there.
         crops_searched: crops spent on searching the whole frame since it was last tracked.
-        velocity_xy: pixels per image, smoothed.
         steadiness: IoU of the box that its motion predicted with the one that the last search
             found; 0 before the second search and while it is not tracked.
         rested: it was moved by its motion on the last image, and not searched for.
@@ -55,7 +74,12 @@ class TrackedTarget:
     result: Target
     image_size: tuple[int, int]
     value_range: tuple[float, float] | None
+    motion: Motion
+    start_box: Box
+    alike: frozenset[int] = frozenset()
     usual_score: float = 0.0
+    evidence: Evidence = _NO_EVIDENCE
+    predicted_box: Box | None = None
     growth: float = 1.0
     low_frames: int = 0
     doubt_frames: int = 0
@@ -64,16 +88,8 @@ class TrackedTarget:
     unconfirmed_frames: int = 0
     crops_searched: int = 0
     crops_due: float = 0.0
-    velocity_xy: tuple[float, float] = (0.0, 0.0)
     steadiness: float = 0.0
     rested: bool = False
-
-    @property
-    def expected_box(self) -> Box:
-        """Where its motion has it on the next image, in the size that was last believed."""
-        box = self.result.box
-        (x, y), (dx, dy) = box.center_xy, self.velocity_xy
-        return _keep_inside((x + dx, y + dy), box.width, box.height, *self.image_size)
 
     def moved(self) -> TrackedTarget:
         """The target after an image that it was not searched for on: its motion moves it."""
@@ -92,9 +108,36 @@ class TrackedTarget:
         )
         return replace(self, result=result, rested=True)
 
+    @classmethod
+    def starting(
+        cls, result: Target, image_size: tuple[int, int], value_range: tuple[float, float] | None
+    ) -> TrackedTarget:
+        """A target before its second image."""
+        return cls(result, image_size, value_range, Motion.starting(result.box), result.box)
+
     @property
     def lost(self) -> bool:
         return self.result.state == TargetState.LOST
+
+    @property
+    def tracking(self) -> bool:
+        return self.result.state == TargetState.TRACKING
+
+    @property
+    def seen(self) -> bool:
+        """Whether it was found on the last image, believed or not."""
+        return not self.lost and self.low_frames == 0
+
+    @property
+    def expected_box(self) -> Box:
+        """Where its motion has it, in the size that was last believed."""
+        box = self.result.box
+        return _keep_inside(self.motion.center_xy, box.width, box.height, *self.image_size)
+
+    def later(self, elapsed_s: float) -> TrackedTarget:
+        """What is expected on an image some seconds later."""
+        moved = replace(self, motion=self.motion.after(elapsed_s))
+        return replace(moved, predicted_box=moved.expected_box)
 
     def searching(self, settings: TrackerSettings) -> bool:
         """Whether the whole frame is searched: it is lost, or not tracked for ``lost_frames``."""
@@ -106,21 +149,28 @@ class TrackedTarget:
         return max(settings.tracking_score, settings.recover_share * self.usual_score)
 
     def after(
-        self, candidates: Sequence[Candidate], settings: TrackerSettings, others: Sequence[Target]
+        self,
+        claim: Claim | None,
+        elsewhere: Sequence[Candidate],
+        settings: TrackerSettings,
+        others: Sequence[Target],
+        rivals: Collection[Motion],
     ) -> TrackedTarget:
         """The target after one image.
 
         Args:
-            candidates: the best candidate of each of its crops, at least one. The first one is of
-                the crop around its last position, unless the target is lost.
-            others: targets tracked on this image. A candidate elsewhere that overlaps one of
-                these is not this target.
+            claim: what it got of what was found around its expected place; None if it is lost.
+            elsewhere: the best candidate of each of its other crops.
+            others: targets that are seen on this image. A candidate elsewhere that overlaps one
+                of these is not this target.
+            rivals: where other targets that look like it and are not seen are expected. A place
+                elsewhere that may be one of these is not believed.
         """
-        if self.lost:
-            best = max(candidates, key=lambda candidate: candidate.score)
-            now, elsewhere = self._stay(TargetState.LOST, best), candidates
+        if claim is None:
+            best = max(elsewhere, key=lambda candidate: candidate.score)
+            now = self._stay(TargetState.LOST, best.score, self.result.reason)
         else:
-            now, elsewhere = self._follow(candidates[0], settings), candidates[1:]
+            now = self._follow(claim, settings)
             if now.result.state == TargetState.TRACKING:
                 return now
         # A place that looks right is watched for some images before it is believed.
@@ -132,7 +182,10 @@ class TrackedTarget:
         places = [
             place
             for place in places
-            if not _is_other(place, others) and (self.lost or not _is_other(place, [now.result]))
+            if not _is_other(place, others)
+            and (self.lost or not _is_other(place, [now.result]))
+            and not self._disputed(place, rivals)
+            and not self._shrunk(place.box, settings)
         ]
         if not places:
             return replace(now, unconfirmed=None, unconfirmed_frames=0)
@@ -140,70 +193,150 @@ class TrackedTarget:
         frames = self.unconfirmed_frames + 1
         if frames < settings.recover_frames:
             return replace(now, unconfirmed=place, unconfirmed_frames=frames)
-        return TrackedTarget(place, self.image_size, self.value_range, self.usual_score)
+        evidence = Evidence(score=place.score, doubt=1.0)
+        return self._found(place, Motion.starting(place.box), self.usual_score, evidence)
 
-    def _follow(self, candidate: Candidate, settings: TrackerSettings) -> TrackedTarget:
-        """The target after the candidate around its last position was believed or not."""
-        score = candidate.score
-        low_frames = self.low_frames + 1 if score < settings.lost_score else 0
-        seen_frames = self.seen_frames + 1 if score >= self.recover_score(settings) else 0
-        if self.result.state == TargetState.TRACKING:
-            # A sudden jump must score as much as a target that was lost and is found again.
-            seen = candidate.search_crop.window.box_to_image(candidate.box)
-            jumped = self.result.box.iou(seen) < _SAME_OBJECT
-            least = self.recover_score(settings) if jumped else settings.tracking_score
-            believed = score >= least
-        else:
-            believed = seen_frames >= settings.recover_frames
-        if low_frames >= settings.lost_frames:
-            state = TargetState.LOST
-        else:
-            state = TargetState.TRACKING if believed else TargetState.UNCERTAIN
+    def _disputed(self, place: Target, rivals: Collection[Motion]) -> bool:
+        """Whether a place is not clearly nearer to where it is expected than to a rival."""
+        mine = self.motion.surprise(place.box, SPREAD)
+        return any(rival.surprise(place.box, SPREAD) < mine + CLEAR for rival in rivals)
+
+    def _found(
+        self, result: Target, motion: Motion, usual_score: float, evidence: Evidence
+    ) -> TrackedTarget:
+        """The target while it is tracked: nothing is remembered of doubts before."""
+        return TrackedTarget(
+            result,
+            self.image_size,
+            self.value_range,
+            motion,
+            self.start_box,
+            self.alike,
+            usual_score,
+            evidence,
+            self.predicted_box,
+        )
+
+    def _follow(self, claim: Claim, settings: TrackerSettings) -> TrackedTarget:
+        """The target after what it claimed around its expected place was believed or not."""
+        candidate = claim.candidate
+        score = 0.0 if candidate is None else candidate.score
+        # What was hidden and what might be another thing now is not followed.
+        hidden = claim.rival is not None and self.low_frames > 0
+        shrunk = candidate is not None and self._shrunk(candidate.image_box, settings)
+        unseen = candidate is None or score < settings.lost_score or hidden or shrunk
+        low_frames = self.low_frames + 1 if unseen else 0
+        usual = score >= self.recover_score(settings) and claim.rival is None and not unseen
+        seen_frames = self.seen_frames + 1 if usual else 0
+        evidence = self._evidence(claim)
         growth = 1.0 if score >= settings.tracking_score else self.growth * _GROWTH_PER_FRAME
         growth = min(growth, settings.max_search_growth)
-        if state == TargetState.TRACKING:
+        reason = self._doubt(claim, seen_frames, settings)
+        if candidate is not None and not reason:
             rate = _USUAL_RATE if self.usual_score else 1.0
             usual_score = self.usual_score + (score - self.usual_score) * rate
-            result = self._at(candidate, state, settings)
-            expected = self.expected_box
-            gain = _VELOCITY_GAIN / (2 if self.rested else 1)
-            (x, y), (foreseen_x, foreseen_y) = result.box.center_xy, expected.center_xy
-            vx, vy = self.velocity_xy
-            return TrackedTarget(
-                result,
-                self.image_size,
-                self.value_range,
-                usual_score,
-                growth,
-                velocity_xy=(vx + gain * (x - foreseen_x), vy + gain * (y - foreseen_y)),
-                steadiness=expected.iou(result.box),
-            )
+            result = self._at(candidate, TargetState.TRACKING, settings)
+            motion = self.motion.seen(candidate.image_box)
+            found = self._found(result, motion, usual_score, evidence)
+            return replace(found, steadiness=self.expected_box.iou(result.box))
+        state = TargetState.LOST if low_frames >= settings.lost_frames else TargetState.UNCERTAIN
         doubted = replace(
             self,
-            velocity_xy=(0.0, 0.0),
             steadiness=0.0,
             rested=False,
             growth=growth,
             low_frames=low_frames,
             doubt_frames=self.doubt_frames + 1,
             seen_frames=seen_frames,
+            evidence=evidence,
         )
-        if score < settings.lost_score:
+        if candidate is None or unseen:
             # Following a wrong object would lose the right one, so the position is kept.
-            return doubted._stay(state, candidate)
+            return doubted._stay(state, score, reason)
         usual_score = self.usual_score + (score - self.usual_score) * _USUAL_RATE_UNCERTAIN
-        result = self._at(candidate, state, settings)
-        return replace(doubted, result=result, usual_score=usual_score)
+        result = replace(self._at(candidate, state, settings), reason=reason)
+        motion = self.motion.seen(candidate.image_box)
+        return replace(doubted, result=result, motion=motion, usual_score=usual_score)
 
-    def _stay(self, state: TargetState, candidate: Candidate) -> TrackedTarget:
-        result = replace(self.result, state=state, score=candidate.score, quality=0.0)
+    def _doubt(self, claim: Claim, seen_frames: int, settings: TrackerSettings) -> str:
+        """Why what it claimed is not believed to be the target; empty if it is."""
+        candidate = claim.candidate
+        name = f"target {claim.rival}" if claim.rival else "something that looks like it"
+        if candidate is None:
+            return f"only {name} is seen where it was"
+        score, seen = candidate.score, candidate.image_box
+        if score < settings.tracking_score:
+            return f"its score is {score:.2f}"
+        if self._shrunk(seen, settings):
+            return f"it has shrunk to {seen.width:.0f}x{seen.height:.0f} px"
+        if claim.rival is not None:
+            return f"it may be {name}"
+        if self.result.state == TargetState.TRACKING:
+            # A sudden jump must score as much as a target that was lost and is found again.
+            jumped = max(self.result.box.iou(seen), self.expected_box.iou(seen)) < _SAME_OBJECT
+            if jumped and score < self.recover_score(settings):
+                return f"it jumped, and its score is {score:.2f}, less than usual"
+        elif seen_frames < settings.recover_frames:
+            less = f"its score is {score:.2f}, less than usual"
+            return "it has been seen again for too short a time" if seen_frames else less
+        return ""
+
+    def _shrunk(self, box: Box, settings: TrackerSettings) -> bool:
+        """Whether so little is left of it that it is probably something else."""
+        start = self.start_box
+        least_px = min(settings.min_box_px, min(start.width, start.height) / 2)
+        return box.area < _LEAST_AREA * start.area or min(box.width, box.height) < least_px
+
+    def _evidence(self, claim: Claim) -> Evidence:
+        """What this image says about the target, see confidence.py."""
+        candidate = claim.candidate
+        doubt = min(self.doubt_frames / _DOUBT_FRAMES, 1.0)
+        if candidate is None:
+            return Evidence(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, doubt)
+        seen, score = candidate.image_box, candidate.score
+        change = abs(math.log(max(seen.area, 1e-6) / self.result.box.area))
+        return Evidence(
+            score=score,
+            usual=min(score / self.usual_score, 1.0) if self.usual_score else 1.0,
+            runner_up=min(claim.runner_up / max(score, 1e-6), 1.0),
+            agreement=candidate.agreement,
+            size_change=min(change, 1.0),
+            surprise=min(self.motion.surprise(seen, SPREAD), 4.0),
+            rival=float(claim.rival is not None),
+            doubt=doubt,
+        )
+
+    def _stay(self, state: TargetState, score: float, reason: str) -> TrackedTarget:
+        result = replace(self.result, state=state, score=score, quality=0.0, reason=reason)
         return replace(self, result=result)
+
+    def doubted(self, reason: str) -> TrackedTarget:
+        """The target as uncertain, for a reason that only all targets together show."""
+        result = replace(self.result, state=TargetState.UNCERTAIN, reason=reason)
+        return replace(self, result=result, doubt_frames=self.doubt_frames + 1, seen_frames=0)
+
+    def published(self) -> Target:
+        """The result with what is known of its motion, and how sure it is."""
+        probability = CALIBRATION.confidence(self.evidence)
+        if self.lost:
+            confidence = 0.0
+        elif self.result.state == TargetState.TRACKING:
+            # A state and its confidence never contradict each other.
+            confidence = max(probability, TRACKING_CONFIDENCE)
+        else:
+            confidence = min(probability, TRACKING_CONFIDENCE)
+        return replace(
+            self.result,
+            confidence=confidence,
+            velocity_xy=self.motion.velocity_xy,
+            predicted_box=self.predicted_box,
+        )
 
     def _at(self, candidate: Candidate, state: TargetState, settings: TrackerSettings) -> Target:
         """The result if a candidate is believed: its position, and its smoothed size."""
         image_w, image_h = self.image_size
         window, search_crop = candidate.search_crop.window, candidate.search_crop
-        seen = window.box_to_image(candidate.box)
+        seen = candidate.image_box
         rate = settings.size_smoothing * candidate.score
         box = _keep_inside(
             seen.center_xy,
@@ -228,9 +361,10 @@ class TrackedTarget:
 
 
 def _is_other(place: Target, others: Sequence[Target]) -> bool:
-    """Whether another object was found at a place, with at least the same score."""
+    """Whether another target is seen at a place, and does not look much less like itself there."""
     return any(
-        other.box.iou(place.box) > _SAME_OBJECT and other.score >= place.score for other in others
+        other.box.iou(place.box) > _SAME_OBJECT and other.score >= place.score - _TAKES_OVER
+        for other in others
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +14,23 @@ from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
 from ..geometry import polar
-from ..geometry.crops import CropWindow, template_window
+from ..geometry.crops import CropWindow, search_window, template_window
 from ..geometry.region import Mask, Outline, Point, Region, as_region, bounds_of
 from ..images.frame import Frame
 from ..images.resample import cut_array
 from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
+from .claims import alike_targets, settle
+from .confidence import Evidence
+from .distractors import Distractor, updated
+from .outline_overlap import same_region
 from .point_start import box_about
 from .redetection import RedetectionBudget
-from .search_crop import Candidate, SearchCrop
+from .search_crop import Candidate, SearchCrop, candidates_of
 from .search_plan import SearchPlan
 from .settings import TrackerSettings
+from .start_check import start_warning
 from .start_rules import check_start
 from .target_state import TrackedTarget
 from .turns import resting
@@ -59,6 +66,7 @@ class Tracker:
         self._engine = engine
         self.settings = settings or TrackerSettings()
         self._targets: dict[int, TrackedTarget] = {}
+        self._distractors: tuple[Distractor, ...] = ()
         self._next_id = 1  # ids are not reused: a result of an old target may be on its way
         size = engine.spec.search_size
         self._crops = np.empty((engine.spec.max_targets, size, size, 3), np.uint8)
@@ -127,7 +135,7 @@ class Tracker:
     @property
     def targets(self) -> list[Target]:
         """The last result of every target, sorted by id."""
-        return [self._targets[id].result for id in self.ids]
+        return [self._targets[id].published() for id in self.ids]
 
     if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
@@ -143,6 +151,7 @@ class Tracker:
         region: Region | Sequence[Any] | np.ndarray,
         *,
         id: int | None = None,
+        mask: np.ndarray | None = None,
     ) -> int:
         """Start following an object.
 
@@ -154,6 +163,7 @@ class Tracker:
                 (H, W). A model whose ``spec.takes_mask`` is true starts on the pixels of an
                 outline or mask, another one on the box around them.
             id: the target to start again, or the id of a new one; None takes the next free id.
+            mask: the object's mask (H, W), if that is known as well; it counts instead of region.
 
         Returns:
             The target's id.
@@ -168,7 +178,11 @@ class Tracker:
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
         region = check_start(
-            as_region(region), (frame.width, frame.height), id, self._targets, self.settings
+            as_region(region if mask is None else Mask(mask)),
+            (frame.width, frame.height),
+            id,
+            self._targets,
+            self.settings,
         )
         if isinstance(region, Point):
             region = box_about(self._engine, frame, region, self.settings)
@@ -190,7 +204,8 @@ class Tracker:
             polygon_xy=box.corners_xy(),
         )
         self._next_id = max(self._next_id, new_id + 1)
-        self._targets[new_id] = TrackedTarget(result, (frame.width, frame.height), value_range)
+        size = frame.width, frame.height
+        self._targets[new_id] = TrackedTarget.starting(result, size, value_range)
         return new_id
 
     def update(
@@ -228,23 +243,104 @@ class Tracker:
                     f"image is {frame.width}x{frame.height} but target {id} was started on "
                     f"{started[0]}x{started[1]}"
                 )
-        targets = {id: self._targets[id] for id in chosen}
+        targets = {id: self._targets[id].later(budget.elapsed_s) for id in chosen}
         rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
         for id in rests:
             self._targets[id] = targets.pop(id).moved()
         plan = SearchPlan(targets, budget, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
+        self._follow(targets, candidates, rests, budget.elapsed_s)
+        return [self._targets[id].published() for id in chosen]
+
+    def _follow(
+        self,
+        targets: Mapping[int, TrackedTarget],
+        candidates: dict[int, list[list[Candidate]]],
+        rests: Collection[int],
+        elapsed_s: float,
+    ) -> None:
+        """Give what was found to the targets, and change their states.
+
+        Args:
+            targets: as they were expected on this image.
+            candidates: of each target's crops; the first crop of one that is not lost is the one
+                around its expected place.
+            rests: ids of the targets on this image that were moved and not searched for.
+        """
+        least_score = self.settings.tracking_score
+        near = {id: candidates[id].pop(0) for id in targets if not targets[id].lost}
+        motions = {id: target.motion for id, target in targets.items()}
+        alike = {id: target.alike & motions.keys() for id, target in targets.items()}
+        tracking = {id for id in near if targets[id].result.state == TargetState.TRACKING}
+        expected = [one.after(elapsed_s) for one in self._distractors]
+        known = [one for one in expected if one.known]
+        given = settle(near, motions, alike, [one.motion for one in known], tracking)
+        for id, more in alike_targets(given.things, given.claims, least_score).items():
+            target = self._targets[id]
+            self._targets[id] = replace(target, alike=target.alike | more)
         # Lost targets are updated last, so that they cannot claim an object that another target
         # was just found on.
-        for id in sorted(targets, key=lambda id: self._targets[id].lost):
+        for id in sorted(targets, key=lambda id: id not in near):
             others = [
                 self._targets[other].result
-                for other in chosen
-                if other != id and self._targets[other].result.state == TargetState.TRACKING
+                for other in (*targets, *rests)
+                if other != id and self._targets[other].seen
             ]
-            self._targets[id] = self._targets[id].after(candidates[id], self.settings, others)
-        return [self._targets[id].result for id in chosen]
+            rivals = [
+                self._targets[other].motion for other in alike[id] if not self._targets[other].seen
+            ]
+            rivals += [one.motion for one in known if id in one.ids]
+            elsewhere = [ones[0] for ones in candidates[id]]
+            self._targets[id] = self._targets[id].after(
+                given.claims.get(id), elsewhere, self.settings, others, rivals
+            )
+        self._doubt_same_regions(targets)
+        tracked = {id for id in tracking if self._targets[id].tracking}
+        far = [
+            candidate.image_box
+            for crops in candidates.values()
+            for found in crops
+            for candidate in found
+            if candidate.score >= least_score
+        ]
+        self._distractors = updated(expected, given, far, tracked, least_score)
+
+    def _doubt_same_regions(self, ids: Collection[int]) -> None:
+        """Of two targets with one outline, the less probable one becomes uncertain."""
+        tracked = [id for id in ids if self._targets[id].tracking]
+        for a, b in combinations(tracked, 2):
+            one, other = self._targets[a], self._targets[b]
+            if one.tracking and other.tracking and same_region(one.result, other.result):
+                loser, winner = sorted((a, b), key=lambda id: self._targets[id].result.score)
+                self._targets[loser] = self._targets[loser].doubted(
+                    f"it has the outline of target {winner}"
+                )
+
+    def evidence(self, id: int) -> Evidence:
+        """What the confidence of a target was computed from on its last image.
+
+        Raises:
+            KeyError: an id that is not followed.
+        """
+        return self._targets[id].evidence
+
+    def start_warning(self, frame: Frame | np.ndarray, id: int) -> str:
+        """What a user should know about the box of a target that was just started; empty if it is
+        good: that there is little to hold on to, or that most of it is background.
+
+        The target is searched for once on its starting image, which takes as long as an update.
+
+        Args:
+            frame: the image that it was started on.
+
+        Raises:
+            KeyError: an id that is not followed.
+        """
+        box, size = self._targets[id].result.box, self.spec.search_size
+        window = search_window(box.center_xy, box.width, box.height, self.spec.search_factor, size)
+        crop = SearchCrop(window, box.width, box.height, self.settings.window_weight, 0.0)
+        return start_warning(box, self._search(_as_frame(frame), [(id, crop)])[id][0])
 
     def remove(self, id: int) -> bool:
         """Stop following a target; False if there was none with this id."""
@@ -255,12 +351,13 @@ class Tracker:
         """Stop following all targets."""
         for id in self.ids:
             self.remove(id)
+        self._distractors = ()
 
     def _search(
         self, frame: Frame, search_crops: list[tuple[int, SearchCrop]]
-    ) -> dict[int, list[Candidate]]:
+    ) -> dict[int, list[list[Candidate]]]:
         """What the network finds in each target's crops, in as few batches as possible."""
-        candidates: dict[int, list[Candidate]] = {}
+        candidates: dict[int, list[list[Candidate]]] = {}
         for start in range(0, len(search_crops), len(self._crops)):
             batch = search_crops[start : start + len(self._crops)]
             for crop, (id, search_crop) in zip(self._crops, batch, strict=False):
@@ -269,7 +366,7 @@ class Tracker:
             crops = self._crops[: len(batch)]
             found = self._engine.search([id for id, _ in batch], crops, prior)
             for i, (id, search_crop) in enumerate(batch):
-                candidates.setdefault(id, []).append(Candidate.of(search_crop, found, i, id))
+                candidates.setdefault(id, []).append(candidates_of(search_crop, found, i, id))
         return candidates
 
     def _prior(self, search_crop: SearchCrop) -> Prior:

@@ -23,6 +23,9 @@ _STEADY = 0.9
 #: other, all are searched for.
 _ROOM = 1.5
 
+#: A box that is nearer to the image's border may be cut off by it.
+_BORDER_PX = 2.0
+
 
 def resting(targets: Mapping[int, TrackedTarget], settings: TrackerSettings) -> set[int]:
     """The targets that are not searched for on the next image.
@@ -53,7 +56,7 @@ def _is_steady(target: TrackedTarget, settings: TrackerSettings) -> bool:
         and target.steadiness >= _STEADY
         and target.result.score >= target.recover_score(settings)
         # An outline that the image's border cuts off cannot be moved.
-        and min(box.x1, box.y1, width - box.x2, height - box.y2) > 0
+        and min(box.x1, box.y1, width - box.x2, height - box.y2) > _BORDER_PX
     )
 
 

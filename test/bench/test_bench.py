@@ -277,7 +277,7 @@ def _report() -> Report:
             not_run=(EngineListing("tensorrt", "fp16", "engine tensorrt cannot be used"),),
         ),
         node=(
-            NodeResult((1280, 720), 30.0, 600, 2, 1.0, ROW, 0.5, 150.0),
+            NodeResult((1280, 720), 30.0, 600, 2, 1.0, ROW, 0.5, 150.0, 0, {"waiting": 1.25}),
             NodeResult((1280, 720), 30.0, 600, 9, 1.0, ROW, 0.5, 150.0, busy_cores=1),
         ),
         loads=(NamedResult("one core busy, auto", replace(CASE, threads=None, busy_cores=1)),),
@@ -409,6 +409,8 @@ class TestPage:
             "| 1 | 4.00 | 5.00 | 6.00 | 1.0 | - |",
             "| one core busy, auto | 4.00 | 5.00 | 6.00 | 7.0 | **1.25** |",
             "| one core busy, auto: trackernano_v2 | 4.00 | 5.00 | 6.00 | 9.0 | - |",
+            "| images | waiting |",
+            "| 1280x720 at 30 Hz | 1.25 |",
             "| 1280x720 at 30 Hz, one core busy | 600 | 9 | 4.0 | 5.0 | 6.0 | 50 % | 150 |",
             "| 4K (3840x2160) | 4.20 | 5.00 | 6.00 | 4.00 | +5 % |",
             "| 1280x720 at 30 Hz | 600 | 2 | 4.0 | 5.0 | 6.0 | 50 % | 150 |",

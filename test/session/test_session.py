@@ -71,6 +71,9 @@ class FakeTracker:
         self.targets[id] = box
         return id
 
+    def start_warning(self, frame: Frame, id: int) -> str:
+        return "little to hold on to"
+
     def update(
         self,
         frame: Frame,
@@ -877,7 +880,12 @@ def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int)
     box = Box.from_xywh(100, 80, 64, 64)
     alone = Tracker.from_pretrained()
     alone.start(images[0].frame, box, id=1)
-    expected = [alone.update(image.frame)[0] for image in images]
+    # It is searched for on its first image as well, to which there is no time.
+    gaps_s = [1 / 30] + [PERIOD_NS / 1e9] * 7
+    expected = [
+        alone.update(image.frame, budget=RedetectionBudget(gap_s))[0]
+        for image, gap_s in zip(images, gaps_s, strict=True)
+    ]
 
     results: list[Targets] = []
     failures: list[Exception] = []
@@ -940,6 +948,17 @@ class TestAnsweredAfterDecoding:
         assert len(rig.answers) == 2 and rig.answers[1].success
         rig.session.drain()
         assert len(rig.answers) == 2
+
+    def test_an_answer_that_waits_for_the_start_warns_of_the_region(self) -> None:
+        rig = Rig()
+        rig.add(0)
+        assert rig.init(wait=True) is None
+        rig.session.drain()
+        assert [answer.message for answer in rig.answers] == ["little to hold on to"]
+        rig.init(id=1, wait=True)
+        rig.session.drain()
+        again = "target 1 was followed already and is started again; little to hold on to"
+        assert rig.answers[1].success and rig.answers[1].message == again
 
     def test_a_request_that_waited_for_its_image(self) -> None:
         rig = Rig()
@@ -1005,7 +1024,7 @@ def test_a_point_is_answered_once_the_tracker_has_looked() -> None:
     assert rig.answers == []
     rig.session.drain()
     (answer,) = rig.answers
-    assert (answer.success, answer.id, answer.message) == (True, 1, "")
+    assert (answer.success, answer.id, answer.message) == (True, 1, "little to hold on to")
     assert rig.tracker.targets == {1: Point(20, 20)}
 
 

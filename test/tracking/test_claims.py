@@ -1,0 +1,136 @@
+"""Two targets never have one thing, and who loses out says why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from siampolar_model.engines.base import Candidates, Engine
+from siampolar_model.geometry.box import Box
+from siampolar_model.models.spec import ModelSpec
+from siampolar_model.results import Target, TargetState
+from siampolar_model.tracking.search_crop import SearchCrop, candidates_of
+from siampolar_model.tracking.tracker import Tracker
+
+FRAME = np.zeros((360, 640, 3), np.uint8)
+SIDE = 40.0
+
+
+class Nobody(Engine):
+    """Only has a spec: what is found comes from the tracker below."""
+
+    name = "nobody"
+    spec = ModelSpec("nobody", 127, 255, 1.7, 36, 16)
+
+    def encode(self, *_: object) -> None: ...
+    def release(self, slot: int) -> None: ...
+    def search(self, *_: object) -> Candidates:
+        raise NotImplementedError
+
+
+class Scene(Tracker):
+    """Finds identical squares wherever a crop shows them, the nearest to its middle first.
+
+    Attributes:
+        squares: centres of the squares that are in sight, and their scores.
+    """
+
+    def __init__(self, candidates: int) -> None:
+        super().__init__(Nobody())
+        self.squares: dict[tuple[float, float], float] = {}
+        self._count = candidates
+
+    def _search(self, frame: object, search_crops: list[tuple[int, SearchCrop]]) -> dict:
+        found: dict[int, list] = {}
+        for id, search_crop in search_crops:
+            window = search_crop.window
+            inside = [
+                (window.box_to_crop(Box.from_center(x, y, SIDE, SIDE)), score)
+                for (x, y), score in self.squares.items()
+                if max(abs(x - window.cx), abs(y - window.cy)) < window.side / 2
+            ]
+            middle = np.array([127.5, 127.5])
+            inside.sort(key=lambda one: float(np.abs(one[0].center_xy - middle).sum()))
+            k, rays = self._count, 36
+            row = Candidates(
+                np.zeros((1, k), np.float32),
+                np.zeros((1, k), np.float32),
+                np.tile(np.float32([100, 100, 155, 155]), (1, k, 1)),
+                np.full((1, k, 2), 127.5, np.float32),
+                np.full((1, k, rays), 20, np.float32),
+            )
+            for i, (box, score) in enumerate(inside[:k]):
+                row.score[0, i], row.box_xyxy[0, i] = score, box.as_xyxy()
+                row.center_xy[0, i], row.rays_px[0, i] = box.center_xy, box.width / 2
+            found.setdefault(id, []).append(candidates_of(search_crop, row, 0, id))
+        return found
+
+
+def scene(candidates: int, *places: tuple[float, float]) -> Scene:
+    """A target on every square."""
+    made = Scene(candidates)
+    for x, y in places:
+        made.start(FRAME, Box.from_center(x, y, SIDE, SIDE))
+    return made
+
+
+def shown(scene: Scene, *places: tuple[float, float], images: int = 1) -> list[Target]:
+    for _ in range(images):
+        scene.squares = dict.fromkeys(places, 0.9)
+        results = scene.update(FRAME)
+    return results
+
+
+def on(target: Target, place: tuple[float, float]) -> bool:
+    return target.box.iou(Box.from_center(*place, SIDE, SIDE)) > 0.5
+
+
+@pytest.mark.parametrize("candidates", [1, 4])
+def test_of_two_targets_only_one_is_tracked_where_one_thing_is(candidates: int) -> None:
+    twins = scene(candidates, (200, 180), (260, 180))
+    shown(twins, (200, 180), (260, 180), images=10)
+    for _ in range(60):
+        results = shown(twins, (260, 180))
+        assert results[1].state == TargetState.TRACKING and on(results[1], (260, 180))
+        assert results[0].state != TargetState.TRACKING
+    assert results[0].state == TargetState.LOST and "target 2" in results[0].reason
+    results = shown(twins, (200, 180), (260, 180), images=40)
+    assert [result.state for result in results] == [TargetState.TRACKING] * 2
+    assert on(results[0], (200, 180)) and on(results[1], (260, 180))
+    assert [result.reason for result in results] == ["", ""]
+
+
+@pytest.mark.parametrize("candidates", [1, 4])
+def test_twins_that_cross_keep_their_ids_by_their_velocities(candidates: int) -> None:
+    twins = scene(candidates, (150, 180), (350, 190))
+    for image in range(1, 60):
+        a, b = (150 + 4.0 * image, 180.0), (350 - 4.0 * image, 190.0)
+        one_hides_the_other = abs(a[0] - b[0]) < SIDE / 2
+        results = shown(twins, *([a] if one_hides_the_other else [a, b]))
+    assert on(results[0], a) and on(results[1], b)
+    assert [result.state for result in results] == [TargetState.TRACKING] * 2
+
+
+def test_the_neighbour_of_a_hidden_target_is_known_not_to_be_it() -> None:
+    alone = scene(4, (200, 180))
+    shown(alone, (200, 180), (260, 180), images=10)
+    for _ in range(40):
+        (result,) = shown(alone, (260, 180))
+        assert result.state != TargetState.TRACKING
+    assert "looks like it" in result.reason
+    (result,) = shown(alone, (200, 180), (260, 180), images=40)
+    assert result.state == TargetState.TRACKING and on(result, (200, 180))
+
+
+def test_without_a_neighbour_a_target_that_jumps_is_followed() -> None:
+    alone = scene(4, (200, 180))
+    shown(alone, (200, 180), images=10)
+    (result,) = shown(alone, (240, 180), images=4)
+    assert result.state == TargetState.TRACKING and on(result, (240, 180))
+
+
+def test_a_target_started_twice_is_tracked_once() -> None:
+    twice = scene(1, (200, 180), (203, 180))
+    results = shown(twice, (200, 180), images=10)
+    assert sorted(result.state for result in results)[0] == TargetState.TRACKING
+    assert sorted(result.state for result in results)[1] != TargetState.TRACKING
