@@ -15,7 +15,7 @@ RUN apt-get update \
 # Next to the system's NumPy and OpenCV, as in the README.
 RUN python3 -m venv --system-site-packages venv && touch venv/COLCON_IGNORE \
   && source venv/bin/activate \
-  && pip install --no-cache-dir "numpy<2" "./src/siampolar_ros[cpu,openvino]"
+  && pip install --no-cache-dir "numpy<2" "./src/siampolar_ros[cpu,openvino,console]"
 RUN set +u && source "/opt/ros/$ROS_DISTRO/setup.bash" && set -u && source venv/bin/activate \
   && python3 -m colcon build --packages-select siampolar_ros \
   && rm -rf build log
@@ -33,6 +33,8 @@ COPY --from=build /opt/siampolar/install /opt/siampolar/install
 COPY deployment/entrypoint.sh /opt/siampolar/
 RUN useradd --create-home --groups video robot
 USER robot
+# Images do not fit Fast DDS's default shared memory; `ros2 run` does not set this, launch files do.
+ENV FASTRTPS_DEFAULT_PROFILES_FILE=/opt/siampolar/install/siampolar_ros/share/siampolar_ros/config/fastdds.xml
 # On SIGTERM, Docker's own, ros2 launch would leave its nodes behind.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["/opt/siampolar/entrypoint.sh"]

@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _M
     from .errors import VideoError as VideoError
     from .evaluation.evaluate import evaluate as evaluate
     from .geometry.box import Box as Box
+    from .geometry.region import Mask as Mask
+    from .geometry.region import Outline as Outline
+    from .geometry.region import Point as Point
     from .geometry.soft_mask import SoftMask as SoftMask
     from .images.frame import Frame as Frame
     from .io.source import read_video as read_video
@@ -59,6 +62,7 @@ _MODULES = {
     ),
     "evaluation.evaluate": ("evaluate",),
     "geometry.box": ("Box",),
+    "geometry.region": ("Mask", "Outline", "Point"),
     "geometry.soft_mask": ("SoftMask",),
     "images.frame": ("Frame",),
     "io.source": ("read_video",),

@@ -19,6 +19,7 @@ from .options import (
     Engine,
     JsonFile,
     Precision,
+    Provider,
     Set,
     Threads,
     tracker_settings,
@@ -69,6 +70,7 @@ def evaluate(
     ] = None,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    provider: Provider = "cpu",
     threads: Threads = None,
     assignments: Set = None,
     fps: Annotated[
@@ -138,7 +140,7 @@ def evaluate(
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     contenders = [
-        *(_model(one, engine, precision, threads, settings) for one in models),
+        *(_model(one, engine, precision, threads, provider, settings) for one in models),
         *(Contender(one.name, one, {"engine": "opencv"}) for one in peers),
     ]
     check_names([one.name for one in contenders])
@@ -182,14 +184,20 @@ class Contender:
 
 
 def _model(
-    model: str, engine: str, precision: str, threads: int | None, settings: TrackerSettings
-) -> Contender:
+    model: str, engine: str, precision: str, threads: int | None, provider: str,
+    settings: TrackerSettings,
+) -> Contender:  # fmt: skip
     from ..models.folder import ModelFolder
     from ..tracking.tracker import Tracker
 
     opened = ModelFolder.open(model)
     tracker = Tracker.from_pretrained(
-        opened, engine=engine, settings=settings, precision=precision, num_threads=threads
+        opened,
+        engine=engine,
+        settings=settings,
+        precision=precision,
+        num_threads=threads,
+        provider=provider,
     )
     typer.echo(tracker.engine.choice, err=True)
     about = {

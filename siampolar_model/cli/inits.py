@@ -1,4 +1,4 @@
-"""What targets start from: boxes on the first frame and later ones, corrections, a first mask."""
+"""What targets start from: on the first frame, on later ones, and as corrections."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..errors import BoxError, CommandError, DatasetError, TargetLimitError
 from ..evaluation.pictures import VOID, has_void, read_labels
 from ..geometry.box import Box, parse_box
+from ..geometry.region import Mask, Outline, Point, Region, as_region
 from ..tracking.settings import TrackerSettings
 from ..tracking.start_rules import check_start
 
-_KEYS = ("frame", "box", "id")
+#: Ways to point at an object, and what each must be.
+_KINDS: dict[str, tuple[type[Region], str]] = {
+    "box": (Box, "four numbers [x, y, width, height]"),
+    "point": (Point, "two numbers [x, y]"),
+    "polygon": (Outline, "points [[x, y], ...], at least three"),
+}
 
 #: A file of inits is typed by hand or written by a program for one video.
 _MAX_BYTES = 16_000_000
@@ -25,21 +30,19 @@ _MAX_BYTES = 16_000_000
 
 @dataclass(frozen=True, eq=False)
 class Init:
-    """A box on a frame.
+    """An object that is pointed at on a frame.
 
     Attributes:
         frame: index of the frame; None: the first frame read.
-        box: in pixels of that frame.
+        region: in pixels of that frame.
         id: the target to start again, or the id of a new one; None: a new target, the next id.
         source: where it was given, for messages.
-        mask: uint8 (H, W) of the frame's size, 1 on the target; None if only the box is known.
     """
 
     frame: int | None
-    box: Box
+    region: Region
     id: int | None
     source: str
-    mask: np.ndarray | None = None
 
 
 def init_of_option(text: str) -> Init:
@@ -76,9 +79,8 @@ def inits_of_mask(path: Path, image_size: tuple[int, int]) -> list[Init]:
         objects.remove(VOID)
     inits = []
     for number in objects:
-        mask = (labels == number).astype(np.uint8)
-        box = Box.from_xywh(*cv2.boundingRect(mask))
-        inits.append(Init(None, box, None, f"--mask {path}, label {number}", mask))
+        mask = Mask((labels == number).astype(np.uint8))
+        inits.append(Init(None, mask, None, f"--mask {path}, label {number}"))
     if not inits:
         raise CommandError(f"--mask {path}: is empty; it must be above 0 on the object")
     return inits
@@ -86,6 +88,8 @@ def inits_of_mask(path: Path, image_size: tuple[int, int]) -> list[Init]:
 
 def read_inits(path: Path) -> list[Init]:
     """A JSON list of ``{"frame": 40, "box": [x, y, w, h], "id": 1}``, ``id`` being optional.
+
+    Instead of ``box`` also ``"point": [x, y]`` or ``"polygon": [[x, y], ...]``.
 
     Raises:
         OSError: the file cannot be read.
@@ -105,19 +109,40 @@ def read_inits(path: Path) -> list[Init]:
 
 
 def _init(entry: Any, source: str) -> Init:
-    if not isinstance(entry, dict) or not {"frame", "box"} <= entry.keys() <= set(_KEYS):
-        raise CommandError(f"{source}: must have frame and box, may have id, and nothing else")
-    frame, box, id = (entry.get(key) for key in _KEYS)
+    kinds = [key for key in _KINDS if isinstance(entry, dict) and key in entry]
+    if len(kinds) != 1 or not {"frame", *kinds} <= entry.keys() <= {"frame", "id", *kinds}:
+        raise CommandError(
+            f"{source}: must have frame and one of {', '.join(_KINDS)}, may have id, and nothing "
+            "else"
+        )
+    (kind,) = kinds
+    frame, id = entry["frame"], entry.get("id")
     if not _is_whole(frame, 0):
         raise CommandError(f"{source}: frame {frame!r} must be a whole number, 0 or more")
     if id is not None and not _is_whole(id, 1):
         raise CommandError(f"{source}: id {id!r} must be a whole number, 1 or more")
-    if not isinstance(box, list) or any(isinstance(value, bool | str) for value in box):
-        raise CommandError(f"{source}: box {box!r} must be four numbers [x, y, width, height]")
+    return Init(frame, _region(kind, entry[kind], source), id, source)
+
+
+def _region(kind: str, value: Any, source: str) -> Region:
+    cls, needed = _KINDS[kind]
     try:
-        return Init(frame, parse_box(box), id, source)
+        region = as_region(value) if _is_of_numbers(value) else None
     except BoxError as error:
-        raise CommandError(f"{source}: {error}") from None
+        if kind == "box":
+            raise CommandError(f"{source}: {error}") from None
+        region = None
+    if not isinstance(region, cls):
+        raise CommandError(f"{source}: {kind} {value!r} must be {needed}")
+    return region
+
+
+def _is_of_numbers(value: Any) -> bool:
+    """Whether a value is a list of numbers, or of lists of numbers."""
+    if not isinstance(value, list):
+        return False
+    parts = [part for one in value for part in (one if isinstance(one, list) else [one])]
+    return all(type(part) in (int, float) for part in parts)
 
 
 def _is_whole(value: Any, least: int) -> bool:
@@ -138,7 +163,7 @@ def check_inits(
         first, end: index of the first frame, and the index after the last one; None: unknown.
 
     Raises:
-        CommandError: a box that no target can start from, too many targets, or a frame that is
+        CommandError: a region that no target can start from, too many targets, or a frame that is
             not among those read.
     """
     ordered = sorted(inits, key=lambda init: first if init.frame is None else init.frame)
@@ -149,7 +174,7 @@ def check_inits(
             frames = f"from {first} on" if end is None else f"{first} to {end - 1}"
             raise CommandError(f"{init.source}: frame {frame} is not read; read are {frames}")
         try:
-            check_start(init.box, image_size, init.id, followed, settings)
+            check_start(init.region, image_size, init.id, followed, settings)
         except (BoxError, TargetLimitError) as error:
             raise CommandError(f"{init.source}: {error}") from None
         followed.add(init.id or max(followed, default=0) + 1)

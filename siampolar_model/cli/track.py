@@ -20,6 +20,7 @@ from .options import (
     Last,
     Model,
     Precision,
+    Provider,
     Set,
     Source,
     Threads,
@@ -53,7 +54,8 @@ def track(
         Path | None,
         typer.Option(
             help="JSON file with boxes on later frames, and corrections by the id of a target: "
-            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional.'
+            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional, and instead of '
+            'box there may be "point": [x, y] or "polygon": [[x, y], ...].'
         ),
     ] = None,
     output: Annotated[
@@ -71,6 +73,7 @@ def track(
     model: Model = DEFAULT_MODEL,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    provider: Provider = "cpu",
     threads: Threads = None,
     assignments: Set = None,
     first: First = 0,
@@ -145,7 +148,12 @@ def track(
             starts, (reader.width, reader.height), first, _end(reader, first), settings
         )
         tracker = Tracker.from_pretrained(
-            model, engine=engine, settings=settings, precision=precision, num_threads=threads
+            model,
+            engine=engine,
+            settings=settings,
+            precision=precision,
+            num_threads=threads,
+            provider=provider,
         )
         if not quiet:
             typer.echo(tracker.engine.choice, err=True)

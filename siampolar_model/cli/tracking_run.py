@@ -28,7 +28,7 @@ class TrackingRun:
     Args:
         frames: what to track, from the reader.
         inits: in the order of their frames. One whose frame a camera or stream skipped starts on
-            the next one. Its mask is used if the network takes one.
+            the next one.
         video: takes the frames with outlines drawn; None: no video is wanted.
         exports: formats and where to write them.
         on_notice: called with every notice of the reader, as soon as it is known.
@@ -111,8 +111,7 @@ class TrackingRun:
     def _start(self, index: int, view: Frame) -> None:
         while self.waiting and (self.waiting[0].frame or 0) <= index:
             init = self.waiting.pop(0)
-            mask = init.mask if self._tracker.spec.takes_mask else None
-            self._tracker.start(view, init.box, id=init.id, mask=mask)
+            self._tracker.start(view, init.region, id=init.id)
 
     def _open(self, files: ExitStack) -> None:
         self._files = files.enter_context(Exports(self._exports))

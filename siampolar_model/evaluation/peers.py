@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BoxError, CommandError, EngineError
 from ..geometry.box import Box
+from ..geometry.region import Mask
 from ..images.frame import Frame
 from ..results import Target, TargetState
 from ..tracking.redetection import RedetectionBudget
@@ -35,23 +36,23 @@ class Peer:
         self._trackers: dict[int, Any] = {}
         self._boxes: dict[int, Box] = {}
 
-    def start(self, frame: Frame, box: Box, *, mask: np.ndarray | None = None) -> int:
+    def start(self, frame: Frame, region: Box | Mask) -> int:
         """As :meth:`siampolar_model.tracking.tracker.Tracker.start`.
 
         Raises:
             BoxError: OpenCV refuses the box.
             EngineError: a mask was given.
         """
-        if mask is not None:
+        if isinstance(region, Mask):
             raise EngineError(f"{self.name} takes no mask")
         tracker = self._make()
-        clipped = box.clip(frame.width, frame.height)
+        clipped = region.clip(frame.width, frame.height)
         try:
             tracker.init(frame.to_bgr(), tuple(round(value) for value in clipped.as_xywh()))
         except cv2.error as error:
             raise BoxError(f"{self.name}: {' '.join(str(error.err or error).split())}") from None
         id = len(self._trackers) + 1
-        self._trackers[id], self._boxes[id] = tracker, box
+        self._trackers[id], self._boxes[id] = tracker, region
         return id
 
     def update(self, frame: Frame, *, budget: RedetectionBudget | None = None) -> list[Target]:

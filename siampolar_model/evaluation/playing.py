@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import BoxError
 from ..geometry import polar
 from ..geometry.box import Box
+from ..geometry.region import Mask
 from ..images.frame import Frame
 from ..results import Target, TargetState
 from ..tracking.redetection import RedetectionBudget
@@ -30,7 +31,7 @@ _TINY = 1e-9
 class Follower(Protocol):
     """What is played to: a :class:`.tracking.tracker.Tracker`, or a tracker of another library."""
 
-    def start(self, frame: Frame, box: Box, *, mask: np.ndarray | None = None) -> int:
+    def start(self, frame: Frame, region: Box | Mask) -> int:
         """Start a target and return its id.
 
         Raises:
@@ -130,7 +131,8 @@ class Player:
         begin = time.perf_counter()
         for one in starts:
             try:
-                self._ids.append(self._tracker.start(frame, one.box, mask=one.mask))
+                region = one.box if one.mask is None else Mask(one.mask)
+                self._ids.append(self._tracker.start(frame, region))
             except BoxError as error:
                 self._ids.append(None)
                 refused = error

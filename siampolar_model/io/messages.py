@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BoxError, FrameError
 from ..geometry.box import Box
+from ..geometry.region import Mask, Outline, Point, Region
 from ..images.compressed import MAX_PIXELS, CompressedFrame, check_pixels
 from ..images.frame import Frame
 from ..results import Target, TargetState
@@ -21,6 +23,9 @@ from ..session.session import Targets
 
 #: The ROS package of our own messages.
 PACKAGE = "siampolar_ros"
+
+#: Kinds of InitTarget.msg.
+_BOX, _POINT, _POLYGON, _MASK = range(4)
 
 #: Written where no box is expected.
 _NO_BOX = Box(0.0, 0.0, 0.0, 0.0)
@@ -62,14 +67,40 @@ def image_from_message(
 
 
 def request_from_message(message: Any) -> InitRequest:
-    """The request of a ``siampolar_ros/InitTarget``."""
+    """The request of a ``siampolar_ros/InitTarget``, also of version 0.1.
+
+    Raises:
+        BoxError: an unknown kind, an outline of an odd number of coordinates, or a mask that
+            cannot be read.
+    """
     size = (int(message.image_width), int(message.image_height))
     return InitRequest(
-        box=Box.from_xywh(message.x, message.y, message.width, message.height),
+        region=_region(message),
         stamp_ns=stamp_to_ns(message.header.stamp),
         id=int(message.id),
         image_size=size if any(size) else None,
     )
+
+
+def _region(message: Any) -> Region:
+    kind = int(getattr(message, "kind", _BOX))
+    if kind == _BOX:
+        return Box.from_xywh(message.x, message.y, message.width, message.height)
+    if kind == _POINT:
+        return Point(float(message.x), float(message.y))
+    if kind == _POLYGON:
+        numbers = np.array(message.polygon_xy, np.float32)
+        if len(numbers) % 2:
+            raise BoxError(f"polygon_xy has {len(numbers)} numbers; it needs x and y of each point")
+        return Outline(numbers.reshape(-1, 2))
+    if kind == _MASK:
+        if message.mask.encoding not in ("mono8", "8UC1"):
+            raise BoxError(f"the mask's encoding is {message.mask.encoding!r}; it must be mono8")
+        try:
+            return Mask(image_from_message(message.mask).frame.decode().planes[0])
+        except FrameError as error:
+            raise BoxError(f"the mask cannot be read: {error}") from None
+    raise BoxError(f"kind is {kind}; it must be 0 (box), 1 (point), 2 (polygon) or 3 (mask)")
 
 
 def results_from_message(message: Any) -> list[Target]:

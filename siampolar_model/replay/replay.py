@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..errors import FrameError, ReplayError
+from ..errors import BoxError, FrameError, ReplayError
 from ..geometry.box import Box
 from ..io.bags import INIT_TARGET, BagMessage, image_of
 from ..io.messages import request_from_message
@@ -95,10 +96,18 @@ class Replay:
         """
         self._now_s = message.time_ns / 1e9
         if message.type == INIT_TARGET:
-            self._session.init(request_from_message(message.content), self._events.append)
+            self._init(message.content)
         else:
             self._add_image(message)
         return self._work()
+
+    def _init(self, message: Any) -> None:
+        try:
+            request = request_from_message(message)
+        except BoxError as error:
+            self._events.append(InitResult(False, int(message.id), str(error)))
+        else:
+            self._session.init(request, self._events.append)
 
     def finish(self) -> list[Event]:
         """Refuse requests that still wait after the last message.

@@ -68,7 +68,7 @@ class Executor:
 
     def _start(self, work: StartTarget) -> None:
         try:
-            self._target_list.start(work.id, work.entry.image, work.box)
+            self._target_list.start(work.id, work.entry.image, work.region)
         except ValueError as error:  # the image is damaged, or the tracker refuses the target
             if work.id not in self._target_list.ids:
                 self._schedule.ended([work.id])

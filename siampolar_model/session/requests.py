@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import BoxError, StampError, TargetLimitError
-from ..geometry.box import Box, validate_init_box
+from ..geometry.region import Mask, Outline, Point, Region, bounds_of, validate_region
 from ..tracking.settings import TrackerSettings
 from ..tracking.start_rules import check_start
 from .history import Entry, History, StampedImage, format_stamp
@@ -15,16 +15,16 @@ from .history import Entry, History, StampedImage, format_stamp
 
 @dataclass(frozen=True)
 class InitRequest:
-    """Start following what is in a box.
+    """Start following an object.
 
     Attributes:
-        box: in pixels of the image it was drawn on.
+        region: what it was pointed at with, in pixels of the image that it was drawn on.
         stamp_ns: stamp of that image in nanoseconds; 0 takes the newest image.
         id: the target to start again, or the id of a new one; 0 gives a new target a free id.
-        image_size: width and height of the image that the box was drawn on; None if unknown.
+        image_size: width and height of that image; None if unknown.
     """
 
-    box: Box
+    region: Region
     stamp_ns: int = 0
     id: int = 0
     image_size: tuple[int, int] | None = None
@@ -38,7 +38,7 @@ class InitResult:
         success: whether the target will be followed.
         id: the target's id on success, else the id of the request.
         message: the reason of a refusal; on success empty, or a remark such as that a target with
-            this id was started again.
+            this id was started again, or that only the box of an outline was used.
         image: the image that the target starts on; None if none was found.
     """
 
@@ -61,7 +61,7 @@ class Reply:
 
 @dataclass(frozen=True, eq=False)
 class Pending:
-    """A request that was admitted, but whose image has yet to be decoded.
+    """A request that was admitted, but whose image has yet to be decoded, or looked at.
 
     Attributes:
         admitted: to be sent once the target has started.
@@ -120,11 +120,12 @@ class Admission:
     Not thread-safe: the schedule locks.
 
     Args:
-        start: called for every target admitted, with its id, image, clipped box and, if its
-            image has yet to be decoded, the request; it returns replies to requests replaced.
+        start: called for every target admitted, with its id, image, region and, if its image has
+            yet to be decoded or looked at, the request; it returns replies to requests replaced.
         target_ids: gives new targets their ids.
         clock: seconds.
         hold_s: seconds that a request may wait for its image.
+        takes_mask: whether the model starts on the pixels of an outline or mask.
 
     Attributes:
         ids: targets followed or about to be.
@@ -133,12 +134,13 @@ class Admission:
     def __init__(
         self,
         history: History,
-        start: Callable[[int, Entry, Box, Pending | None], list[Reply]],
+        start: Callable[[int, Entry, Region, Pending | None], list[Reply]],
         target_ids: TargetIds,
         clock: Callable[[], float],
         *,
         hold_s: float,
         tracker_settings: TrackerSettings,
+        takes_mask: bool,
     ) -> None:
         self._history = history
         self._start = start
@@ -146,6 +148,7 @@ class Admission:
         self._clock = clock
         self.hold_s = hold_s
         self.tracker_settings = tracker_settings
+        self._takes_mask = takes_mask
         self.ids: set[int] = set()
         self._held: list[_Held] = []
 
@@ -197,18 +200,21 @@ class Admission:
             entry = self._find(request)
             if entry is None:
                 return None
-            box = self._check(request, entry.image)
+            region = self._check(request, entry.image)
         except _Refused as refused:
             result = InitResult(False, request.id, str(refused), refused.image)
             return [Reply(callback, result)]
         known = request.id in self.ids
         id = self._target_ids.use(request.id)
         self.ids.add(id)
-        message = f"target {id} was followed already and is started again" if known else ""
-        reply = Reply(callback, InitResult(True, id, message, entry.image))
-        if entry.image.frame.is_decoded:
-            return [*self._start(id, entry, box, None), reply]
-        return self._start(id, entry, box, Pending(reply, request.id))
+        remarks = [f"target {id} was followed already and is started again"] if known else []
+        if isinstance(region, (Outline, Mask)) and not self._takes_mask:
+            kind = type(region).__name__.lower()
+            remarks.append(f"this model takes no masks: the box around the {kind} is used")
+        reply = Reply(callback, InitResult(True, id, "; ".join(remarks), entry.image))
+        if entry.image.frame.is_decoded and not isinstance(region, Point):
+            return [*self._start(id, entry, region, None), reply]
+        return self._start(id, entry, region, Pending(reply, request.id))
 
     def _find(self, request: InitRequest) -> Entry | None:
         """The image of a request; None if it has yet to come."""
@@ -217,9 +223,10 @@ class Admission:
         try:
             if self._history.newest is None:
                 # A box that fits into no image is refused without waiting for one.
-                box = request.box
-                if not (math.isfinite(box.area) and box.width > 0 and box.height > 0):
-                    validate_init_box(box, 1, 1, 0)
+                box = bounds_of(request.region)
+                has_area = math.isfinite(box.area) and box.width > 0 and box.height > 0
+                if not has_area and not isinstance(request.region, Point):
+                    validate_region(request.region, 1, 1, 0)
                 return None
             # A small request overtakes a large image, which may therefore still be on its way.
             if 0 < self._history.ahead_ns(request.stamp_ns) <= self.hold_s * 1e9:
@@ -228,14 +235,16 @@ class Admission:
         except (StampError, BoxError) as error:
             raise _Refused(str(error)) from None
 
-    def _check(self, request: InitRequest, image: StampedImage) -> Box:
-        """The box, clipped to its image."""
+    def _check(self, request: InitRequest, image: StampedImage) -> Region:
+        """The region; a box is clipped to its image."""
         if request.image_size is not None and request.image_size != image.size:
             drawn = "{}x{}".format(*request.image_size)
             actual = "{}x{}".format(*image.size)
             raise _Refused(f"the box was drawn on {drawn} but the image is {actual}", image)
         try:
-            return check_start(request.box, image.size, request.id, self.ids, self.tracker_settings)
+            return check_start(
+                request.region, image.size, request.id, self.ids, self.tracker_settings
+            )
         except (BoxError, TargetLimitError) as error:
             raise _Refused(str(error), image) from None
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
-from ..geometry.box import Box
+from ..geometry.region import Region
 from ..results import Target
 from ..tracking.settings import TrackerSettings
 from .catch_up import CatchUp
@@ -55,6 +55,7 @@ class Schedule:
         tracker_settings: TrackerSettings,
         target_ids: TargetIds,
         clock: Callable[[], float],
+        takes_mask: bool = False,
     ) -> None:
         self._lock = threading.Lock()
         self._settings = settings
@@ -67,6 +68,7 @@ class Schedule:
             clock,
             hold_s=settings.hold_init_s,
             tracker_settings=tracker_settings,
+            takes_mask=takes_mask,
         )
         self._commands: list[Command] = []
         self._waiting: Entry | None = None
@@ -261,12 +263,14 @@ class Schedule:
         self._since_live = 0
         return TrackLive(entry, skipped)
 
-    def _queue_start(self, id: int, entry: Entry, box: Box, pending: Pending | None) -> list[Reply]:
+    def _queue_start(
+        self, id: int, entry: Entry, region: Region, pending: Pending | None
+    ) -> list[Reply]:
         """Queue a start in place of one for the same id, so that a flood of them cannot pile up."""
         replies = self._drop_starts(
             lambda start: start.id == id, f"a later request for target {id} took its place"
         )
-        self._commands.append(StartTarget(id, entry, box, pending))
+        self._commands.append(StartTarget(id, entry, region, pending))
         return replies
 
     def _drop_starts(self, which: Callable[[StartTarget], bool], message: str) -> list[Reply]:

@@ -80,7 +80,11 @@ class Session:
         self._on_failure = on_failure
         self._notices = Notices(on_notice, clock)
         self._schedule = Schedule(
-            settings or SessionSettings(), tracker.settings, target_ids or TargetIds(), clock
+            settings or SessionSettings(),
+            tracker.settings,
+            target_ids or TargetIds(),
+            clock,
+            tracker.spec.takes_mask,
         )
         self._executor = Executor(tracker, self._schedule, self._notices, on_result)
         self._worker = Worker(self.step, self._schedule.seconds_to_deadline)
@@ -128,9 +132,10 @@ class Session:
         """Check a request, assign its id and queue it.
 
         ``callback`` is called exactly once with the result: before this method returns, unless the
-        request has to wait for its image (for ``hold_init_s`` at the latest) or its image is
-        compressed and not decoded yet. The worker decodes it then and starts the target, or
-        refuses the request if the image is damaged.
+        request has to wait for its image (for ``hold_init_s`` at the latest), its image is
+        compressed and not decoded yet, or it names a point. The worker then decodes the image,
+        looks at the point and starts the target, or refuses the request if the image is damaged or
+        nothing stands out.
         """
         replies = self._schedule.ask(request, callback)
         self._worker.wake()

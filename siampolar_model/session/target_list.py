@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from ..geometry import polar
-from ..geometry.box import Box
+from ..geometry.region import Region, bounds_of
 from ..images.frame import Frame
+from ..models.spec import ModelSpec
 from ..results import StateChange, Target, TargetState
 from ..tracking.redetection import RedetectionBudget
 from ..tracking.settings import TrackerSettings
@@ -23,8 +24,10 @@ class TrackerLike(Protocol):
     settings: TrackerSettings
 
     @property
+    def spec(self) -> ModelSpec: ...
+    @property
     def ids(self) -> tuple[int, ...]: ...
-    def start(self, frame: Frame, box: Box, *, id: int | None = None) -> int: ...
+    def start(self, frame: Frame, region: Region, *, id: int | None = None) -> int: ...
     def update(
         self,
         frame: Frame,
@@ -64,14 +67,15 @@ class TargetList:
         """The last result of every target, sorted by id."""
         return tuple(self._entries[id].result for id in self.ids)
 
-    def start(self, id: int, image: StampedImage, box: Box) -> None:
+    def start(self, id: int, image: StampedImage, region: Region) -> None:
         """Start a target, or start it again.
 
         Raises:
             ValueError: the tracker refuses it; a target that is to start again goes on as before.
         """
-        self._tracker.start(image.frame, box, id=id)
-        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, np.zeros((0, 2), np.float32))
+        self._tracker.start(image.frame, region, id=id)
+        box, nothing = bounds_of(region), np.zeros((0, 2), np.float32)
+        unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, nothing)
         self._entries[id] = _Entry(unseen, image.size)
 
     def drop(self, id: int) -> None:

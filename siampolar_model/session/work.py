@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..geometry.box import Box
+from ..geometry.region import Region
 from ..tracking.settings import TrackerSettings
 from .history import Entry
 from .requests import Pending
@@ -15,14 +15,14 @@ class StartTarget:
     """Start a target, or start it again.
 
     Attributes:
-        entry: the image that the box was drawn on.
-        box: in image pixels, clipped to the image.
-        pending: the request, if it is answered only after the image was decoded; else None.
+        entry: the image that it was pointed at.
+        region: in image pixels; a box is clipped to the image.
+        pending: the request, if it is answered only after the start was tried; else None.
     """
 
     id: int
     entry: Entry
-    box: Box
+    region: Region
     pending: Pending | None = None
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engines.base import Candidates
+from ..engines.base import Candidates, Prior
 from ..geometry import polar
 from ..geometry.box import Box
 from ..geometry.crops import CropWindow
 from ..geometry.soft_mask import SoftMask
 
-#: If the outline's bounding box and the predicted box overlap by at least this IoU, they are
-#: averaged: their errors are independent. If not, the outline probably misses a part (a swan's
+#: If the bounding boxes of mask and outline and the predicted box overlap by this IoU or more, they
+#: are averaged: their errors are independent. If not, the outline probably misses a part (a swan's
 #: neck), and the predicted box is kept.
 _AGREE = 0.7
 
@@ -40,6 +40,18 @@ class SearchCrop:
     window_weight: float
     least_score: float
 
+    def prior(self, scale_penalty: float) -> Prior:
+        """Its row of the graph's input; the target is expected in the middle of the crop."""
+        scale, middle = self.window.scale, self.window.size / 2
+        return Prior(
+            window_weight=self.window_weight,
+            scale_penalty=scale_penalty,
+            width=self.width * scale,
+            height=self.height * scale,
+            center_x=middle,
+            center_y=middle,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -49,7 +61,7 @@ class Candidate:
         search_crop: the crop that it was found in.
         score: raw classification score, [0, 1].
         quality: predicted IoU of the outline with the object, [0, 1].
-        box: the predicted box, or its mean with the outline's bounding box if the two agree.
+        box: the predicted box, or its mean with those of mask and outline if they agree.
         center_xy: float64 (2,), origin of the rays.
         rays_px: float32 (N,), lengths of the rays.
         mask: the network's own mask; None if it gives none.
@@ -85,8 +97,11 @@ class Candidate:
                 f"quality {quality}, box {geometry[0]}, center {geometry[1]}"
             )
         center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
-        box = _agreed(geometry[0], polar.polygon((center_xy[0], center_xy[1]), rays_px))
-        mask = _mask_near(found, i, box, search_crop.window.size)
+        predicted = Box(*map(float, geometry[0]))
+        mask = _mask_near(found, i, predicted, search_crop.window.size)
+        outline = Box(*polar.box_of(polar.polygon((center_xy[0], center_xy[1]), rays_px)))
+        drawn = mask.bounding_box() if mask is not None else None
+        box = _agreed(predicted, outline if drawn is None else _agreed(drawn, outline))
         return cls(search_crop, score, quality, box, center_xy, rays_px, mask)
 
 
@@ -109,9 +124,8 @@ def _cells(low: float, high: float, cell_px: int, count: int) -> tuple[int, int]
     return max(0, math.floor(low / cell_px)), min(count, math.ceil(high / cell_px))
 
 
-def _agreed(box_xyxy: np.ndarray, polygon_xy: np.ndarray) -> Box:
-    """The predicted box, or its mean with the bounding box of the outline if they agree."""
-    a, b = Box(*map(float, box_xyxy)), Box(*polar.box_of(polygon_xy))
+def _agreed(a: Box, b: Box) -> Box:
+    """The first box, or the mean of both if they agree."""
     if a.iou(b) < _AGREE:
         return a
     return Box((a.x1 + b.x1) / 2, (a.y1 + b.y1) / 2, (a.x2 + b.x2) / 2, (a.y2 + b.y2) / 2)

@@ -19,6 +19,9 @@ _GROWTH_PER_FRAME = 1.1
 #: Boxes that overlap by at least this IoU are taken for the same object.
 _SAME_OBJECT = 0.5
 
+#: Share of an unforeseen step that counts as a change of the velocity.
+_VELOCITY_GAIN = 0.5
+
 #: Weight of a new score in the usual score, while tracking and while uncertain. The second is above
 #: 0 so that a target whose looks have changed for good is believed again after some seconds.
 _USUAL_RATE, _USUAL_RATE_UNCERTAIN = 1 / 10, 1 / 150
@@ -42,6 +45,10 @@ class TrackedTarget:
             before it is believed; only while not tracked.
         unconfirmed_frames: images in a row on which it was seen there.
         crops_searched: crops spent on searching the whole frame since it was last tracked.
+        velocity_xy: pixels per image, smoothed.
+        steadiness: IoU of the box that its motion predicted with the one that the last search
+            found; 0 before the second search and while it is not tracked.
+        rested: it was moved by its motion on the last image, and not searched for.
         crops_due: crops that ``redetect_period_s`` asks for and that were not searched yet.
     """
 
@@ -57,6 +64,33 @@ class TrackedTarget:
     unconfirmed_frames: int = 0
     crops_searched: int = 0
     crops_due: float = 0.0
+    velocity_xy: tuple[float, float] = (0.0, 0.0)
+    steadiness: float = 0.0
+    rested: bool = False
+
+    @property
+    def expected_box(self) -> Box:
+        """Where its motion has it on the next image, in the size that was last believed."""
+        box = self.result.box
+        (x, y), (dx, dy) = box.center_xy, self.velocity_xy
+        return _keep_inside((x + dx, y + dy), box.width, box.height, *self.image_size)
+
+    def moved(self) -> TrackedTarget:
+        """The target after an image that it was not searched for on: its motion moves it."""
+        before, box = self.result.box, self.expected_box
+        dx, dy = box.x1 - before.x1, box.y1 - before.y1
+
+        def shifted(one: Box) -> Box:
+            return Box(one.x1 + dx, one.y1 + dy, one.x2 + dx, one.y2 + dy)
+
+        outline = self.result.polygon_xy + np.array([dx, dy], np.float32)
+        result = replace(
+            self.result,
+            box=box,
+            polygon_xy=polar.clip_polygon(outline, *self.image_size),
+            soft_mask=self.result.soft_mask and self.result.soft_mask.moved(shifted),
+        )
+        return replace(self, result=result, rested=True)
 
     @property
     def lost(self) -> bool:
@@ -131,9 +165,24 @@ class TrackedTarget:
             rate = _USUAL_RATE if self.usual_score else 1.0
             usual_score = self.usual_score + (score - self.usual_score) * rate
             result = self._at(candidate, state, settings)
-            return TrackedTarget(result, self.image_size, self.value_range, usual_score, growth)
+            expected = self.expected_box
+            gain = _VELOCITY_GAIN / (2 if self.rested else 1)
+            (x, y), (foreseen_x, foreseen_y) = result.box.center_xy, expected.center_xy
+            vx, vy = self.velocity_xy
+            return TrackedTarget(
+                result,
+                self.image_size,
+                self.value_range,
+                usual_score,
+                growth,
+                velocity_xy=(vx + gain * (x - foreseen_x), vy + gain * (y - foreseen_y)),
+                steadiness=expected.iou(result.box),
+            )
         doubted = replace(
             self,
+            velocity_xy=(0.0, 0.0),
+            steadiness=0.0,
+            rested=False,
             growth=growth,
             low_frames=low_frames,
             doubt_frames=self.doubt_frames + 1,

@@ -11,19 +11,22 @@ import numpy as np
 from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
-from ..geometry.box import Box, as_box
+from ..geometry import polar
 from ..geometry.crops import CropWindow, template_window
+from ..geometry.region import Mask, Outline, Point, Region, as_region, bounds_of
 from ..images.frame import Frame
 from ..images.resample import cut_array
 from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
+from .point_start import box_about
 from .redetection import RedetectionBudget
 from .search_crop import Candidate, SearchCrop
 from .search_plan import SearchPlan
 from .settings import TrackerSettings
 from .start_rules import check_start
 from .target_state import TrackedTarget
+from .turns import resting
 
 #: For video of 30 images per second of which none is skipped.
 _USUAL_BUDGET = RedetectionBudget()
@@ -71,11 +74,12 @@ class Tracker:
         num_threads: int | None = None,
         build_engine: str = "never",
         engine_path: Path | None = None,
+        provider: str = "cpu",
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
         Args:
-            model, engine, precision, num_threads, build_engine, engine_path: see
+            model, engine, precision, num_threads, build_engine, engine_path, provider: see
                 :func:`siampolar_model.engines.loading.load_engine`.
             settings: None for the default ones.
 
@@ -90,6 +94,7 @@ class Tracker:
             num_threads=num_threads,
             build_engine=build_engine,
             engine_path=engine_path,
+            provider=provider,
         )
         tracker = cls(loaded, settings)
         tracker.warm_up()
@@ -124,7 +129,7 @@ class Tracker:
         """The last result of every target, sorted by id."""
         return [self._targets[id].result for id in self.ids]
 
-    if not TYPE_CHECKING:  # a checker would take every name for one that exists
+    if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             renamed = {"init": "start", "track": "update"}
@@ -135,42 +140,46 @@ class Tracker:
     def start(
         self,
         frame: Frame | np.ndarray,
-        box: Box | Sequence[float],
+        region: Region | Sequence[Any] | np.ndarray,
         *,
         id: int | None = None,
-        mask: np.ndarray | None = None,
     ) -> int:
-        """Start following what is in a box.
+        """Start following an object.
 
         Args:
             frame: the image, or a uint8 (H, W, 3) BGR array.
-            box: in image pixels, a :class:`Box` or (x, y, width, height); clipped to the image.
+            region: the object in image pixels: a :class:`Box` or (x, y, width, height), clipped to
+                the image; a :class:`Point` on it or (x, y), about which the network finds what
+                stands out; an :class:`Outline` or an array (M, 2); a :class:`Mask` or an array
+                (H, W). A model whose ``spec.takes_mask`` is true starts on the pixels of an
+                outline or mask, another one on the box around them.
             id: the target to start again, or the id of a new one; None takes the next free id.
-            mask: uint8 (H, W) of the image's size, not 0 on the target, for a model whose
-                ``spec.takes_mask`` is true; None: the network draws it in the box.
 
         Returns:
             The target's id.
 
         Raises:
-            BoxError: not a box, or see :func:`siampolar_model.geometry.box.validate_init_box`.
-            EngineError: a mask for a model that takes none.
-            FrameError: a mask of another size than the image.
+            BoxError: not a region, see :func:`siampolar_model.geometry.region.validate_region`, or
+                nothing stands out about the point.
             TargetLimitError: ``max_targets`` targets are followed already.
             ValueError: an id below 1.
         """
         frame = _as_frame(frame)
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
-        box = check_start(
-            as_box(box), (frame.width, frame.height), id, self._targets, self.settings
+        region = check_start(
+            as_region(region), (frame.width, frame.height), id, self._targets, self.settings
         )
+        if isinstance(region, Point):
+            region = box_about(self._engine, frame, region, self.settings)
+        box = bounds_of(region).clip(frame.width, frame.height)
         new_id = id if id is not None else self._next_id
         window = template_window(box, self.spec.template_size)
         value_range = frame.value_range()
         crop = frame.cut(window, value_range=value_range)
         inside = window.box_to_crop(box)
-        given = () if mask is None else (_cut_mask(mask, window, frame),)
+        mask = _mask_of(region, frame) if self.spec.takes_mask else None
+        given = () if mask is None else (_cut_mask(mask, window),)
         self._engine.encode(new_id, crop, inside.as_xyxy(), *given)
         result = Target(
             id=new_id,
@@ -194,14 +203,17 @@ class Tracker:
         """Find targets in the next image.
 
         Args:
-            frame: the image, or a uint8 (H, W, 3) BGR array, of the size they started on.
+            frame: the image, or a uint8 (H, W, 3) BGR array, of the size that the targets
+                started on.
             ids: targets to find; None finds all.
             budget: what the search of the whole frame for lost targets may cost; the default
                 suits video of 30 images per second.
 
         Returns:
             One result per target, sorted by id. A lost target keeps its last believed position
-            until it was seen at one place on ``recover_frames`` images in a row.
+            until it was seen at one place on ``recover_frames`` images in a row. Of more than
+            ``full_rate_targets``, some were only moved by their motion (turns.py) and keep the
+            score of their last search.
 
         Raises:
             FrameError: the image does not have the size of the image that a target started on.
@@ -217,12 +229,15 @@ class Tracker:
                     f"{started[0]}x{started[1]}"
                 )
         targets = {id: self._targets[id] for id in chosen}
+        rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
+        for id in rests:
+            self._targets[id] = targets.pop(id).moved()
         plan = SearchPlan(targets, budget, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
         # Lost targets are updated last, so that they cannot claim an object that another target
         # was just found on.
-        for id in sorted(chosen, key=lambda id: self._targets[id].lost):
+        for id in sorted(targets, key=lambda id: self._targets[id].lost):
             others = [
                 self._targets[other].result
                 for other in chosen
@@ -258,26 +273,20 @@ class Tracker:
         return candidates
 
     def _prior(self, search_crop: SearchCrop) -> Prior:
-        """A row of the graph's input; the target is always expected in the middle of its crop."""
-        scale, middle = search_crop.window.scale, self.spec.search_size / 2
-        return Prior(
-            window_weight=search_crop.window_weight,
-            scale_penalty=self.settings.scale_penalty,
-            width=search_crop.width * scale,
-            height=search_crop.height * scale,
-            center_x=middle,
-            center_y=middle,
-        )
+        return search_crop.prior(self.settings.scale_penalty)
 
 
-def _cut_mask(mask: np.ndarray, window: CropWindow, frame: Frame) -> np.ndarray:
-    if mask.shape != (frame.height, frame.width) or mask.dtype != np.uint8:
-        size = "x".join(map(str, mask.shape[::-1]))
-        raise FrameError(
-            f"a mask of {size} {mask.dtype} values; the image takes {frame.width}x{frame.height} "
-            "of uint8"
-        )
-    inside = np.where(mask > 0, np.uint8(255), np.uint8(0))
+def _mask_of(region: Region, frame: Frame) -> np.ndarray | None:
+    """The pixels of an outline or a mask, (H, W), not 0 on the target; None of a box."""
+    if isinstance(region, Mask):
+        return region.pixels
+    if isinstance(region, Outline):
+        return polar.fill(region.points_xy, frame.height, frame.width)
+    return None
+
+
+def _cut_mask(mask: np.ndarray, window: CropWindow) -> np.ndarray:
+    inside = np.where(mask != 0, np.uint8(255), np.uint8(0))
     return (cut_array(inside, window, border=(0.0,)) >= 128).astype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -11,6 +12,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import RegionOfInterest
 from std_srvs.srv import Trigger
 
+from siampolar_model.errors import BoxError
 from siampolar_model.io.messages import request_from_message
 from siampolar_model.session.requests import InitCallback, InitRequest, InitResult
 from siampolar_model.session.session import Session
@@ -72,15 +74,15 @@ class TargetRequests:
     def init(self, request: InitRequest, answer: InitCallback = lambda answer: None) -> None:
         """Ask for a target; the result is logged, published and given to ``answer``."""
 
-        def tell(outcome: InitResult) -> None:
-            self._log(outcome)
-            self._outputs.answer(outcome)
-            answer(outcome)
-
         if self._is_open:
-            self._session.init(request, tell)
+            self._session.init(request, partial(self._tell, answer=answer))
         else:
-            tell(InitResult(False, request.id, "the tracker is not active"))
+            self._tell(InitResult(False, request.id, "the tracker is not active"), answer)
+
+    def _tell(self, outcome: InitResult, answer: InitCallback) -> None:
+        self._log(outcome)
+        self._outputs.answer(outcome)
+        answer(outcome)
 
     def _log(self, outcome: InitResult) -> None:
         log = self._node.get_logger()
@@ -90,15 +92,23 @@ class TargetRequests:
             # A typo of an operator: errors are for failures of the node itself.
             log.warning(f"init refused: {outcome.message}")
 
+    def _init(self, message: msg.InitTarget, answer: InitCallback = lambda answer: None) -> None:
+        try:
+            request = request_from_message(message)
+        except BoxError as error:
+            self._tell(InitResult(False, message.id, str(error)), answer)
+        else:
+            self.init(request, answer)
+
     def _on_init_target(self, message: msg.InitTarget) -> None:
-        self.init(request_from_message(message))
+        self._init(message)
 
     def _on_init_roi(self, message: RegionOfInterest) -> None:
         self.init(request_from_roi(message))
 
     async def _on_init(self, request: Any, response: Any) -> Any:
         decided = Future()
-        self.init(request_from_message(request.target), decided.set_result)
+        self._init(request.target, decided.set_result)
         outcome = await decided
         response.success, response.id = outcome.success, outcome.id
         response.message = outcome.message

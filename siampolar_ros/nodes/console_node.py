@@ -23,7 +23,7 @@ from ..console.camera_feed import CameraFeed
 from ..console.protocol import Answer, Remove, Start
 from ..console.tracker_link import SHAPES, TrackerLink, find_trackers
 from ..parameters.nodes import ConsoleSettings
-from ..parameters.table import Parameters
+from ..parameters.table import GIVEN, Parameters
 from ..runtime.run import StartError, run_node
 from ..runtime.timers import steady_timer
 
@@ -35,7 +35,7 @@ class ConsoleNode(Node):
     """Links every tracker to a feed that the server reads."""
 
     def __init__(self) -> None:
-        super().__init__("console")
+        super().__init__("console", **GIVEN)
         self._calls: deque[Callable[[], None]] = deque()
         self._links: dict[str, TrackerLink] = {}
         self._feeds: Mapping[str, CameraFeed] = {}

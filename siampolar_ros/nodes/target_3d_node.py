@@ -26,7 +26,7 @@ from ..health.stream_health import Level, Verdict
 from ..interfaces.camera_info_input import CameraInfoInput
 from ..messages.camera_model import CameraError, CameraModel
 from ..messages.conversions import stamp_from_ns, stamp_to_ns
-from ..parameters.table import ParameterError, Parameters
+from ..parameters.table import GIVEN, ParameterError, Parameters
 from ..parameters.target_3d import Target3dSettings
 from ..runtime.run import StartError, run_node
 from ..runtime.timers import steady_timer
@@ -57,7 +57,7 @@ class Target3dNode(Node):
     """Follows the tracker's targets in metres."""
 
     def __init__(self, **node: Any) -> None:
-        super().__init__("target_3d", **node)
+        super().__init__("target_3d", **GIVEN, **node)
         self._params = Parameters(self, Target3dSettings)
         try:
             settings = self._params.settings()

@@ -14,6 +14,7 @@ from siampolar_model.evaluation.davis import open_masks
 from siampolar_model.evaluation.evaluate import evaluate, evaluate_objects
 from siampolar_model.evaluation.worst_frames import WorstFrames
 from siampolar_model.geometry.box import Box
+from siampolar_model.geometry.region import bounds_of
 from siampolar_model.results import Target, TargetState
 
 # A diagonal of 250 px makes the tolerance of the boundary 2 px.
@@ -45,9 +46,9 @@ class Toy:
         self.index, self.started = 0, 0
         self.boxes: list[tuple[float, ...]] = []  # with those of the warm-up
 
-    def start(self, frame: Any, box: Box, *, mask: Any = None) -> int:
+    def start(self, frame: Any, region: Any) -> int:
         self.started += 1
-        self.boxes.append(box.as_xywh())
+        self.boxes.append(bounds_of(region).as_xywh())
         return self.started
 
     def update(self, frame: Any, *, budget: Any = None) -> list[Target]:
@@ -121,8 +122,8 @@ def test_three_objects_by_davisinteractive(toy_set: Path, monkeypatch: pytest.Mo
 
 def test_all_objects_together_stay_davis_2016(toy_set: Path) -> None:
     class Union(Toy):
-        def start(self, frame: Any, box: Box, *, mask: Any = None) -> int:
-            assert box.as_xywh() == (20, 20, 100, 100)
+        def start(self, frame: Any, region: Any) -> int:
+            assert region.as_xywh() == (20, 20, 100, 100)
             return 1
 
         def update(self, frame: Any, *, budget: Any = None) -> list[Target]:
@@ -137,8 +138,8 @@ def test_all_objects_together_stay_davis_2016(toy_set: Path) -> None:
 
 def test_an_object_that_cannot_start_is_lost(toy_set: Path) -> None:
     class Picky(Toy):
-        def start(self, frame: Any, box: Box, *, mask: Any = None) -> int:
-            id = super().start(frame, box, mask=mask)
+        def start(self, frame: Any, region: Any) -> int:
+            id = super().start(frame, region)
             if id == 1:
                 raise BoxError("too small")
             return id
@@ -153,9 +154,9 @@ def test_masks_are_given_where_they_are_asked_for(toy_set: Path) -> None:
     given = []
 
     class Keeps(Toy):
-        def start(self, frame: Any, box: Box, *, mask: Any = None) -> int:
-            given.append(mask)
-            return super().start(frame, box)
+        def start(self, frame: Any, region: Any) -> int:
+            given.append(getattr(region, "pixels", None))
+            return super().start(frame, region)
 
     evaluate(Keeps(), toy_set, objects=True, from_mask=True)
     assert [int(mask.sum()) for mask in given[-3:]] == [SIDE * SIDE] * 3

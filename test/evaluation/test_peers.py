@@ -9,6 +9,7 @@ import pytest
 from siampolar_model.errors import BoxError, CommandError, EngineError
 from siampolar_model.evaluation.peers import Peer, open_peer
 from siampolar_model.geometry.box import Box
+from siampolar_model.geometry.region import Mask
 from siampolar_model.images.frame import Frame
 from siampolar_model.results import TargetState
 
@@ -54,7 +55,7 @@ def test_a_tracker_that_fails_is_lost_where_it_was() -> None:
     with pytest.raises(BoxError, match="Fails: too small"):
         peer.start(scene(0), Box.from_xywh(10, 10, 3, 30))
     with pytest.raises(EngineError, match="Fails takes no mask"):
-        peer.start(scene(0), Box.from_xywh(10, 10, 30, 30), mask=np.zeros((200, 320), np.uint8))
+        peer.start(scene(0), Mask(np.zeros((200, 320), np.uint8)))
     peer.start(scene(0), Box.from_xywh(10, 10, 30, 30))
     (target,) = peer.update(scene(1))
     assert target.state == TargetState.LOST and target.box.as_xywh() == (10, 10, 30, 30)

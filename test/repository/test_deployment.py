@@ -109,7 +109,7 @@ def test_engines_are_built_where_the_service_looks(page: str) -> None:
     assert f"sudo -u {user} {environment} {folder}/venv/bin/siampolar build-engine\n" in said
 
 
-@pytest.mark.parametrize("name", ["jazzy", "jetpack"])
+@pytest.mark.parametrize("name", ["jazzy", "jetpack6", "jetpack7"])
 def test_the_images_copy_and_install_what_there_is(name: str) -> None:
     text = (DEPLOYMENT / f"{name}.Dockerfile").read_text()
     for source in re.findall(r"^COPY (?!--from)(\S+)", text, re.M):
@@ -121,6 +121,13 @@ def test_the_images_copy_and_install_what_there_is(name: str) -> None:
         assert re.search(rf"^{extra} = \[", declared, re.M), extra
     launched = re.findall(r'"(\w+\.launch\.py)"', text)
     assert launched and all((ROOT / "launch" / one).is_file() for one in launched)
+
+
+@pytest.mark.parametrize("name", ["jetpack6", "jetpack7"])
+def test_rosdep_leaves_opencv_alone_on_a_jetson(name: str) -> None:
+    text = (DEPLOYMENT / f"{name}.Dockerfile").read_text()
+    installs = [line for line in text.splitlines() if "rosdep install" in line]
+    assert installs and all('--skip-keys "python3-opencv"' in line for line in installs)
 
 
 def test_nothing_is_unpickled() -> None:

@@ -82,7 +82,7 @@ def test_bad_images_are_named() -> None:
 def test_requests() -> None:
     message = msg.InitTarget(header=HEADER, id=7, x=1.5, y=2.0, width=30.0, height=40.0)
     request = request_from_message(message)
-    assert request.box == Box(1.5, 2.0, 31.5, 42.0) and request.id == 7
+    assert request.region == Box(1.5, 2.0, 31.5, 42.0) and request.id == 7
     assert request.stamp_ns == 1_700_000_000_123_456_789 and request.image_size is None
     message.image_width, message.image_height = 640, 480
     assert request_from_message(message).image_size == (640, 480)

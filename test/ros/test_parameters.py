@@ -137,6 +137,7 @@ class LoadedTracker:
 
     class spec:
         name = "fake"
+        takes_mask = False
 
     class engine:
         choice = "fake runs on nothing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
@@ -12,8 +13,10 @@ pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make 
 from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+from siampolar_model.geometry.region import Point
 from siampolar_model.results import TargetState
 from siampolar_ros.messages.conversions import stamp_from_ns
 from siampolar_ros.msg import InitResult, InitTarget, Target
@@ -22,6 +25,7 @@ from support.node_rig import Rig
 
 
 def init(rig: Rig, stamp_ns: int = 0, x: float = 5.0, **fields: Any) -> Any:
+    """Ask by service for a target in a box at ``x``, unless the fields say otherwise."""
     target = InitTarget(x=x, y=5.0, width=20.0, height=20.0, **fields)
     target.header.stamp = stamp_from_ns(stamp_ns)
     return rig.call(Init, "init", Init.Request(target=target))
@@ -100,6 +104,49 @@ def test_while_it_is_inactive_an_init_by_topic_is_refused_and_the_answer_waits(r
     rig.test.create_subscription(InitResult, "tracker/init_result", late.append, latched)
     rig.wait(lambda: late)
     assert late == answers
+
+
+def test_an_object_may_be_pointed_at_by_a_point_an_outline_or_a_mask(rig: Rig) -> None:
+    rig.activate()
+    rig.image(1_000)
+    pixels = np.zeros((48, 64), np.uint8)
+    pixels[10:40, 10:50] = 255
+    mask = Image(encoding="mono8", width=64, height=48, step=64, data=pixels.tobytes())
+    corners = [5.0, 5.0, 30.0, 5.0, 30.0, 30.0]
+    started = [
+        InitTarget(kind=InitTarget.POINT, x=20.0, y=20.0),
+        InitTarget(kind=InitTarget.POLYGON, polygon_xy=corners),
+        InitTarget(kind=InitTarget.MASK, mask=mask),
+    ]
+    answers = [rig.call(Init, "init", Init.Request(target=target)) for target in started]
+    assert [(answer.success, answer.id) for answer in answers] == [(True, 1), (True, 2), (True, 3)]
+    point, outline, *_ = rig.trackers[0].regions.values()
+    assert point == Point(20.0, 20.0)
+    assert outline.points_xy.tolist() == [[5.0, 5.0], [30.0, 5.0], [30.0, 30.0]]
+    assert (rig.trackers[0].regions[3].pixels == pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": 7}, "kind is 7; it must be 0 (box), 1 (point), 2 (polygon) or 3 (mask)"),
+        ({"kind": 1, "x": 500.0}, "point x=500 y=5 lies outside the 64x48 image"),
+        ({"kind": 2, "polygon_xy": [1.0] * 7}, "polygon_xy has 7 numbers; it needs x and y of"),
+        ({"kind": 2}, "an outline of 0 points; it needs at least 3"),
+        ({"kind": 3}, "the mask's encoding is ''; it must be mono8"),
+        (
+            {"kind": 3, "mask": Image(encoding="mono8", width=9, height=9)},
+            "the mask cannot be read",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_in_words(
+    rig: Rig, fields: dict[str, Any], words: str
+) -> None:
+    rig.activate()
+    rig.image(1_000)
+    answer = init(rig, **fields)
+    assert not answer.success and words in answer.message
 
 
 def test_the_limit_is_a_parameter_that_can_be_changed(rig: Rig) -> None:

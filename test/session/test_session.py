@@ -15,6 +15,7 @@ import pytest
 
 from siampolar_model.errors import StampError
 from siampolar_model.geometry.box import Box
+from siampolar_model.geometry.region import Mask, Outline, Point
 from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
 from siampolar_model.results import StateChange, Target, TargetState
@@ -43,6 +44,9 @@ def index_of(frame: Frame) -> int:
 @dataclass
 class FakeTracker:
     """Records its calls; every target stays in the box it was started on."""
+
+    class spec:
+        takes_mask = False
 
     settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(max_targets=4))
     targets: dict[int, Box] = field(default_factory=dict)
@@ -989,3 +993,55 @@ class TestAnsweredAfterDecoding:
         rig.session.drain()
         messages = ["the tracker has failed: engine broke"] * 2
         assert [answer.message for answer in rig.answers] == messages and rig.failures
+
+
+# ---- other ways to point at an object -------------------------------------------------------
+
+
+def test_a_point_is_answered_once_the_tracker_has_looked() -> None:
+    rig = Rig()
+    rig.session.add_image(image(1))
+    rig.session.init(InitRequest(Point(20, 20)), rig.answers.append)
+    assert rig.answers == []
+    rig.session.drain()
+    (answer,) = rig.answers
+    assert (answer.success, answer.id, answer.message) == (True, 1, "")
+    assert rig.tracker.targets == {1: Point(20, 20)}
+
+
+def test_a_point_where_nothing_stands_out_is_refused_and_its_id_is_free() -> None:
+    rig = Rig(refuse=True)
+    rig.session.add_image(image(1))
+    rig.session.init(InitRequest(Point(20, 20), id=5), rig.answers.append)
+    rig.session.drain()
+    (answer,) = rig.answers
+    assert (answer.success, answer.id, answer.message) == (False, 5, "refused after all")
+    assert rig.session.ids == ()
+
+
+def test_a_model_without_masks_uses_the_box_around_them_and_says_so() -> None:
+    rig = Rig()
+    rig.session.add_image(image(1))
+    outline = Outline(np.array([[1, 1], [60, 1], [60, 40]], np.float32))
+    pixels = np.zeros((48, 64), np.uint8)
+    pixels[10:40, 10:50] = 1
+    for region in (outline, Mask(pixels), Mask(pixels[:-1])):
+        rig.session.init(InitRequest(region), rig.answers.append)
+    assert [answer.success for answer in rig.answers] == [True, True, False]
+    assert [answer.message for answer in rig.answers] == [
+        "this model takes no masks: the box around the outline is used",
+        "this model takes no masks: the box around the mask is used",
+        "a mask of 64x47 pixels; the image is 64x48",
+    ]
+
+
+def test_a_region_that_fits_no_image_is_refused_without_waiting_for_one() -> None:
+    rig = Rig()
+    for region in (Outline(np.zeros((2, 2), np.float32)), Mask(np.zeros((9, 9), np.uint8))):
+        rig.session.init(InitRequest(region), rig.answers.append)
+    assert [answer.message for answer in rig.answers] == [
+        "an outline of 2 points; it needs at least 3",
+        "a mask without any pixel of the object; it must not be 0 there",
+    ]
+    rig.session.init(InitRequest(Point(9, 9)), rig.answers.append)
+    assert len(rig.answers) == 2  # a point waits for its image

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from siampolar_model.geometry.box import Box
+from siampolar_model.geometry.region import Region, bounds_of
 from siampolar_model.images.frame import Frame
 from siampolar_model.results import Target, TargetState
 from siampolar_ros import msg
@@ -35,6 +35,7 @@ class FakeTracker:
 
     class spec:
         name = "fake"
+        takes_mask = False
 
     class engine:
         choice = "fake runs on nothing"
@@ -44,15 +45,15 @@ class FakeTracker:
         self.broken = False
         self.faults = 0  # how many of the next images fail
         self.state = TargetState.TRACKING
-        self._boxes: dict[int, Box] = {}
+        self.regions: dict[int, Region] = {}
 
     @property
     def ids(self) -> tuple[int, ...]:
-        return tuple(sorted(self._boxes))
+        return tuple(sorted(self.regions))
 
-    def start(self, frame: Frame, box: Box, *, id: int | None = None) -> int:
+    def start(self, frame: Frame, region: Region, *, id: int | None = None) -> int:
         assert id is not None
-        self._boxes[id] = box
+        self.regions[id] = region
         return id
 
     def update(self, frame: Frame, ids: Collection[int] | None = None, **_: object) -> list[Target]:
@@ -60,10 +61,11 @@ class FakeTracker:
         if self.broken or self.faults >= 0:
             raise RuntimeError("the device was unplugged\nand more")
         none = np.zeros((0, 2), np.float32)
-        return [Target(i, self.state, 0.9, 0.8, self._boxes[i], none) for i in sorted(ids or ())]
+        boxes = {i: bounds_of(self.regions[i]) for i in sorted(ids or ())}
+        return [Target(i, self.state, 0.9, 0.8, box, none) for i, box in boxes.items()]
 
     def remove(self, id: int) -> bool:
-        return self._boxes.pop(id, None) is not None
+        return self.regions.pop(id, None) is not None
 
 
 class Rig:
