@@ -28,7 +28,7 @@ class TrackingRun:
     Args:
         frames: what to track, from the reader.
         inits: in the order of their frames. One whose frame a camera or stream skipped starts on
-            the next one. Its mask is used if the network takes one.
+            the next one.
         video: takes the frames with outlines drawn; None: no video is wanted.
         exports: formats and where to write them.
         on_notice: called with every notice of the reader, as soon as it is known.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,25 +88,26 @@ def open_peer(text: str) -> Peer:
             "tracker's ONNX files"
         )
     kind = kinds[name]
+    patterns = {"nano": _NANO_FILES, "vit": _VIT_FILES}.get(name, ())
+    if folder and not patterns:
+        raise CommandError(f"--peer {text}: {name} needs no folder")
+    files = _files(text, folder, patterns)
     opencv: Any = cv2  # its stubs do not know every tracker
     create = getattr(opencv, f"{kind}_create", None)
     if create is None:
         contrib = "; opencv-contrib-python has it" if name == "csrt" else ""
         raise CommandError(f"--peer {text}: OpenCV {cv2.__version__} has no {kind}{contrib}")
-    if name == "nano":
-        options: Any = opencv.TrackerNano_Params()
-        options.backbone, options.neckhead = _files(text, folder, _NANO_FILES)
-    elif name == "vit":
-        options = opencv.TrackerVit_Params()
-        (options.net,) = _files(text, folder, _VIT_FILES)
-    elif folder:
-        raise CommandError(f"--peer {text}: {name} needs no folder")
-    else:
+    if not patterns:
         return _checked(text, Peer(kind, create))
+    options = getattr(opencv, f"{kind}_Params")()
+    if name == "nano":
+        options.backbone, options.neckhead = files
+    else:
+        (options.net,) = files
     return _checked(text, Peer(kind, lambda: create(options)))
 
 
-def _files(text: str, folder: str, patterns: tuple[str, ...]) -> list[str]:
+def _files(text: str, folder: str, patterns: Sequence[str]) -> list[str]:
     found = []
     for pattern in patterns:
         paths = sorted(Path(folder).glob(pattern)) if folder else []

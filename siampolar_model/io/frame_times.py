@@ -39,7 +39,8 @@ class FrameTimes:
             self._expected_s = None
             return
         time_s = float(frame.pts * frame.time_base)
-        lasts_s = float((frame.duration or 0) * frame.time_base) or self._period_s
+        # Older releases of PyAV do not tell how long a frame lasts.
+        lasts_s = float((getattr(frame, "duration", 0) or 0) * frame.time_base) or self._period_s
         if self._expected_s is not None and time_s > self._expected_s + _LATE * lasts_s:
             self._gaps += 1
             self._missing += max(1, round((time_s - self._expected_s) / lasts_s))

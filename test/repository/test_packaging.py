@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Iterator
@@ -378,3 +379,27 @@ def test_colcon_builds_a_clone_in_a_workspace(tmp_path: Path, options: list[str]
     )
     assert done.returncode == 0, done.stderr
     assert all(file.startswith(str(prefix)) for file in done.stdout.split()), done.stdout
+
+
+def test_a_wheel_can_be_built_from_the_sdist(tmp_path: Path) -> None:
+    """All that setup.py reads and all data of the packages are in it."""
+    command = [
+        "setup.py",
+        "-q",
+        "egg_info",
+        "--egg-base",
+        tmp_path,
+        "sdist",
+        "--dist-dir",
+        tmp_path,
+    ]
+    subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    for needed in (
+        "package.xml", "setup.py", "pyproject.toml", "README.md", "LICENSE", "msg/Targets.msg",
+        "siampolar_model/weights/siampolar_lite0/model.json", "siampolar_model/py.typed",
+        "siampolar_ros/console/page/index.html", "training/cli/train.py",
+    ):  # fmt: skip
+        assert needed in names, needed
