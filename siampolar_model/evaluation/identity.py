@@ -20,9 +20,13 @@ from ..io.video import VideoReader
 from ..rendering.draw import draw
 from ..results import Target, TargetState
 from ..tracking.tracker import Tracker
+from .boxes import BoxSequence
 
 #: A target is on the object whose box overlaps its own most, if by at least this IoU.
 ON_IOU = 0.2
+
+#: A target whose box overlaps the true one by less than this IoU is somewhere else.
+OFF_IOU = 0.1
 
 #: Two targets share an object where their masks overlap by more than this IoU.
 SHARED_IOU = 0.7
@@ -216,6 +220,47 @@ def _tile(
     tile = cv2.resize(drawn, (_TILE_PX, height), interpolation=cv2.INTER_AREA)
     cv2.putText(tile, str(index), (6, height - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255,) * 3, 2)
     return tile
+
+
+@dataclass(frozen=True)
+class OffTarget:
+    """How often a target of one video is called tracking although it is somewhere else.
+
+    Attributes:
+        frames: annotated frames after the first.
+        off: of those, how many are called tracking with a box that overlaps the true one by an IoU
+            below :data:`OFF_IOU`.
+        tracking: how many are called tracking.
+    """
+
+    frames: int
+    off: int
+    tracking: int
+
+
+def off_target(tracker: Tracker, sequence: BoxSequence) -> OffTarget:
+    """Follow the object of a video from its first box; frames without a true box do not count.
+
+    Args:
+        tracker: without targets; it has none afterwards.
+
+    Raises:
+        DatasetError: an image is damaged.
+    """
+    frames = off = tracking = 0
+    try:
+        tracker.start(sequence.read(0), Box.from_xywh(*sequence.boxes[0]))
+        for index in range(1, len(sequence.images)):
+            (target,) = tracker.update(sequence.read(index))
+            if not sequence.visible[index]:
+                continue
+            called = target.state == TargetState.TRACKING
+            frames += 1
+            tracking += called
+            off += called and target.box.iou(Box.from_xywh(*sequence.boxes[index])) < OFF_IOU
+    finally:
+        tracker.reset()
+    return OffTarget(frames, off, tracking)
 
 
 def write_sheet(path: Path, tiles: Sequence[np.ndarray]) -> None:

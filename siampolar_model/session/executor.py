@@ -83,7 +83,8 @@ class Executor:
             raise
         self._schedule.started(work.id, work.entry, self._target_list.results)
         if work.pending is not None:
-            _send(work.pending.admitted)
+            warning = self._target_list.start_warning(work.id, work.entry.image)
+            _send(work.pending.started(warning))
 
     def _remove(self, work: RemoveTargets) -> None:
         """Report it at once, because no other image may come."""

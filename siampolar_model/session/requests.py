@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import BoxError, StampError, TargetLimitError
 from ..geometry.region import Mask, Outline, Point, Region, bounds_of, validate_region
@@ -22,12 +22,15 @@ class InitRequest:
         stamp_ns: stamp of that image in nanoseconds; 0 takes the newest image.
         id: the target to start again, or the id of a new one; 0 gives a new target a free id.
         image_size: width and height of that image; None if unknown.
+        wait: answer only once the target has started, so that the answer can warn of a region that
+            gives little to hold on to.
     """
 
     region: Region
     stamp_ns: int = 0
     id: int = 0
     image_size: tuple[int, int] | None = None
+    wait: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,12 @@ class Pending:
 
     admitted: Reply
     request_id: int
+
+    def started(self, warning: str) -> Reply:
+        """To be sent once the target has started, with what there is to warn of, if anything."""
+        result = self.admitted.result
+        message = "; ".join(text for text in (result.message, warning) if text)
+        return Reply(self.admitted.callback, replace(result, message=message))
 
     def refused(self, message: str) -> Reply:
         """To be sent if the target cannot start."""
@@ -212,7 +221,7 @@ class Admission:
             kind = type(region).__name__.lower()
             remarks.append(f"this model takes no masks: the box around the {kind} is used")
         reply = Reply(callback, InitResult(True, id, "; ".join(remarks), entry.image))
-        if entry.image.frame.is_decoded and not isinstance(region, Point):
+        if entry.image.frame.is_decoded and not (request.wait or isinstance(region, Point)):
             return [*self._start(id, entry, region, None), reply]
         return self._start(id, entry, region, Pending(reply, request.id))
 

@@ -38,6 +38,7 @@ class TrackerLike(Protocol):
         *,
         budget: RedetectionBudget,
     ) -> list[Target]: ...
+    def start_warning(self, frame: Frame, id: int) -> str: ...
     def remove(self, id: int) -> bool: ...
 
 
@@ -88,6 +89,10 @@ class TargetList:
         box, nothing = bounds_of(region), np.zeros((0, 2), np.float32)
         unseen = Target(id, TargetState.UNCERTAIN, 0.0, 0.0, box, nothing)
         self._entries[id] = _Entry(unseen, image.size, image.stamp_ns)
+
+    def start_warning(self, id: int, image: StampedImage) -> str:
+        """What there is to warn of about a target that was just started; empty if nothing."""
+        return self._tracker.start_warning(image.frame, id)
 
     def drop(self, id: int) -> None:
         """Stop following a target."""

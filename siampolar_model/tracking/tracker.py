@@ -14,7 +14,7 @@ from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
 from ..geometry import polar
-from ..geometry.crops import CropWindow, template_window
+from ..geometry.crops import CropWindow, search_window, template_window
 from ..geometry.region import Mask, Outline, Point, Region, as_region, bounds_of
 from ..images.frame import Frame
 from ..images.resample import cut_array
@@ -22,6 +22,7 @@ from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .claims import alike_targets, settle
+from .confidence import Evidence
 from .distractors import Distractor, updated
 from .outline_overlap import same_region
 from .point_start import box_about
@@ -29,6 +30,7 @@ from .redetection import RedetectionBudget
 from .search_crop import Candidate, SearchCrop, candidates_of
 from .search_plan import SearchPlan
 from .settings import TrackerSettings
+from .start_check import start_warning
 from .start_rules import check_start
 from .target_state import TrackedTarget
 from .turns import resting
@@ -149,6 +151,7 @@ class Tracker:
         region: Region | Sequence[Any] | np.ndarray,
         *,
         id: int | None = None,
+        mask: np.ndarray | None = None,
     ) -> int:
         """Start following an object.
 
@@ -160,6 +163,7 @@ class Tracker:
                 (H, W). A model whose ``spec.takes_mask`` is true starts on the pixels of an
                 outline or mask, another one on the box around them.
             id: the target to start again, or the id of a new one; None takes the next free id.
+            mask: the object's mask (H, W), if that is known as well; it counts instead of region.
 
         Returns:
             The target's id.
@@ -174,7 +178,11 @@ class Tracker:
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
         region = check_start(
-            as_region(region), (frame.width, frame.height), id, self._targets, self.settings
+            as_region(region if mask is None else Mask(mask)),
+            (frame.width, frame.height),
+            id,
+            self._targets,
+            self.settings,
         )
         if isinstance(region, Point):
             region = box_about(self._engine, frame, region, self.settings)
@@ -308,6 +316,31 @@ class Tracker:
                 self._targets[loser] = self._targets[loser].doubted(
                     f"it has the outline of target {winner}"
                 )
+
+    def evidence(self, id: int) -> Evidence:
+        """What the confidence of a target was computed from on its last image.
+
+        Raises:
+            KeyError: an id that is not followed.
+        """
+        return self._targets[id].evidence
+
+    def start_warning(self, frame: Frame | np.ndarray, id: int) -> str:
+        """What a user should know about the box of a target that was just started; empty if it is
+        good: that there is little to hold on to, or that most of it is background.
+
+        The target is searched for once on its starting image, which takes as long as an update.
+
+        Args:
+            frame: the image that it was started on.
+
+        Raises:
+            KeyError: an id that is not followed.
+        """
+        box, size = self._targets[id].result.box, self.spec.search_size
+        window = search_window(box.center_xy, box.width, box.height, self.spec.search_factor, size)
+        crop = SearchCrop(window, box.width, box.height, self.settings.window_weight, 0.0)
+        return start_warning(box, self._search(_as_frame(frame), [(id, crop)])[id][0])
 
     def remove(self, id: int) -> bool:
         """Stop following a target; False if there was none with this id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -75,7 +76,7 @@ class TargetRequests:
         """Ask for a target; the result is logged, published and given to ``answer``."""
 
         if self._is_open:
-            self._session.init(request, partial(self._tell, answer=answer))
+            self._session.init(replace(request, wait=True), partial(self._tell, answer=answer))
         else:
             self._tell(InitResult(False, request.id, "the tracker is not active"), answer)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from siampolar_model.errors import DatasetError
-from siampolar_model.evaluation.identity import IdentityClip, follow
+from siampolar_model.evaluation.boxes import BoxSequence
+from siampolar_model.evaluation.identity import IdentityClip, OffTarget, follow, off_target
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
 from siampolar_model.tracking.tracker import Tracker
@@ -122,6 +123,16 @@ def test_the_annotated_clips_are_complete(name: str, objects: int) -> None:
     for boxes in clip.objects.values():
         for box in boxes.values():
             assert box is None or (0 <= box.x1 < box.x2 <= 1280 and 0 <= box.y1 < box.y2 <= 720)
+
+
+def test_only_frames_called_tracking_far_from_a_known_box_are_off_target(tmp_path: Path) -> None:
+    images = [tmp_path / f"{t}.png" for t in range(6)]
+    for path in images:
+        cv2.imwrite(str(path), np.zeros((120, 200, 3), np.uint8))
+    visible = np.array([True, True, True, True, False, True])
+    sequence = BoxSequence("a", tuple(images), np.tile(A.as_xywh(), (6, 1)), visible, None)
+    script = Script({1: [(A, ON)], 2: [(B, ON)], 3: [(B, OFF)], 4: [(B, ON)], 5: [(B, GONE)]})
+    assert off_target(script, sequence) == OffTarget(4, 1, 2)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -71,6 +71,9 @@ class FakeTracker:
         self.targets[id] = box
         return id
 
+    def start_warning(self, frame: Frame, id: int) -> str:
+        return "little to hold on to"
+
     def update(
         self,
         frame: Frame,
@@ -946,6 +949,17 @@ class TestAnsweredAfterDecoding:
         rig.session.drain()
         assert len(rig.answers) == 2
 
+    def test_an_answer_that_waits_for_the_start_warns_of_the_region(self) -> None:
+        rig = Rig()
+        rig.add(0)
+        assert rig.init(wait=True) is None
+        rig.session.drain()
+        assert [answer.message for answer in rig.answers] == ["little to hold on to"]
+        rig.init(id=1, wait=True)
+        rig.session.drain()
+        again = "target 1 was followed already and is started again; little to hold on to"
+        assert rig.answers[1].success and rig.answers[1].message == again
+
     def test_a_request_that_waited_for_its_image(self) -> None:
         rig = Rig()
         rig.init(0)
@@ -1010,7 +1024,7 @@ def test_a_point_is_answered_once_the_tracker_has_looked() -> None:
     assert rig.answers == []
     rig.session.drain()
     (answer,) = rig.answers
-    assert (answer.success, answer.id, answer.message) == (True, 1, "")
+    assert (answer.success, answer.id, answer.message) == (True, 1, "little to hold on to")
     assert rig.tracker.targets == {1: Point(20, 20)}
 
 

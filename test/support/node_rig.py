@@ -56,6 +56,9 @@ class FakeTracker:
         self.regions[id] = region
         return id
 
+    def start_warning(self, frame: Frame, id: int) -> str:
+        return ""
+
     def update(self, frame: Frame, ids: Collection[int] | None = None, **_: object) -> list[Target]:
         self.faults -= 1
         if self.broken or self.faults >= 0:

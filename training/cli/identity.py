@@ -4,7 +4,7 @@ tracker is about it."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,17 @@ from siampolar_model.cli.options import (
 
 from .errors_to_cli import bad_input
 from .options import Clips, Photos
+
+if TYPE_CHECKING:
+    from ..data.readers.base import Reader
+
+Videos = Annotated[
+    Path, typer.Option(help="Folder in the layout of DAVIS-2016, such as its train.")
+]
+HoldOut = Annotated[
+    int,
+    typer.Option(min=0, help="Of this many sequences, by name, only the held-out one; 0: all."),
+]
 
 app = typer.Typer(
     help="Measure whether targets stay on their own object, and whether the tracker says so.",
@@ -106,3 +117,100 @@ def clips(
                 f"in sight are called tracking; two of them share an object for at most "
                 f"{scores.shared_frames} frames in a row"
             )
+
+
+@app.command()
+def boxes(
+    data: Annotated[Path, typer.Argument(help="Videos with boxes, as OTB, LaSOT or GOT-10k.")],
+    model: Model = DEFAULT_MODEL,
+    engine: Engine = "auto",
+    assignments: Set = None,
+) -> None:
+    """Measure how often a target is called tracking although it is somewhere else."""
+    with bad_input():
+        from siampolar_model.evaluation.boxes import open_boxes
+        from siampolar_model.evaluation.identity import off_target
+        from siampolar_model.tracking.tracker import Tracker
+
+        dataset = open_boxes(data)
+        settings = tracker_settings(assignments)
+        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        found = []
+        for sequence in dataset.sequences:
+            found.append(off_target(tracker, sequence))
+            typer.echo(
+                f"{sequence.name}: {found[-1].off} of {found[-1].frames} frames off target, "
+                f"{found[-1].tracking} called tracking"
+            )
+        share = sum(one.off for one in found) / sum(one.frames for one in found)
+        typer.echo(f"{share:.2%} of all frames are called tracking with an IoU below 0.1")
+
+
+@app.command()
+def nothing(
+    videos: Videos,
+    model: Model = DEFAULT_MODEL,
+    boxes: Annotated[int, typer.Option(min=1, help="How many boxes on nothing.")] = 100,
+    hold_out: HoldOut = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed chooses other boxes.")] = 0,
+    engine: Engine = "auto",
+    assignments: Set = None,
+) -> None:
+    """Start boxes that show no object: how many are warned of, or soon uncertain or lost."""
+    with bad_input():
+        from siampolar_model.tracking.tracker import Tracker
+
+        from ..identity.nothing import measure
+
+        reader = _reader(videos, hold_out)
+        settings = tracker_settings(assignments)
+        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        with progress_bar() as progress:
+            task = progress.add_task("boxes", total=boxes)
+            figures = measure(
+                tracker, reader, boxes, seed=seed, on_box=lambda: progress.advance(task)
+            )
+        typer.echo(
+            f"{figures.boxes} boxes on nothing: {figures.honest:.0%} warned of at the start or "
+            f"uncertain or lost within two seconds ({figures.warned:.0%} warned of); "
+            f"{len(figures.false_warnings)} of {figures.objects} true objects are warned of"
+        )
+        for line in figures.false_warnings:
+            typer.echo(f"  {line}")
+
+
+@app.command()
+def inexact(
+    videos: Videos,
+    model: Model = DEFAULT_MODEL,
+    frames: Annotated[int, typer.Option(min=2, help="Of each video.")] = 100,
+    hold_out: HoldOut = 0,
+    engine: Engine = "auto",
+    assignments: Set = None,
+) -> None:
+    """Start from boxes 25 % too small or too large, or shifted by 15 %: how far J falls."""
+    with bad_input():
+        from siampolar_model.tracking.tracker import Tracker
+
+        from ..identity.inexact import measure
+
+        reader = _reader(videos, hold_out)
+        settings = tracker_settings(assignments)
+        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        with progress_bar() as progress:
+            task = progress.add_task("videos", total=len(reader))
+            falls = measure(tracker, reader, frames, on_video=lambda: progress.advance(task))
+        for fall in falls:
+            typer.echo(
+                f"{fall.way.name}: J {fall.inexact:.3f}, from the exact box {fall.exact:.3f}"
+            )
+        mean = sum(fall.exact - fall.inexact for fall in falls) / len(falls)
+        typer.echo(f"on average J falls by {100 * mean:.1f} points")
+
+
+def _reader(videos: Path, hold_out: int) -> Reader:
+    """All videos of a folder in the layout of DAVIS-2016, or those that are held out."""
+    from ..data.config import SourceConfig, open_reader
+
+    source = SourceConfig("davis", str(videos), year=2016, hold_out=hold_out)
+    return open_reader(source, validation=bool(hold_out))

@@ -1,0 +1,1 @@
+"""How honest a tracker is: calibration of its confidence, boxes on nothing, inexact boxes."""
