@@ -69,7 +69,6 @@ class Candidate:
         box: the predicted box, or its mean with those of mask and outline if they agree.
         center_xy: float64 (2,), origin of the rays.
         rays_px: float32 (N,), lengths of the rays.
-        agreement: IoU of the predicted box with the outline's bounding box.
         mask: the network's own mask; None if it gives none.
     """
 
@@ -79,7 +78,6 @@ class Candidate:
     box: Box
     center_xy: np.ndarray
     rays_px: np.ndarray
-    agreement: float = 1.0
     mask: SoftMask | None = None
 
     @cached_property
@@ -115,10 +113,9 @@ class Candidate:
         predicted = Box(*map(float, geometry[0]))
         mask = _mask_near(found, i, rank, predicted, search_crop.window.size)
         outline = Box(*polar.box_of(polar.polygon((center_xy[0], center_xy[1]), rays_px)))
-        agreement = predicted.iou(outline)
         drawn = mask.bounding_box() if mask is not None else None
         box = _agreed(predicted, outline if drawn is None else _agreed(drawn, outline))
-        return cls(search_crop, score, quality, box, center_xy, rays_px, agreement, mask)
+        return cls(search_crop, score, quality, box, center_xy, rays_px, mask)
 
 
 def _mask_near(found: Candidates, i: int, rank: int, box: Box, crop_px: int) -> SoftMask | None:

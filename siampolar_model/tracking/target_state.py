@@ -12,7 +12,7 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..results import Target, TargetState
 from .claims import CLEAR, SPREAD, Claim
-from .confidence import CALIBRATION, Evidence
+from .confidence import CALIBRATION, Evidence, risk_after_return, risk_later
 from .motion import Motion
 from .search_crop import Candidate
 from .settings import TrackerSettings
@@ -29,8 +29,8 @@ _LEAST_AREA = 0.1
 #: As many images in a row without tracking are full doubt.
 _DOUBT_FRAMES = 8
 
-#: Confidence from which a target is tracked.
-TRACKING_CONFIDENCE = 0.5
+#: Confidence from which a target is tracked, and below which it is no longer.
+TRACKING_CONFIDENCE, _TRUSTED_STILL = 0.5, 0.4
 
 _NO_EVIDENCE = Evidence()
 
@@ -56,6 +56,9 @@ class TrackedTarget:
         usual_score: mean of the last scores while tracking; 0 before the first one.
         evidence: what the last image says about it.
         predicted_box: where it was expected on the last image.
+        mistaken: the risk that it has been an alike thing since it was out of sight.
+        trusted: whether its confidence is enough for being tracked.
+        ambiguous: whether something else might have been it since it was last tracked.
         growth: side of the search window, as a multiple of its nominal side.
         low_frames: how many of the most recent images in a row scored below ``lost_score``.
         doubt_frames: on how many of the most recent images in a row it was not tracked.
@@ -80,6 +83,9 @@ class TrackedTarget:
     usual_score: float = 0.0
     evidence: Evidence = _NO_EVIDENCE
     predicted_box: Box | None = None
+    mistaken: float = 0.0
+    trusted: bool = True
+    ambiguous: bool = False
     growth: float = 1.0
     low_frames: int = 0
     doubt_frames: int = 0
@@ -136,7 +142,8 @@ class TrackedTarget:
 
     def later(self, elapsed_s: float) -> TrackedTarget:
         """What is expected on an image some seconds later."""
-        moved = replace(self, motion=self.motion.after(elapsed_s))
+        mistaken = risk_later(self.mistaken, elapsed_s)
+        moved = replace(self, motion=self.motion.after(elapsed_s), mistaken=mistaken)
         return replace(moved, predicted_box=moved.expected_box)
 
     def searching(self, settings: TrackerSettings) -> bool:
@@ -205,6 +212,9 @@ class TrackedTarget:
         self, result: Target, motion: Motion, usual_score: float, evidence: Evidence
     ) -> TrackedTarget:
         """The target while it is tracked: nothing is remembered of doubts before."""
+        mistaken = risk_after_return(self.mistaken) if self.ambiguous else self.mistaken
+        evidence = replace(evidence, mistaken=mistaken)
+        least = _TRUSTED_STILL if self.trusted else TRACKING_CONFIDENCE
         return TrackedTarget(
             result,
             self.image_size,
@@ -215,6 +225,8 @@ class TrackedTarget:
             usual_score,
             evidence,
             self.predicted_box,
+            mistaken,
+            CALIBRATION.confidence(evidence) >= least,
         )
 
     def _follow(self, claim: Claim, settings: TrackerSettings) -> TrackedTarget:
@@ -249,6 +261,9 @@ class TrackedTarget:
             doubt_frames=self.doubt_frames + 1,
             seen_frames=seen_frames,
             evidence=evidence,
+            ambiguous=self.ambiguous
+            or claim.rival is not None
+            or (state == TargetState.LOST and bool(self.alike)),
         )
         if candidate is None or unseen:
             # Following a wrong object would lose the right one, so the position is kept.
@@ -292,18 +307,17 @@ class TrackedTarget:
         candidate = claim.candidate
         doubt = min(self.doubt_frames / _DOUBT_FRAMES, 1.0)
         if candidate is None:
-            return Evidence(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, doubt)
+            return Evidence(0.0, 0.0, 1.0, doubt=doubt, mistaken=self.mistaken)
         seen, score = candidate.image_box, candidate.score
         change = abs(math.log(max(seen.area, 1e-6) / self.result.box.area))
         return Evidence(
             score=score,
             usual=min(score / self.usual_score, 1.0) if self.usual_score else 1.0,
             runner_up=min(claim.runner_up / max(score, 1e-6), 1.0),
-            agreement=candidate.agreement,
             size_change=min(change, 1.0),
             surprise=min(self.motion.surprise(seen, SPREAD), 4.0),
-            rival=float(claim.rival is not None),
             doubt=doubt,
+            mistaken=self.mistaken,
         )
 
     def _stay(self, state: TargetState, score: float, reason: str) -> TrackedTarget:
@@ -313,23 +327,32 @@ class TrackedTarget:
     def doubted(self, reason: str) -> TrackedTarget:
         """The target as uncertain, for a reason that only all targets together show."""
         result = replace(self.result, state=TargetState.UNCERTAIN, reason=reason)
-        return replace(self, result=result, doubt_frames=self.doubt_frames + 1, seen_frames=0)
+        doubt_frames = self.doubt_frames + 1
+        return replace(
+            self, result=result, doubt_frames=doubt_frames, seen_frames=0, ambiguous=True
+        )
 
     def published(self) -> Target:
         """The result with what is known of its motion, and how sure it is."""
-        probability = CALIBRATION.confidence(self.evidence)
-        if self.lost:
-            confidence = 0.0
-        elif self.result.state == TargetState.TRACKING:
-            # A state and its confidence never contradict each other.
-            confidence = max(probability, TRACKING_CONFIDENCE)
+        confidence = CALIBRATION.confidence(self.evidence)
+        state, reason = self.result.state, self.result.reason
+        if self.tracking and not self.trusted:
+            state = TargetState.UNCERTAIN
+            reason = "it was out of sight among alike things and may be one of them"
+        # A state and its confidence never contradict each other.
+        if state == TargetState.TRACKING:
+            confidence = max(confidence, TRACKING_CONFIDENCE)
+        elif state == TargetState.UNCERTAIN:
+            confidence = min(confidence, TRACKING_CONFIDENCE)
         else:
-            confidence = min(probability, TRACKING_CONFIDENCE)
+            confidence = 0.0
         return replace(
             self.result,
+            state=state,
             confidence=confidence,
             velocity_xy=self.motion.velocity_xy,
             predicted_box=self.predicted_box,
+            reason=reason,
         )
 
     def _at(self, candidate: Candidate, state: TargetState, settings: TrackerSettings) -> Target:

@@ -134,3 +134,18 @@ def test_a_target_started_twice_is_tracked_once() -> None:
     results = shown(twice, (200, 180), images=10)
     assert sorted(result.state for result in results)[0] == TargetState.TRACKING
     assert sorted(result.state for result in results)[1] != TargetState.TRACKING
+
+
+def test_tracked_targets_are_more_probable_than_uncertain_ones() -> None:
+    twins = scene(4, (200, 180), (260, 180))
+    seen = set()
+    for image in range(150):
+        hidden = image % 50 > 35
+        for result in shown(twins, *([] if hidden else [(200, 180)]), (260, 180)):
+            seen.add(result.state)
+            if result.state == TargetState.TRACKING:
+                assert result.confidence >= 0.5 and not result.reason
+            else:
+                assert result.confidence <= 0.5 and result.reason
+            assert result.predicted_box is not None
+    assert seen == set(TargetState)
