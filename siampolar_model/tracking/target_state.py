@@ -12,7 +12,7 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..results import Target, TargetState
 from .claims import CLEAR, SPREAD, Claim
-from .confidence import CALIBRATION, Evidence
+from .confidence import Calibration, Evidence, past_after
 from .motion import Motion
 from .search_crop import Candidate
 from .settings import TrackerSettings
@@ -171,7 +171,7 @@ class TrackedTarget:
         frames = self.unconfirmed_frames + 1
         if frames < settings.recover_frames:
             return replace(now, unconfirmed=place, unconfirmed_frames=frames)
-        evidence = Evidence(score=place.score, doubt=1.0)
+        evidence = Evidence(score=place.score, doubt=1.0, past=1.0)
         return self._found(place, Motion.starting(place.box), self.usual_score, evidence)
 
     def _disputed(self, place: Target, rivals: Collection[Motion]) -> bool:
@@ -266,18 +266,21 @@ class TrackedTarget:
         candidate = claim.candidate
         doubt = min(self.doubt_frames / _DOUBT_FRAMES, 1.0)
         if candidate is None:
-            return Evidence(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, doubt)
+            return Evidence(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, doubt, past=1.0)
         seen, score = candidate.image_box, candidate.score
         change = abs(math.log(max(seen.area, 1e-6) / self.result.box.area))
+        surprise = min(self.motion.surprise(seen, SPREAD), 4.0)
+        rival = float(claim.rival is not None)
         return Evidence(
             score=score,
             usual=min(score / self.usual_score, 1.0) if self.usual_score else 1.0,
             runner_up=min(claim.runner_up / max(score, 1e-6), 1.0),
             agreement=candidate.agreement,
             size_change=min(change, 1.0),
-            surprise=min(self.motion.surprise(seen, SPREAD), 4.0),
-            rival=float(claim.rival is not None),
+            surprise=surprise,
+            rival=rival,
             doubt=doubt,
+            past=past_after(self.evidence.past, rival=rival, surprise=surprise, doubt=doubt),
         )
 
     def _stay(self, state: TargetState, score: float, reason: str) -> TrackedTarget:
@@ -289,9 +292,9 @@ class TrackedTarget:
         result = replace(self.result, state=TargetState.UNCERTAIN, reason=reason)
         return replace(self, result=result, doubt_frames=self.doubt_frames + 1, seen_frames=0)
 
-    def published(self) -> Target:
+    def published(self, calibration: Calibration) -> Target:
         """The result with what is known of its motion, and how sure it is."""
-        probability = CALIBRATION.confidence(self.evidence)
+        probability = calibration.confidence(self.evidence)
         if self.lost:
             confidence = 0.0
         elif self.result.state == TargetState.TRACKING:

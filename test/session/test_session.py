@@ -304,7 +304,7 @@ def test_before_the_first_image_a_request_is_held_and_then_refused() -> None:
         (Box.from_xywh(5, 5, -3, 10), "no area"),
         (Box.from_xywh(500, 500, 20, 20), "wholly outside the 64x48 image"),
         (Box.from_xywh(-30, 10, 40, 20), "outside the 64x48 image"),
-        (Box.from_xywh(5, 5, 4, 20), "at least 8 px"),
+        (Box.from_xywh(5, 5, 3, 20), "at least 4 px"),
     ],
 )
 @pytest.mark.parametrize("before_first_image", [True, False])
