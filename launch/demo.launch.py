@@ -1,8 +1,11 @@
-"""A video through the tracker: ros2 launch siampolar_ros demo.launch.py
+"""A video through the tracker, in a browser: ros2 launch siampolar_ros demo.launch.py
 
-Plays the demo's cyclist, or video:=PATH, and starts a target on its first frame: the cyclist, or
-box:=x,y,w,h. With select:=true drag the box yourself. Ends with the video, rviz:=true shows it.
+Plays the demo's cyclist, or video:=PATH, again and again until Ctrl-C, and serves the operator
+console: open the address that it prints, and drag a box around anything. On the first frame a
+target is started: the cyclist, or box:=x,y,w,h. headless:=true plays once, without the console.
 """
+
+from pathlib import Path
 
 from launch.actions import (
     DeclareLaunchArgument,
@@ -20,25 +23,28 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from siampolar_ros.demo.default_clip import default_clip
+from siampolar_ros.demo.default_clip import default_clip, moving_clip
 from siampolar_ros.runtime.environment import share_file
 from siampolar_ros.runtime.launching import check_package, launch_environment
 
 
 def _video(context: LaunchContext) -> list:
     """The video publisher and what starts the target, from the arguments."""
-    video, box, select, namespace = (
+    video, box, select, headless, port, namespace = (
         LaunchConfiguration(name).perform(context)
-        for name in ("video", "box", "select", "namespace")
+        for name in ("video", "box", "select", "headless", "port", "namespace")
     )
     if LaunchConfiguration("rviz").perform(context) == "true":
         for package in ("rviz2", "tf2_ros"):
             check_package(package, "rviz:=true")
-    by_hand = select.lower() in ("true", "1")
+    live = headless != "true"
+    by_hand = select.lower() in ("true", "1") or (live and bool(video) and not box)
     # An invented calibration, so that there are markers to look at.
-    parameters: dict[str, object] = {"path": video, "loop": by_hand, "horizontal_fov": 60.0}
+    parameters: dict[str, object] = {"path": video, "loop": by_hand or live, "horizontal_fov": 60.0}
+    if video and not Path(video).exists():
+        raise RuntimeError(f"video:={video}: there is no such file or folder")
     if not video:
-        clip = default_clip()
+        clip = moving_clip() if live else default_clip()
         parameters |= {
             "path": str(clip.path), "first_frame": clip.first, "last_frame": clip.last,
             "rate": clip.rate,
@@ -46,7 +52,7 @@ def _video(context: LaunchContext) -> list:
         box = box or ",".join(f"{value:g}" for value in clip.box_xywh)
     if not by_hand:
         if not box:
-            raise RuntimeError("give box:=x,y,w,h on the first frame, or select:=true")
+            raise RuntimeError("headless:=true needs box:=x,y,w,h on the first frame")
         parameters |= {"paused": True, "wait_for_subscribers": 2}
     publisher = Node(
         package="siampolar_ros",
@@ -56,7 +62,16 @@ def _video(context: LaunchContext) -> list:
         parameters=[parameters],
         output="screen",
     )
+    console = Node(
+        package="siampolar_ros",
+        executable="console",
+        name="console",
+        namespace=namespace,
+        parameters=[{"port": int(port)}],
+        output="screen",
+    )
     actions: list = [
+        *([console] if live else []),
         publisher,
         RegisterEventHandler(
             OnProcessExit(target_action=publisher, on_exit=[EmitEvent(event=Shutdown())])
@@ -82,7 +97,14 @@ def generate_launch_description() -> LaunchDescription:
     arguments = [
         DeclareLaunchArgument("video", default_value="", description="video file or folder"),
         DeclareLaunchArgument("box", default_value="", description="x,y,w,h on the first frame"),
-        DeclareLaunchArgument("select", default_value="false", description="drag the box yourself"),
+        DeclareLaunchArgument("select", default_value="false", description="drag it in a window"),
+        DeclareLaunchArgument(
+            "headless",
+            default_value="false",
+            choices=["true", "false"],
+            description="play once, without the console",
+        ),
+        DeclareLaunchArgument("port", default_value="8090", description="of the console's page"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes"),
         DeclareLaunchArgument("rviz", default_value="false", description="show it in RViz"),
         DeclareLaunchArgument("engine", default_value="", description="runtime of the network"),

@@ -16,7 +16,6 @@ import numpy as np
 from draw_augmentations import FreePhotos
 
 from siampolar_model.evaluation.metrics import mask_box, region_similarity
-from siampolar_model.geometry.polar import fill
 from siampolar_model.rendering.draw import draw
 from siampolar_model.tracking.tracker import Tracker
 from siampolar_training.data.augment.compose import blend, soften
@@ -92,7 +91,7 @@ def _tile(tracker: Tracker, case: Case, photos: FreePhotos) -> np.ndarray:
     tracker.update(photo.image)
     image, truth = case.change(photo.image, mask)
     (result,) = tracker.update(image)
-    found = fill(result.polygon_xy, *truth.shape)
+    found = result.mask(*truth.shape).view(np.uint8)
     seen = draw(image.copy(), [result])
     outline, _ = cv2.findContours(truth, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(seen, outline, -1, (255, 255, 255), 1)

@@ -32,9 +32,9 @@ class StateChange:
 
     Attributes:
         id: the target.
-        before: None: it is new.
-        after: None: it is gone.
-        reason: why it is gone, unless on request.
+        before: its state until now; None if it is new.
+        after: its state from now on; None if it is gone.
+        reason: why it is gone; empty if that was requested.
     """
 
     id: int
@@ -57,8 +57,8 @@ class Target:
             no part of it is inside.
         confidence: probability that the outline lies on the chosen object (IoU of at least 0.5).
         velocity_xy: how fast the box's centre moves, pixels per second.
-        predicted_box: where it was expected on this image from its motion before, also while it
-            is not seen; None: nothing is known of its motion.
+        predicted_box: where it was expected on this image, judging by its earlier motion, also
+            while it is not seen; None if nothing is known about its motion.
         reason: why it is uncertain or lost; empty while it is tracked.
         soft_mask: the network's own mask, with parts and holes that the polygon cannot have; None
             if the network gives none.
@@ -114,7 +114,7 @@ class Target:
     def to_rle(self, height: int, width: int) -> dict[str, object]:
         """:meth:`mask` as COCO's run lengths, ``{"size": [height, width], "counts": text}``.
 
-        ``pycocotools.mask.decode`` makes the mask of it again.
+        ``pycocotools.mask.decode`` turns it back into the mask.
 
         Example:
             >>> from siampolar_model import Box, Target, TargetState

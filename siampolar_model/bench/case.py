@@ -22,6 +22,7 @@ from ..geometry.box import Box
 from ..settings import Value
 from ..tracking.settings import TrackerSettings
 from .clip import load_clip
+from .load import busy_cores
 from .measure import measure
 from .results import CaseResult, EngineListing
 
@@ -41,6 +42,10 @@ class Case:
         peer: folder of a TrackerNano to run alongside; None: our tracker alone.
         settings: values of :class:`TrackerSettings` by name; the rest at their defaults.
         max_isa: value of :data:`MAX_ISA` in the child; None: the one of this process.
+        num_threads: of the engine, OpenCV and the peer; None: the engine's own choice, and one per
+            core.
+        provider: see :class:`siampolar_model.engines.base.EngineOptions`.
+        busy_cores: cores that other processes keep busy meanwhile.
     """
 
     video: str
@@ -50,12 +55,14 @@ class Case:
     model: str = "siampolar_lite0"
     engine: str = "auto"
     precision: str = "auto"
-    num_threads: int = 2
+    num_threads: int | None = None
     targets: int = 1
     image_size: tuple[int, int] | None = None
     peer: str | None = None
     settings: dict[str, Value] = field(default_factory=dict)
     max_isa: str | None = None
+    provider: str = "cpu"
+    busy_cores: int = 0
 
     def run(self, on_run: Callable[[], None] = lambda: None) -> CaseResult:
         """Measure in a child process, see :func:`siampolar_model.bench.measure.measure`.
@@ -63,7 +70,8 @@ class Case:
         Raises:
             BenchError: the error of the child.
         """
-        return CaseResult.from_dict(_ask({"case": asdict(self)}, self.max_isa, on_run))
+        with busy_cores(self.busy_cores):
+            return CaseResult.from_dict(_ask({"case": asdict(self)}, self.max_isa, on_run))
 
     def engines(self) -> list[EngineListing]:
         """Every engine in every precision, as a child process finds them.
@@ -81,7 +89,11 @@ class Case:
         )
         result = measure(
             lambda: load_engine(
-                self.model, self.engine, precision=self.precision, num_threads=self.num_threads
+                self.model,
+                self.engine,
+                precision=self.precision,
+                num_threads=self.num_threads,
+                provider=self.provider,
             ),
             images,
             box,
@@ -91,7 +103,7 @@ class Case:
             peer=None if self.peer is None else Path(self.peer),
             on_run=on_run,
         )
-        return replace(result, max_isa=self.max_isa)
+        return replace(result, max_isa=self.max_isa, busy_cores=self.busy_cores)
 
     def engines_here(self) -> list[EngineListing]:
         """As :meth:`engines`, in this process."""

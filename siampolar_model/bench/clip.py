@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -45,3 +47,23 @@ def load_clip(
             if len(images) == MAX_FRAMES or len(images) * image.nbytes > MAX_BYTES:
                 break
     return images, Box(box.x1 + left, box.y1 + top, box.x2 + left, box.y2 + top)
+
+
+def side_by_side(
+    images: Sequence[np.ndarray], box: Box, count: int
+) -> tuple[list[np.ndarray], list[Box]]:
+    """Every image repeated ``count`` times in rows, and the box in each copy.
+
+    Targets in copies of their own move as in the video and do not meet. Images that no longer fit
+    into :data:`MAX_BYTES` are left out, but for two.
+    """
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    height, width = images[0].shape[:2]
+    kept = max(2, MAX_BYTES // (images[0].nbytes * rows * columns))
+    places = [divmod(index, columns) for index in range(count)]
+    boxes = [
+        Box(box.x1 + x * width, box.y1 + y * height, box.x2 + x * width, box.y2 + y * height)
+        for y, x in places
+    ]
+    return [np.tile(image, (rows, columns, 1)) for image in images[:kept]], boxes

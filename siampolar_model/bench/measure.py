@@ -19,6 +19,7 @@ from ..errors import BenchError
 from ..evaluation.timing import Percentiles, median_rate
 from ..geometry.box import Box
 from ..tracking.settings import TrackerSettings
+from .clip import side_by_side
 from .peer import Peer
 from .results import CaseResult, PeerResult, PeerRun, PeerTimes, StageTimes, TrackerResult
 from .stages import StageTimer, Timings
@@ -38,7 +39,7 @@ def measure(
     images: Sequence[np.ndarray],
     box: Box,
     *,
-    num_threads: int,
+    num_threads: int | None,
     settings: TrackerSettings | None = None,
     targets: int = 1,
     peer: Path | None = None,
@@ -47,10 +48,11 @@ def measure(
     """Time targets through a video.
 
     Args:
-        load: makes the engine, with ``num_threads`` threads.
+        load: makes the engine, for ``num_threads`` threads.
         images: uint8 (H, W, 3) BGR, at least two.
-        box: every target starts from it in the first image.
-        num_threads: threads that OpenCV may use during the measurement.
+        box: the target in the first image.
+        targets: more than one are each in a copy of the images, next to each other.
+        num_threads: threads that OpenCV may use during the measurement; None: one per core.
         settings: of the tracker; None: the defaults.
         peer: folder of a TrackerNano that follows one target.
         on_run: called after every timed run.
@@ -62,20 +64,23 @@ def measure(
     """
     if len(images) < 2:
         raise BenchError(f"{len(images)} frames; a benchmark needs at least 2")
+    peer_images, boxes = images, [box]
+    if targets > 1:
+        images, boxes = side_by_side(images, box, targets)
     before_mb = _resident_mb()
     engine = load()
     timer = StageTimer(engine, settings)
-    with _opencv_threads(num_threads):
-        timer.run(images[: WARM_UP_FRAMES + 1], box, targets)
+    with _opencv_threads(num_threads or len(os.sched_getaffinity(0))):
+        timer.run(images[: WARM_UP_FRAMES + 1], boxes)
         memory_mb = _resident_mb() - before_mb
         other = None if peer is None else Peer(peer)
         if other is not None:
-            other.run(images[: WARM_UP_FRAMES + 1], box)
+            other.run(peer_images[: WARM_UP_FRAMES + 1], box)
         ours, theirs = [], []
         for _ in range(RUNS):
-            ours.append(timer.run(images, box, targets))
+            ours.append(timer.run(images, boxes))
             if other is not None:
-                theirs.append(other.run(images, box))
+                theirs.append(other.run(peer_images, box))
             on_run()
     total = np.concatenate([run.total for run in ours])
     stages = StageTimes(

@@ -15,6 +15,9 @@ def benchmark_page(report: Report, picture: str | None = None) -> str:
     machine, case = report.machine, report.case
     flags = ", ".join(machine.cpu_flags) or "none that matter"
     runtimes = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    threads = "the engine's own choice of threads"
+    if case.threads is not None:
+        threads = f"{case.threads} threads for the engine and for OpenCV"
     head = f"""# Benchmarks
 Written by
 
@@ -22,8 +25,8 @@ Written by
 {report.command}
 ```
 
-on {machine.cpu} ({flags}), {machine.cores} cores; {case.threads} threads for the engine
-and for OpenCV. {case.frames} frames, decoded beforehand; warm; five runs.
+on {machine.cpu} ({flags}), {machine.cores} cores; {threads}.
+{case.frames} frames, decoded beforehand; warm; five runs.
 Versions: {runtimes}.
 """
     shown = [] if picture is None else [f"![Stages and targets]({picture})\n"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..evaluation.timing import Percentiles
@@ -81,14 +81,15 @@ class CaseResult:
         image_size: width and height in pixels.
         box_xywh: the target in the first image, in its pixels.
         peers: by name; empty if our tracker ran alone.
-        max_isa: see :class:`siampolar_model.bench.case.Case`.
+        threads: of the engine; None: its own choice.
+        max_isa, busy_cores: see :class:`siampolar_model.bench.case.Case`.
     """
 
     engine: str
     precision: str
     choice: str
     model: str
-    threads: int
+    threads: int | None
     targets: int
     frames: int
     image_size: tuple[int, int]
@@ -96,6 +97,7 @@ class CaseResult:
     tracker: TrackerResult
     peers: dict[str, PeerResult]
     max_isa: str | None = None
+    busy_cores: int = 0
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> CaseResult:
@@ -145,6 +147,7 @@ class SuiteResult:
 
     Attributes:
         engines: all that run here, next to the peer.
+        full_rate: the larger numbers again, with all targets searched for on every image.
         laptop: OpenVINO with :func:`siampolar_model.bench.suite.laptop_isa`.
         not_run: the engines that cannot run here, and why.
     """
@@ -152,6 +155,7 @@ class SuiteResult:
     engines: tuple[NamedResult, ...]
     laptop: tuple[NamedResult, ...]
     targets_by_number: tuple[NamedResult, ...]
+    full_rate: tuple[NamedResult, ...]
     sizes: tuple[NamedResult, ...]
     not_run: tuple[EngineListing, ...]
 
@@ -166,6 +170,9 @@ class NodeResult:
         tracking: share of the others on which the target was tracked.
         latency_ms: from an image's stamp to its targets.
         node_cpu: processor time over wall time; 1 is one core.
+        busy_cores: cores that other processes kept busy meanwhile.
+        stages_ms: mean milliseconds of each part, by name; those inside the node as its diagnostics
+            report them.
     """
 
     image_size: tuple[int, int]
@@ -176,6 +183,8 @@ class NodeResult:
     latency_ms: Percentiles
     node_cpu: float
     node_memory_mb: float
+    busy_cores: int = 0
+    stages_ms: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> NodeResult:
@@ -207,6 +216,7 @@ class Report:
         command: what was typed, without folders.
         versions: of the libraries that figures depend on, by name.
         suite: with ``--full``.
+        loads: with ``--loaded``.
         node: with ``--node``.
     """
 
@@ -216,6 +226,7 @@ class Report:
     machine: Machine
     suite: SuiteResult | None = None
     node: tuple[NodeResult, ...] = ()
+    loads: tuple[NamedResult, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the fields of the case and of the suite stand next to the others."""

@@ -53,12 +53,12 @@ class StageTimer:
         self._clock = _Clock()
         self._tracker = Tracker(_TimedEngine(engine, self._clock), settings)
 
-    def run(self, images: Sequence[np.ndarray], box: Box, targets: int) -> StageTimings:
-        """Follow ``targets`` targets, all started on one box, through uint8 (H, W, 3) images."""
+    def run(self, images: Sequence[np.ndarray], boxes: Sequence[Box]) -> StageTimings:
+        """Follow one target per box of the first image through uint8 (H, W, 3) images."""
         clock, tracker = self._clock, self._tracker
         frames = [_TimedFrame.of(image, clock) for image in images]
         tracker.reset()
-        for _ in range(targets):
+        for box in boxes:
             tracker.start(frames[0], box)
         rows = []
         cpu_s = time.process_time()
@@ -92,6 +92,7 @@ class _TimedEngine(Engine):
 
     def __init__(self, engine: Engine, clock: _Clock) -> None:
         self.name, self.spec, self.precision = engine.name, engine.spec, engine.precision
+        self.cheap_batches = engine.cheap_batches
         self._engine, self._clock = engine, clock
 
     def encode(

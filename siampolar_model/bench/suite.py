@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..engines.cpu import has_int8_dot_product
 from ..errors import BenchError
+from ..tracking.settings import TrackerSettings
 from .case import Case
 from .measure import RUNS
 from .results import NamedResult, SuiteResult
@@ -47,7 +48,7 @@ def run_suite(
     plan: list[tuple[str, str, Case]] = []
     for one in listed:
         if not one.obstacle:
-            case = replace(base, engine=one.engine, precision=one.precision)
+            case = replace(base, engine=one.engine, precision=one.precision, provider="cpu")
             plan.append(("engines", f"{case.engine} {case.precision}", case))
     # Only OpenVINO: it alone takes its kernels from oneDNN, which max_isa limits.
     for one in laptop.engines():
@@ -56,8 +57,15 @@ def run_suite(
             plan.append(("laptop", f"openvino {case.precision}, {case.max_isa}", case))
     alone = replace(base, peer=None)
     by_number = [(f"{targets} targets", replace(alone, targets=targets)) for targets in TARGETS]
+    every = {**alone.settings, "full_rate_targets": 256}
+    full_rate = [
+        (f"{targets} targets, all on every image", replace(alone, targets=targets, settings=every))
+        for targets in TARGETS
+        if targets > TrackerSettings.full_rate_targets
+    ]
     by_size = [(name, replace(alone, image_size=size)) for name, size in SIZES.items()]
-    for group, cases in (("targets_by_number", by_number), ("sizes", by_size)):
+    groups = {"targets_by_number": by_number, "full_rate": full_rate, "sizes": by_size}
+    for group, cases in groups.items():
         plan += [(group, name, case) for _ in range(ROUNDS) for name, case in cases]
     # By group and name, in the order of the plan.
     found: dict[tuple[str, str], NamedResult] = {}
@@ -81,9 +89,38 @@ def run_suite(
         engines=results("engines"),
         laptop=results("laptop"),
         targets_by_number=results("targets_by_number"),
+        full_rate=results("full_rate"),
         sizes=results("sizes"),
         not_run=tuple(one for one in listed if one.obstacle),
     )
+
+
+def run_loads(
+    base: Case, on_run: Callable[[], None], on_case: Callable[[str, int], None]
+) -> tuple[NamedResult, ...]:
+    """One target with 1, 2 and the engine's own number of threads, idle and with a busy core.
+
+    The rounds alternate, and the median round of each is kept.
+
+    Args:
+        base, on_run, on_case: see :func:`run_suite`.
+
+    Raises:
+        BenchError: see :class:`Case`.
+    """
+    cases = {
+        f"{'one core busy' if busy else 'idle'}, {threads or 'auto'}": replace(
+            base, targets=1, num_threads=threads, busy_cores=busy
+        )
+        for busy in (0, 1)
+        for threads in (None, 1, 2)
+    }
+    plan = [name for _ in range(ROUNDS) for name in cases]
+    found: dict[str, list[NamedResult]] = {name: [] for name in cases}
+    for done, name in enumerate(plan):
+        on_case(name, (len(plan) - done) * RUNS)
+        found[name].append(NamedResult(name, cases[name].run(on_run)))
+    return tuple(sorted(rounds, key=_median_ms)[ROUNDS // 2] for rounds in found.values())
 
 
 def _median_ms(one: NamedResult) -> float:

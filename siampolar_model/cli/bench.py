@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from .options import (
     Last,
     Model,
     Precision,
+    Provider,
     Set,
     Video,
     set_values,
@@ -47,9 +49,22 @@ def bench(
     engine: Engine = "auto",
     precision: Precision = "auto",
     assignments: Set = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of engine, OpenCV and peer.")] = 2,
+    provider: Provider = "cpu",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads of engine, OpenCV and peer; default: the engine's own choice, and one "
+            "per core.",
+        ),
+    ] = None,
     targets: Annotated[
-        int, typer.Option(min=1, max=256, help="Number of targets; all start on the box.")
+        int,
+        typer.Option(
+            min=1,
+            max=256,
+            help="Number of targets, each in its own copy of the video, next to the others.",
+        ),
     ] = 1,
     peer: Annotated[
         Path | None,
@@ -59,6 +74,14 @@ def bench(
         bool,
         typer.Option(
             "--full", help="Measure also all engines, numbers of targets and image sizes."
+        ),
+    ] = False,
+    loaded: Annotated[
+        bool,
+        typer.Option(
+            "--loaded",
+            help="Measure also with 1, 2 and the engine's own number of threads, idle and while "
+            "another process keeps one core busy; with --node, the node as well.",
         ),
     ] = False,
     node: Annotated[
@@ -77,7 +100,7 @@ def bench(
     from ..bench.machine import machine, versions
     from ..bench.measure import RUNS
     from ..bench.peer import PEER_FILES
-    from ..bench.suite import run_suite
+    from ..bench.suite import run_loads, run_suite
     from ..io.image_folder import image_files
 
     target = parse_box(box)
@@ -101,6 +124,7 @@ def bench(
         engine=engine,
         precision=precision,
         num_threads=threads,
+        provider=provider,
         targets=targets,
         peer=None if peer is None else str(peer),
         settings=settings,
@@ -117,16 +141,22 @@ def bench(
 
         result = case.run(on_run)
         suite = run_suite(case, on_run, on_case) if full else None
-        nodes = () if measure_node is None else measure_node(case, on_run, on_case)
+        loads = run_loads(case, on_run, on_case) if loaded else ()
+        nodes: tuple[NodeResult, ...] = ()
+        for busy in (0, 1) if loaded else (0,):
+            if measure_node is not None:
+                nodes += measure_node(replace(case, busy_cores=busy), on_run, on_case)
     typer.echo(result.choice, err=True)
     command = _command(
         video.name, box=box, model=None if model == DEFAULT_MODEL else Path(model).name,
         engine=None if engine == "auto" else engine,
-        precision=None if precision == "auto" else precision, threads=threads,
+        precision=None if precision == "auto" else precision,
+        provider=None if provider == "cpu" else provider, threads=threads,
         set=assignments, targets=None if targets == 1 else targets, peer=peer and peer.name,
-        full=full, node=node, write=write and write.name, first=first or None, last=last,
+        full=full, loaded=loaded, node=node, write=write and write.name,
+        first=first or None, last=last,
     )  # fmt: skip
-    report = Report(result, command, versions(), machine(), suite, nodes)
+    report = Report(result, command, versions(), machine(), suite, nodes, loads)
     write_json(json_file, report.to_dict())
     if plot is not None:
         plot_benchmark(report, plot)

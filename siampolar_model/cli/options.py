@@ -28,8 +28,20 @@ Engine = Annotated[
 Precision = Annotated[
     str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto: the fastest that runs here.")
 ]
+Provider = Annotated[
+    str,
+    typer.Option(
+        help="What the engine onnxruntime computes with: cpu, cuda, tensorrt, openvino, coreml or "
+        "xnnpack; torch: cpu or cuda."
+    ),
+]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads of the engine; default: one per core.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Threads of the engine; default: one per core, or fewer while other processes keep "
+        "cores busy.",
+    ),
 ]
 Source = Annotated[
     str,

@@ -24,6 +24,7 @@ from .options import (
     Engine,
     Model,
     Precision,
+    Provider,
     SetWithSession,
     Threads,
     set_values,
@@ -59,6 +60,7 @@ def replay(
     model: Model = DEFAULT_MODEL,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    provider: Provider = "cpu",
     threads: Threads = None,
 ) -> None:
     """Track in a recorded bag with the node's session, image by image, without ROS."""
@@ -86,6 +88,7 @@ def replay(
                 settings=settings,
                 precision=precision,
                 num_threads=threads,
+                provider=provider,
             )
             run = Replay(tracker, boxes, session_settings)
             stack.enter_context(staging)

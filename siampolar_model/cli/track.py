@@ -18,6 +18,7 @@ from .options import (
     Last,
     Model,
     Precision,
+    Provider,
     Set,
     Source,
     Threads,
@@ -59,6 +60,7 @@ def track(
     model: Model = DEFAULT_MODEL,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    provider: Provider = "cpu",
     threads: Threads = None,
     assignments: Set = None,
     first: First = 0,
@@ -118,7 +120,12 @@ def track(
             starts, (reader.width, reader.height), first, _end(reader, first), settings
         )
         tracker = Tracker.from_pretrained(
-            model, engine=engine, settings=settings, precision=precision, num_threads=threads
+            model,
+            engine=engine,
+            settings=settings,
+            precision=precision,
+            num_threads=threads,
+            provider=provider,
         )
         if not quiet:
             typer.echo(tracker.engine.choice, err=True)

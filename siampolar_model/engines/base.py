@@ -65,6 +65,9 @@ class Prior(NamedTuple):
 #: What a network can compute in; "auto": the fastest that engine, processor and model offer.
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
+#: What ONNX Runtime computes with, see onnx_providers.py; torch takes "cpu" and "cuda".
+PROVIDERS = ("cpu", "cuda", "tensorrt", "openvino", "coreml", "xnnpack")
+
 #: When TensorRT engines are built: only by ``siampolar build-engine``, or also when one is missing.
 BUILD_ENGINE = ("never", "if_missing")
 
@@ -78,20 +81,23 @@ class EngineOptions:
 
     Attributes:
         precision: one of :data:`PRECISIONS`.
-        num_threads: threads of the runtime on a CPU; None for one per core.
+        num_threads: threads of the runtime on a CPU; None for one per core, or fewer while other
+            processes keep cores busy (thread_choice.py).
         build_engine: one of :data:`BUILD_ENGINE`, for TensorRT, whose build blocks for minutes; or
             :data:`BUILT_BY_CALLER`.
         engine_path: folder of a built TensorRT engine in the user's cache; None for the one that
             was built for this model, GPU and TensorRT.
+        provider: one of :data:`PROVIDERS`, for the engines ``onnxruntime`` and ``torch``.
 
     Raises:
-        EngineError: an unknown precision or ``build_engine``, or fewer than one thread.
+        EngineError: an unknown precision, ``build_engine`` or provider, or fewer than one thread.
     """
 
     precision: str = "auto"
     num_threads: int | None = None
     build_engine: str = "never"
     engine_path: Path | None = None
+    provider: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -103,6 +109,10 @@ class EngineOptions:
         if self.build_engine not in (*BUILD_ENGINE, BUILT_BY_CALLER):
             raise EngineError(
                 f"build_engine is {self.build_engine!r}; allowed: {', '.join(BUILD_ENGINE)}"
+            )
+        if self.provider not in PROVIDERS:
+            raise EngineError(
+                f"provider {self.provider!r} is unknown; allowed: {', '.join(PROVIDERS)}"
             )
 
 
@@ -137,12 +147,16 @@ class Engine(ABC):
         name: short name, used in logs and in ``engine:`` settings.
         spec: what the tracker must know about the network.
         precision: what the search graph is computed in, one of :data:`PRECISIONS` except "auto".
+        cheap_batches: a batch costs little more than a single crop, as on a GPU.
+        remark: what else a log should say of it, such as the provider; empty: nothing.
         choice: one line for a log that says why this engine was chosen; ``load_engine`` writes it.
     """
 
     name: str
     spec: ModelSpec
     precision: str = "fp32"
+    cheap_batches: bool = False
+    remark: str = ""
     choice: str = ""
 
     @abstractmethod

@@ -25,6 +25,9 @@ ENGINES: dict[str, tuple[str, str, str]] = {
     "torch": ("torch_engine", "TorchEngine", "train"),
 }
 
+#: Those that ``provider`` is for.
+_WITH_PROVIDERS = ("onnxruntime", "torch")
+
 #: Where other packages register engines.
 ENTRY_POINT_GROUP = "siampolar.engines"
 
@@ -77,6 +80,7 @@ def load_engine(
     num_threads: int | None = None,
     build_engine: str = "never",
     engine_path: Path | None = None,
+    provider: str = "cpu",
 ) -> Engine:
     """Load a model into a runtime.
 
@@ -87,7 +91,7 @@ def load_engine(
     Args:
         model: shipped model, path of a model folder, or an open one.
         engine: one of :func:`engine_names`, or "auto".
-        precision, num_threads, build_engine, engine_path: see
+        precision, num_threads, build_engine, engine_path, provider: see
             :class:`siampolar_model.engines.base.EngineOptions`.
 
     Returns:
@@ -107,7 +111,7 @@ def load_engine(
         'siampolar_lite0 runs on onnxruntime in fp32'
         >>> tracker = Tracker(engine)
     """
-    options = EngineOptions(precision, num_threads, build_engine, engine_path)
+    options = EngineOptions(precision, num_threads, build_engine, engine_path, provider)
     if engine == "auto":
         return _first_that_runs(ModelFolder.open(model), options)
     if engine in ENGINES:
@@ -116,8 +120,13 @@ def load_engine(
         source, load = _find_foreign(engine)
         loaded = _load_foreign(engine, source, load, ModelFolder.open(model), options)
         source = f" ({source})"
-    loaded.choice = f"{loaded.spec.name} runs on {engine}{source} in {loaded.precision}"
+    loaded.choice = _runs_on(loaded, engine + source)
     return loaded
+
+
+def _runs_on(engine: Engine, name: str) -> str:
+    remark = f" ({engine.remark})" if engine.remark else ""
+    return f"{engine.spec.name} runs on {name} in {engine.precision}{remark}"
 
 
 def _first_that_runs(model: ModelFolder, options: EngineOptions) -> Engine:
@@ -132,8 +141,7 @@ def _first_that_runs(model: ModelFolder, options: EngineOptions) -> Engine:
             continue
         before = f"; before it: {'; '.join(obstacles)}" if obstacles else ""
         loaded.choice = (
-            f"{loaded.spec.name} runs on {name} in {loaded.precision}, the first of "
-            f"{', '.join(ENGINES)} that can{before}"
+            f"{_runs_on(loaded, name)}, the first of {', '.join(ENGINES)} that can{before}"
         )
         return loaded
     raise EngineError("; ".join(obstacles))
@@ -141,6 +149,11 @@ def _first_that_runs(model: ModelFolder, options: EngineOptions) -> Engine:
 
 def _load_own(name: str, model: ModelFolder, options: EngineOptions) -> Engine:
     module, cls, extra = ENGINES[name]
+    if options.provider != "cpu" and name not in _WITH_PROVIDERS:
+        raise EngineError(
+            f"engine {name} takes no provider; {options.provider} is one of "
+            f"{' and '.join(_WITH_PROVIDERS)}"
+        )
     try:
         loaded: Engine = getattr(import_module(f".{module}", __package__), cls)(model, options)
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import EngineError
 from ..models.folder import INT8_FILE, SEARCH_FILE, TEMPLATE_FILE, ModelFolder
 from .base import Candidates, Engine, EngineOptions, Prior, choose_precision
 from .cpu import has_int8_dot_product, quota_threads
+from .thread_choice import ThreadChoice
 
 #: This variable keeps oneDNN, where OpenVINO's kernels come from, from using newer instructions.
 #: OpenVINO's own list of what the processor can do does not take it into account.
@@ -50,6 +52,8 @@ class OpenVinoEngine(Engine):
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": rest,
+            # A pinned thread cannot leave a core that another process keeps busy.
+            "ENABLE_CPU_PINNING": False,
         }
         threads = options.num_threads or quota_threads()
         if threads is not None:
@@ -71,12 +75,16 @@ class OpenVinoEngine(Engine):
         self._outputs = [np.empty((count, *_row(port)), np.float32) for port in search.outputs]
         self._single = _requests(core, search, properties, 1, path)[0]
         self._bind(self._single, 0)
-        streams = min(self._single.get_compiled_model().get_property("INFERENCE_NUM_THREADS"), 4)
+        all_threads = self._single.get_compiled_model().get_property("INFERENCE_NUM_THREADS")
+        streams = min(all_threads, 4)
         parallel = {**properties, "PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
         self._parallel = _requests(core, search, parallel, count, path)
         for row, request in enumerate(self._parallel):
             self._bind(request, row)
         self._run(count)  # the first call of every request is slow
+        # A call of several has fewer threads to itself.
+        choose = options.num_threads is None and streams > 1
+        self._choice = ThreadChoice() if choose else None
         self._features: dict[int, np.ndarray] = {}
 
     def encode(
@@ -111,13 +119,22 @@ class OpenVinoEngine(Engine):
     def _run(self, count: int) -> None:
         """Search the first rows."""
         if count == 1:
-            # Without share_outputs, each output would first be copied into a dictionary.
-            self._single.infer(share_outputs=True)
+            self._run_one()
             return
         for request in self._parallel[:count]:
             request.start_async()
         for request in self._parallel[:count]:
             request.wait()
+
+    def _run_one(self) -> None:
+        """Search the first row, on the number of threads that is faster at the moment."""
+        choice = self._choice
+        few = choice is not None and choice.few
+        started = time.perf_counter()
+        # Without share_outputs, each output would first be copied into a dictionary.
+        (self._parallel[0] if few else self._single).infer(share_outputs=True)
+        if choice is not None:
+            choice.took(time.perf_counter() - started)
 
 
 @functools.cache

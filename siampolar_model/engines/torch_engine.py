@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..errors import EngineError
 from ..models.folder import WEIGHTS_FILE, ModelFolder
 from ..network.checkpoint import load_network
 from ..network.graphs import SearchGraph, TemplateGraph, spec_of
@@ -26,6 +27,7 @@ class NetworkEngine(Engine):
         network = network.eval()
         self.spec = spec_of(network)
         self._device = next(network.parameters()).device
+        self.cheap_batches = self._device.type != "cpu"
         self._template = TemplateGraph(network)
         self._search = SearchGraph(network).to(self._device)
         self._features: dict[int, torch.Tensor] = {}
@@ -51,15 +53,25 @@ class NetworkEngine(Engine):
 
 
 class TorchEngine(NetworkEngine):
-    """Runs the ``weights.safetensors`` of a model folder in fp32.
+    """Runs the ``weights.safetensors`` of a model folder in fp32, on the CPU or on CUDA.
 
     Raises:
-        EngineError: the model has no such file, or another precision is wanted.
+        EngineError: the model has no such file, another precision is wanted, or torch finds no CUDA
+            device.
     """
 
     def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
         precision = choose_precision(self.name, options.precision, {"fp32": None})
         if options.num_threads is not None:
             torch.set_num_threads(options.num_threads)
-        super().__init__(load_network(model.file(WEIGHTS_FILE)))
+        if options.provider not in ("cpu", "cuda"):
+            raise EngineError(
+                f"engine torch takes the providers cpu and cuda, not {options.provider}"
+            )
+        if options.provider == "cuda" and not torch.cuda.is_available():
+            raise EngineError("engine torch cannot use provider cuda: torch finds no CUDA device")
+        super().__init__(load_network(model.file(WEIGHTS_FILE)).to(options.provider))
+        if options.provider == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # 10 bits of a factor are not fp32
+            self.remark = f"provider cuda: {torch.cuda.get_device_name()}"
         self.precision = precision

@@ -20,6 +20,9 @@ LAYOUT = "JPEGImages/480p/SEQUENCE/00000.jpg and Annotations/480p/SEQUENCE/00000
 #: Lists of DAVIS-2016 val below ImageSets, as the releases of 2016 and 2017 have them.
 _VAL_LISTS = ("480p", "2016")
 
+#: The list of DAVIS-2017 val, whose objects are scored one by one.
+_VAL_LISTS_OF_OBJECTS = ("2017",)
+
 #: The protocol leaves out the first frame and the last.
 _MIN_FRAMES = 3
 
@@ -32,11 +35,17 @@ class MaskedImage:
         image: uint8 (H, W, 3), BGR.
         mask: uint8 (H, W), 1 on the object: all labels together.
         void: bool (H, W), True where the annotators left it undecided; None if nowhere.
+        labels: uint8 (H, W), the number of each object; 0 where there is none.
     """
 
     image: np.ndarray
     mask: np.ndarray
     void: np.ndarray | None
+    labels: np.ndarray
+
+    def mask_of(self, label: int) -> np.ndarray:
+        """uint8 (H, W), 1 on the object of this number."""
+        return (self.labels == label).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,8 @@ class MaskSequence:
             size, expected = ("x".join(map(str, a.shape[1::-1])) for a in (labels, image))
             raise DatasetError(f"{mask_path}: is {size} px; its image is {expected}")
         void = labels == VOID if self.void else None
-        mask = (labels > 0) if void is None else (labels > 0) & ~void
-        return MaskedImage(image, mask.astype(np.uint8), void)
+        labels = labels if void is None else np.where(void, np.uint8(0), labels)
+        return MaskedImage(image, (labels > 0).astype(np.uint8), void, labels)
 
 
 @dataclass(frozen=True)
@@ -84,22 +93,26 @@ class MaskDataset:
     skipped: tuple[Skipped, ...] = ()
 
 
-def open_masks(root: str | Path, names: Sequence[str] = ()) -> MaskDataset:
+def open_masks(
+    root: str | Path, names: Sequence[str] = (), *, objects: bool = False
+) -> MaskDataset:
     """The sequences of a data set in DAVIS layout, with every file accounted for.
 
     Images and masks are matched both ways, all masks are read, and the object must be on the first.
 
     Args:
         root: the folder that holds JPEGImages and Annotations.
-        names: the sequences wanted; if empty, those of DAVIS-2016 val by the set's own list, or
-            else all folders.
+        names: the sequences wanted; if empty, those of DAVIS val by the set's own list, or else all
+            folders.
+        objects: take the list of DAVIS-2017 instead of that of DAVIS-2016.
 
     Raises:
         DatasetError: another layout, no sequences, or none that is usable.
     """
     root = Path(root)
     images, masks = (_frames_of(root, kind) for kind in ("JPEGImages", "Annotations"))
-    lists = [root / "ImageSets" / place / "val.txt" for place in _VAL_LISTS]
+    places = _VAL_LISTS_OF_OBJECTS if objects else _VAL_LISTS
+    lists = [root / "ImageSets" / place / "val.txt" for place in places]
     listed = [path for path in lists if path.is_file()]
     if not names and listed:
         names = listed_sequences(listed[0])

@@ -101,7 +101,7 @@ def _read(path: Path) -> np.ndarray:
 def _palette_indices(path: Path) -> np.ndarray | None:
     """Of a PNG with a palette, by FFmpeg: OpenCV gives the colours. None for other files."""
     try:
-        content = read_whole(path).tobytes()
+        content = read_whole(path)
     except FrameError as error:
         raise DatasetError(str(error)) from None
     if not content.startswith(_PNG) or content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1] != _PALETTE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +32,26 @@ def plot_frames(frames: MaskFrames | BoxFrames, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def plot_curves(scores: BoxDatasetScores, path: Path) -> None:
-    """Write a PNG of the success curve and the precision curve.
+def plot_curves(scores: Mapping[str, BoxDatasetScores], path: Path) -> None:
+    """Write a PNG of the success curves and the precision curves.
+
+    Args:
+        scores: of each tracker by its name.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     figure = _figure((9, 3.4))
     success, precision = figure.subplots(1, 2)
-    success.plot(SUCCESS_THRESHOLDS, scores.success_curve)
-    success.set(xlabel="IoU above", ylabel="share of frames", title=f"AUC {scores.AUC:.3f}")
-    precision.plot(PRECISION_THRESHOLDS, scores.precision_curve)
-    precision.set(
-        xlabel="distance of centres at most, px",
-        title=f"precision at 20 px {scores.precision_20px:.3f}",
-    )
+    for name, one in scores.items():
+        success.plot(SUCCESS_THRESHOLDS, one.success_curve, label=f"{name} {one.AUC:.3f}")
+        precision.plot(
+            PRECISION_THRESHOLDS, one.precision_curve, label=f"{name} {one.precision_20px:.3f}"
+        )
+    success.set(xlabel="IoU above", ylabel="share of frames", title="success, AUC")
+    precision.set(xlabel="distance of centres at most, px", title="precision, at 20 px")
+    success.legend(loc="lower left", fontsize="small")
+    precision.legend(loc="lower right", fontsize="small")
     for axes in (success, precision):
         axes.set(ylim=(0, 1.02))
         axes.grid(alpha=0.3)

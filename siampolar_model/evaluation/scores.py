@@ -29,6 +29,12 @@ MASK_PROTOCOL = (
     "not empty; fps = 1 / median seconds in Tracker.update, warm"
 )
 
+OBJECTS_PROTOCOL = (
+    "DAVIS-2017, box of each object in the first mask; per object without the first and last "
+    "frame, then the mean over the objects of all sequences; where outlines overlap, the higher "
+    "number is in front; empty mask while lost; fps as all objects of a sequence together"
+)
+
 BOX_PROTOCOL = (
     "one pass from the first box; the box last reported counts while lost; AUC, precision at 20 px "
     "and normalised precision (AUC of 0 to 0.5) as OTB and LaSOT: with the first frame, then the "
@@ -226,13 +232,17 @@ class BoxDatasetScores(_OfDataset, BoxScores):
 
 
 def summarize_masks(
-    frames: Sequence[MaskFrames], skipped: Sequence[Skipped] = (), fps: float | None = None
+    frames: Sequence[MaskFrames],
+    skipped: Sequence[Skipped] = (),
+    fps: float | None = None,
+    protocol: str = MASK_PROTOCOL,
 ) -> MaskDatasetScores:
     """The scores of a data set from those of its frames.
 
     Args:
-        frames: one per sequence, at least one.
+        frames: one per sequence (or object of one), at least one.
         fps: of paced playing; None if not paced.
+        protocol: how the figures were taken, in words.
     """
     parts = {one.name: one.scores() for one in frames}
     each = parts.values()
@@ -244,7 +254,7 @@ def summarize_masks(
         F_recall=_mean(one.F_recall for one in each),
         F_decay=_mean(one.F_decay for one in each),
         box_iou_mean=_mean_of_known([one.box_iou_mean for one in each]),
-        **_common(frames, MASK_PROTOCOL, skipped, fps),
+        **_common(frames, protocol, skipped, fps),
         sequences=parts,
     )
 

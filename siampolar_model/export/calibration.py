@@ -53,7 +53,7 @@ class CropPair:
 
 
 def crop_pairs(folder: str | Path, spec: ModelSpec, count: int) -> Iterator[CropPair]:
-    """Pairs from ``count`` photographs, evenly spread over the folder; every call gives the same.
+    """Pairs from ``count`` photographs, evenly spread over the folder, the same on every call.
 
     Photographs whose object is smaller than 24 px are left out.
 

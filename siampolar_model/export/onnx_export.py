@@ -71,7 +71,7 @@ def export(
             (training data, commit, scores).
 
     Raises:
-        ExportError: ONNX Runtime and torch disagree.
+        ExportError: the network ignores an input, or ONNX Runtime and torch disagree.
     """
     spec = spec_of(model)
     about = {"network": asdict(model.config), **(about or {})}
@@ -128,6 +128,13 @@ def _write(
     # onnxslim is not used: version 0.1.98 gave a template graph with other results.
     proto, _ = onnxsim.simplify(onnx.load(str(path)))
     proto.ir_version = 8  # the newest that ONNX Runtime 1.12 reads
+    unused = set(inputs) - {one.name for one in proto.graph.input}
+    if unused:
+        raise ExportError(
+            f"{path.name} cannot be exported: the network does not use its input "
+            f"{', '.join(sorted(unused))} (a network with `correlation: constant` looks for the "
+            "same thing whatever its template shows)"
+        )
     _fix_output_shapes(proto, graph, inputs)
     write_metadata(proto, metadata)
     onnx.checker.check_model(proto)

@@ -76,7 +76,7 @@ class DepthImage:
         dtype = np.dtype((">" if is_bigendian else "<") + kind)
         size = f"{encoding} depth image of {width}x{height} px"
         if width <= 0 or height <= 0:
-            raise FrameError(f"{size} is empty; both must be above 0")
+            raise FrameError(f"{size} is empty; width and height must be above 0")
         row_bytes = width * dtype.itemsize
         if step < row_bytes:
             raise FrameError(f"{size} has a step of {step}; it must be at least {row_bytes} bytes")

@@ -25,8 +25,9 @@ _CELL = 0.03
 #: The surface goes on into the next cell while that holds this share of the fullest one.
 _GOES_ON = 0.15
 
-#: The inside is eroded by this share of the radius of a disc of the same area.
-_MARGIN = 0.1
+#: The inside is eroded by this share of the radius of a disc of the same area, or these pixels:
+#: stereo cameras compare windows of about 9 pixels and blur as much.
+_MARGIN, _LEAST_MARGIN_PX = 0.1, 4
 
 #: Pixels kept at most; beyond, every second, third, ... row and column is looked at.
 _MOST_PIXELS = 4000
@@ -222,17 +223,25 @@ class _Inside:
         area = int(np.count_nonzero(part))
         if not area:
             raise NoPosition("no pixel of the image is inside its outline")
-        margin = max(1, round(_MARGIN * math.sqrt(area / math.pi)))
-        kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-        eroded = cv2.erode(part, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        if 4 * np.count_nonzero(eroded) < area:  # thin shapes stay whole
-            eroded = part
+        eroded = _eroded(part, area)
         most = math.inf if every_pixel else _MOST_PIXELS
         stride = max(1, math.ceil(math.sqrt(np.count_nonzero(eroded) / most)))
         rows, columns = np.nonzero(eroded[::stride, ::stride])
         x = float(part.sum(0, dtype=np.int64) @ np.arange(part.shape[1])) / area + left + 0.5
         y = float(part.sum(1, dtype=np.int64) @ np.arange(part.shape[0])) / area + top + 0.5
         return cls(rows * stride + top, columns * stride + left, stride, (x, y))
+
+
+def _eroded(part: np.ndarray, area: int) -> np.ndarray:
+    """The mask without its edge, as long as a quarter of its area is left; thin ones stay whole."""
+    margin = max(_LEAST_MARGIN_PX, round(_MARGIN * math.sqrt(area / math.pi)))
+    while margin:
+        kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+        inner = cv2.erode(part, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        if 4 * np.count_nonzero(inner) >= area:
+            return inner
+        margin //= 2
+    return part
 
 
 def fill_part(outline_xy: np.ndarray, width: int, height: int) -> tuple[int, int, np.ndarray]:

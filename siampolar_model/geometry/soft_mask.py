@@ -43,6 +43,18 @@ class SoftMask:
         """The same values in another rectangle; ``place`` maps boxes."""
         return replace(self, box=place(self.box))
 
+    def bounding_box(self) -> Box | None:
+        """The box of the target, its sides placed between cells; None if there is no target."""
+        columns = _span(self.values.max(0, initial=0.0))
+        rows = _span(self.values.max(1, initial=0.0))
+        if columns is None or rows is None:
+            return None
+        across = self.box.width / self.values.shape[1]
+        down = self.box.height / self.values.shape[0]
+        x1, x2 = (self.box.x1 + at * across for at in columns)
+        y1, y2 = (self.box.y1 + at * down for at in rows)
+        return Box(x1, y1, x2, y2)
+
     def mask(self, height: int, width: int) -> np.ndarray:
         """The target, bool (height, width), in an image of that size."""
         labels = np.zeros((height, width), np.uint8)
@@ -92,3 +104,21 @@ class SoftMask:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         return left, top, part > LEVEL
+
+
+def _span(profile: np.ndarray) -> tuple[float, float] | None:
+    """Where values first and last cross :data:`LEVEL`, in cells from the first cell's edge."""
+    above = np.flatnonzero(profile > LEVEL)
+    if not len(above):
+        return None
+    first, last = int(above[0]), int(above[-1])
+    # Half a cell lies between a border and the middle of its cell, where the value holds.
+    low = first + 0.5 - _beyond(profile, first, first - 1) if first else 0.0
+    high = last + 0.5 + _beyond(profile, last, last + 1) if last + 1 < len(profile) else last + 1.0
+    return low, high
+
+
+def _beyond(profile: np.ndarray, inside: int, outside: int) -> float:
+    """How far from the middle of a cell inside, towards the next one, the level is crossed."""
+    value, other = float(profile[inside]), float(profile[outside])
+    return (value - LEVEL) / (value - other)

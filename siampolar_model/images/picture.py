@@ -52,7 +52,7 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     """
     data = read_whole(path)
     try:
-        pixels = cv2.imdecode(data, _AS_STORED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:
@@ -62,20 +62,20 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     return pixels
 
 
-def read_whole(path: str | os.PathLike[str]) -> np.ndarray:
-    """The bytes of a picture file, uint8 (N,), checked as far as that goes without decoding them.
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a picture file, checked as far as that goes without decoding them.
 
     Raises:
         FrameError: no such file, an empty one, one that ends too early, or too many pixels; it
             names the file.
     """
     try:
-        data = np.fromfile(Path(path), np.uint8)
-        if not len(data) or _ends_early(data):
-            reason = "it ends too early or is damaged" if len(data) else "it is empty"
+        data = Path(path).read_bytes()
+        if not data or _ends_early(data):
+            reason = "it ends too early or is damaged" if data else "it is empty"
             raise FrameError(f"not a readable image; {reason}")
-        check_size(*picture_size(data.data))
-    except (OSError, FrameError) as error:
+        check_size(*picture_size(data))
+    except (OSError, ValueError) as error:  # FrameError, and a name that no file can have
         raise FrameError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     return data
 
@@ -141,11 +141,9 @@ def check_picture(path: Path) -> None:
         raise FrameError(f"{path}: not a readable image; the file {begins}")
 
 
-def _ends_early(data: np.ndarray) -> bool:
+def _ends_early(data: bytes) -> bool:
     """Whether a JPEG or PNG file lacks its end, which may be followed by other bytes."""
-    head = data[:8].tobytes()
-    if head.startswith(b"\xff\xd8\xff"):
+    if data.startswith(b"\xff\xd8\xff"):
         # The last start of a scan, then an end of image: a preview in EXIF has markers of its own.
-        whole = data.tobytes()
-        return whole.find(b"\xff\xd9", whole.rfind(b"\xff\xda")) < 0
-    return head.startswith(b"\x89PNG") and not png_is_whole(data.data)
+        return data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0
+    return data.startswith(b"\x89PNG") and not png_is_whole(data)

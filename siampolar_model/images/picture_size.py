@@ -16,13 +16,13 @@ _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
-def picture_size(data: memoryview) -> tuple[int, int]:
+def picture_size(data: bytes) -> tuple[int, int]:
     """Width and height by the header of a file; (0, 0) where it cannot be told.
 
     Args:
         data: bytes of a whole file. A damaged header is for the decoder to refuse.
     """
-    start = bytes(data[:4096])
+    start = data[:4096]
     try:
         if start.startswith((b"\x89PNG", b"\xff\xd8\xff")):
             header = read_header(data)
@@ -54,7 +54,7 @@ def _webp(start: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _tiff(data: memoryview) -> tuple[int, int]:
+def _tiff(data: bytes) -> tuple[int, int]:
     """Width and height in the first directory of TIFF or BigTIFF."""
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(f"{order}H", data, 2)[0] == 43

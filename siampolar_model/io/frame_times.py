@@ -80,6 +80,6 @@ def length_s(container: Any, stream: Any) -> float:
         return 0.0
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-    if container.duration and len(container.streams) == 1:
+    if container.duration and all(one.type == "video" for one in container.streams):
         return float(((container.start_time or 0) + container.duration) / av.time_base)
     return 0.0

@@ -33,6 +33,9 @@ _FRAME_PER_PACKET = frozenset(
     ("av1", "ffv1", "gif", "h264", "hevc", "huffyuv", "mjpeg", "png", "prores", "rawvideo", "vp9")
 )
 
+# AVFMT_NOTIMESTAMPS of FFmpeg: a container without times, or none at all.
+_NO_TIMESTAMPS = 0x80
+
 # Matrix of BT.601, in limited range, and primaries and transfer of BT.709: what PyAV makes of BGR
 # images, written into the file because players assume another matrix of HD video that says
 # nothing. PyAV before 16 ignores a file's matrix and reads all as BT.601.
@@ -255,15 +258,22 @@ class VideoReader:
                 yield frame
         if self.damaged_packets:
             self.notices.append(f"{self.path}: {self._damage()} could not be decoded")
-        silent = packets - frames - self.damaged_packets
+        known = self.damaged_packets
+        silent = packets - frames - known
         if silent > 0 and self._stream.codec_context.name in _FRAME_PER_PACKET:
+            known += silent
             self.notices.append(f"{self.path}: {counted(silent, 'packet')} gave no frame")
         if packets < self._stream.frames:
             self.notices.append(
                 f"{self.path}: its index lists {counted(self._stream.frames, 'frame')}, but "
                 f"there are {packets}"
             )
-        missing = times.missing(length_s(self._container, self._stream), known=packets - frames)
+        if frames > 1 and int(self._container.format.flags) & _NO_TIMESTAMPS:
+            self.notices.append(
+                f"{self.path}: a raw {self._container.format.name} stream says neither its length "
+                f"nor the times of its frames; {self.fps:g} a second are assumed"
+            )
+        missing = times.missing(length_s(self._container, self._stream), known)
         self.notices += [f"{self.path}: {reason}" for reason in missing]
 
     def _packets(self) -> Generator[Any, None, None]:

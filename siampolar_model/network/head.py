@@ -74,7 +74,7 @@ class PolarHead(nn.Module):
             outs.append(self.rays_out)
         self.quality_out = nn.Conv2d(c, 1, 3, padding=1)
         self.draws_rays = rays
-        #: Both last convolutions of the box branch in one, in what is exported.
+        #: The last convolutions of box and quality as one; only in exported graphs.
         self.box_and_quality_out: nn.Conv2d | None = None
         for out in (*outs, self.quality_out):
             nn.init.normal_(out.weight, std=0.01)
@@ -84,7 +84,7 @@ class PolarHead(nn.Module):
 
     def join_outs(self) -> None:
         """Give box and quality one convolution if both read the box branch: runtimes compute
-        sixteen channels at a time, so the one of quality costs as much as the four of the box."""
+        sixteen channels at a time, so one channel costs as much as all five."""
         if self.draws_rays:
             return
         outs = (self.box_out, self.quality_out)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from ..geometry import polar
 from ..geometry.box import Box
 from ..results import Target, TargetState
 
@@ -72,9 +71,8 @@ def _draw_shape(image: np.ndarray, result: Target, line: int) -> None:
     color = color_of(result.id)
     lost = result.state == TargetState.LOST
     box = result.box.clip(image.shape[1], image.shape[0])
-    outline = result.polygon_xy
-    if len(outline) >= 3:
-        _blend(image, outline, color, _FILL[result.state])
+    _blend(image, result, color, _FILL[result.state])
+    for outline in result.contours(*image.shape[:2]):
         # A dark rim keeps the outline visible on a background of its own colour; a small image
         # has no room for it.
         if not lost and line > 1:
@@ -86,18 +84,16 @@ def _draw_shape(image: np.ndarray, result: Target, line: int) -> None:
         )
 
 
-def _blend(
-    image: np.ndarray, outline: np.ndarray, color: tuple[int, int, int], opacity: float
-) -> None:
-    """Mix the colour into the inside of the outline, touching only its bounding rectangle."""
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = polar.box_of(outline)
-    left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
-    right, bottom = min(width, math.ceil(x2)), min(height, math.ceil(y2))
-    if opacity == 0 or left >= right or top >= bottom:
+def _blend(image: np.ndarray, result: Target, color: tuple[int, int, int], opacity: float) -> None:
+    """Mix the colour into the target's mask, touching only its bounding rectangle."""
+    if opacity == 0:
         return
-    region = image[top:bottom, left:right]
-    mask = polar.fill(outline - (left, top), bottom - top, right - left)
+    whole = result.mask(*image.shape[:2]).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(whole)
+    if width == 0:
+        return
+    region = image[top : top + height, left : left + width]
+    mask = whole[top : top + height, left : left + width]
     paint = np.full_like(region, color)
     cv2.copyTo(cv2.addWeighted(region, 1 - opacity, paint, opacity, 0), mask, region)
 

@@ -10,7 +10,7 @@ PAUSE_S = 10.0
 
 
 class Notices:
-    """Passes on one-line warnings, those of a kind that every image may cause only now and then.
+    """Passes on one-line warnings, and those that every image may cause only now and then.
 
     Args:
         send: called with the line.

@@ -32,6 +32,9 @@ SPREAD, _MOST_SURPRISE = 0.2, 4.0
 #: are rather believed to be seen.
 _UNSEEN, _DISTRACTOR_UNSEEN = 5.0, 3.0
 
+#: Alike things whose boxes overlap by more than this IoU are not told apart.
+_TOUCHING = 0.25
+
 #: A target whose thing costs another target or distractor, left without one, at most this much
 #: more is not told apart from it.
 CLEAR = 1.5
@@ -136,6 +139,14 @@ def settle(
         ]
         lost = [other for other in alike[id] if other not in candidates]
         rivals += [(motions[other].surprise(thing.box, SPREAD), other) for other in lost]
+        # Two alike things that touch may have changed places when they part.
+        rivals += [
+            (-math.inf, names[other])
+            for other, column in enumerate(given)
+            if other != row and column is not None
+            and (names[other] in alike[id] or not names[other])
+            and things[column].box.iou(thing.box) > _TOUCHING
+        ]  # fmt: skip
         cheapest = min(rivals, default=(math.inf, 0))
         doubtful = cheapest[0] < cost + (_KEEPS if id in tracking else CLEAR)
         other_scores = (

@@ -14,8 +14,8 @@ from ..geometry.box import Box
 from ..geometry.crops import CropWindow
 from ..geometry.soft_mask import SoftMask
 
-#: If the outline's bounding box and the predicted box overlap by at least this IoU, they are
-#: averaged: their errors are independent. If not, the outline probably misses a part (a swan's
+#: If the bounding boxes of mask and outline and the predicted box overlap by this IoU or more, they
+#: are averaged: their errors are independent. If not, the outline probably misses a part (a swan's
 #: neck), and the predicted box is kept.
 _AGREE = 0.7
 
@@ -66,11 +66,11 @@ class Candidate:
         search_crop: the crop that it was found in.
         score: raw classification score, [0, 1].
         quality: predicted IoU of the outline with the object, [0, 1].
-        box: the predicted box, or its mean with the outline's bounding box if the two agree.
+        box: the predicted box, or its mean with those of mask and outline if they agree.
         center_xy: float64 (2,), origin of the rays.
         rays_px: float32 (N,), lengths of the rays.
-        mask: the network's own mask; None if it gives none.
         agreement: IoU of the predicted box with the outline's bounding box.
+        mask: the network's own mask; None if it gives none.
     """
 
     search_crop: SearchCrop
@@ -79,8 +79,8 @@ class Candidate:
     box: Box
     center_xy: np.ndarray
     rays_px: np.ndarray
-    mask: SoftMask | None = None
     agreement: float = 1.0
+    mask: SoftMask | None = None
 
     @cached_property
     def image_box(self) -> Box:
@@ -113,15 +113,16 @@ class Candidate:
             )
         center_xy, rays_px = geometry[1].astype(np.float64), geometry[2].copy()
         predicted = Box(*map(float, geometry[0]))
+        mask = _mask_near(found, i, rank, predicted, search_crop.window.size)
         outline = Box(*polar.box_of(polar.polygon((center_xy[0], center_xy[1]), rays_px)))
         agreement = predicted.iou(outline)
-        box = _mean(predicted, outline) if agreement >= _AGREE else predicted
-        mask = _mask_near(found, i, rank, box, search_crop.window.size)
-        return cls(search_crop, score, quality, box, center_xy, rays_px, mask, agreement)
+        drawn = mask.bounding_box() if mask is not None else None
+        box = _agreed(predicted, outline if drawn is None else _agreed(drawn, outline))
+        return cls(search_crop, score, quality, box, center_xy, rays_px, agreement, mask)
 
 
 def _mask_near(found: Candidates, i: int, rank: int, box: Box, crop_px: int) -> SoftMask | None:
-    """The part of a candidate's mask that lies in a box of the crop, or a little beyond."""
+    """The part of row ``i``'s mask in a candidate's box of the crop, or a little beyond."""
     if found.mask is None or found.mask_gain is None:
         return None
     whole = found.mask[i]
@@ -154,5 +155,8 @@ def candidates_of(search_crop: SearchCrop, found: Candidates, i: int, id: int) -
     return [first, *others]
 
 
-def _mean(a: Box, b: Box) -> Box:
+def _agreed(a: Box, b: Box) -> Box:
+    """The first box, or the mean of both if they agree."""
+    if a.iou(b) < _AGREE:
+        return a
     return Box((a.x1 + b.x1) / 2, (a.y1 + b.y1) / 2, (a.x2 + b.x2) / 2, (a.y2 + b.y2) / 2)

@@ -84,6 +84,12 @@ class TrackerSettings:
     min_box_px: float = setting(
         4.0, 1.0, 1000.0, help="Shortest allowed side of an init box inside the image, in pixels."
     )
+    full_rate_targets: int = setting(
+        4, 0, 256,
+        help="Up to this many targets are all searched for on every image. Of more, those that "
+        "move evenly and are seen well are searched for on every other image and moved by their "
+        "motion on the images between; not on a GPU, where more targets cost little.",
+    )  # fmt: skip
     max_targets: int = setting(16, 1, 256, help="Largest number of targets at a time.")
 
     def __post_init__(self) -> None:

@@ -65,6 +65,9 @@ class TrackedTarget:
             before it is believed; only while not tracked.
         unconfirmed_frames: images in a row on which it was seen there.
         crops_searched: crops spent on searching the whole frame since it was last tracked.
+        steadiness: IoU of the box that its motion predicted with the one that the last search
+            found; 0 before the second search and while it is not tracked.
+        rested: it was moved by its motion on the last image, and not searched for.
         crops_due: crops that ``redetect_period_s`` asks for and that were not searched yet.
     """
 
@@ -85,6 +88,25 @@ class TrackedTarget:
     unconfirmed_frames: int = 0
     crops_searched: int = 0
     crops_due: float = 0.0
+    steadiness: float = 0.0
+    rested: bool = False
+
+    def moved(self) -> TrackedTarget:
+        """The target after an image that it was not searched for on: its motion moves it."""
+        before, box = self.result.box, self.expected_box
+        dx, dy = box.x1 - before.x1, box.y1 - before.y1
+
+        def shifted(one: Box) -> Box:
+            return Box(one.x1 + dx, one.y1 + dy, one.x2 + dx, one.y2 + dy)
+
+        outline = self.result.polygon_xy + np.array([dx, dy], np.float32)
+        result = replace(
+            self.result,
+            box=box,
+            polygon_xy=polar.clip_polygon(outline, *self.image_size),
+            soft_mask=self.result.soft_mask and self.result.soft_mask.moved(shifted),
+        )
+        return replace(self, result=result, rested=True)
 
     @classmethod
     def starting(
@@ -215,10 +237,13 @@ class TrackedTarget:
             usual_score = self.usual_score + (score - self.usual_score) * rate
             result = self._at(candidate, TargetState.TRACKING, settings)
             motion = self.motion.seen(candidate.image_box)
-            return self._found(result, motion, usual_score, evidence)
+            found = self._found(result, motion, usual_score, evidence)
+            return replace(found, steadiness=self.expected_box.iou(result.box))
         state = TargetState.LOST if low_frames >= settings.lost_frames else TargetState.UNCERTAIN
         doubted = replace(
             self,
+            steadiness=0.0,
+            rested=False,
             growth=growth,
             low_frames=low_frames,
             doubt_frames=self.doubt_frames + 1,
@@ -252,7 +277,8 @@ class TrackedTarget:
             if jumped and score < self.recover_score(settings):
                 return f"it jumped, and its score is {score:.2f}, less than usual"
         elif seen_frames < settings.recover_frames:
-            return "it was out of sight" if seen_frames else f"its score is {score:.2f}"
+            less = f"its score is {score:.2f}, less than usual"
+            return "it has been seen again for too short a time" if seen_frames else less
         return ""
 
     def _shrunk(self, box: Box, settings: TrackerSettings) -> bool:

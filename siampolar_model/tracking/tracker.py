@@ -33,6 +33,7 @@ from .settings import TrackerSettings
 from .start_check import start_warning
 from .start_rules import check_start
 from .target_state import TrackedTarget
+from .turns import resting
 
 #: For video of 30 images per second of which none is skipped.
 _USUAL_BUDGET = RedetectionBudget()
@@ -82,11 +83,12 @@ class Tracker:
         num_threads: int | None = None,
         build_engine: str = "never",
         engine_path: Path | None = None,
+        provider: str = "cpu",
     ) -> Tracker:
         """Tracker with shipped weights, or with a model folder given by its path.
 
         Args:
-            model, engine, precision, num_threads, build_engine, engine_path: see
+            model, engine, precision, num_threads, build_engine, engine_path, provider: see
                 :func:`siampolar_model.engines.loading.load_engine`.
             settings: None for the default ones.
 
@@ -101,6 +103,7 @@ class Tracker:
             num_threads=num_threads,
             build_engine=build_engine,
             engine_path=engine_path,
+            provider=provider,
         )
         tracker = cls(loaded, settings)
         tracker.warm_up()
@@ -135,7 +138,7 @@ class Tracker:
         """The last result of every target, sorted by id."""
         return [self._targets[id].published(self._calibration) for id in self.ids]
 
-    if not TYPE_CHECKING:  # a checker would take every name for one that exists
+    if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             renamed = {"init": "start", "track": "update"}
@@ -210,14 +213,17 @@ class Tracker:
         """Find targets in the next image.
 
         Args:
-            frame: the image, or a uint8 (H, W, 3) BGR array, of the size they started on.
+            frame: the image, or a uint8 (H, W, 3) BGR array, of the size that the targets
+                started on.
             ids: targets to find; None finds all.
             budget: what the search of the whole frame for lost targets may cost; the default
                 suits video of 30 images per second.
 
         Returns:
             One result per target, sorted by id. A lost target keeps its last believed position
-            until it was seen at one place on ``recover_frames`` images in a row.
+            until it was seen at one place on ``recover_frames`` images in a row. Of more than
+            ``full_rate_targets``, some were only moved by their motion (turns.py) and keep the
+            score of their last search.
 
         Raises:
             FrameError: the image does not have the size of the image that a target started on.
@@ -233,16 +239,20 @@ class Tracker:
                     f"{started[0]}x{started[1]}"
                 )
         targets = {id: self._targets[id].later(budget.elapsed_s) for id in chosen}
+        rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
+        for id in rests:
+            self._targets[id] = targets.pop(id).moved()
         plan = SearchPlan(targets, budget, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
-        self._follow(targets, candidates, budget.elapsed_s)
+        self._follow(targets, candidates, rests, budget.elapsed_s)
         return [self._targets[id].published(self._calibration) for id in chosen]
 
     def _follow(
         self,
         targets: Mapping[int, TrackedTarget],
         candidates: dict[int, list[list[Candidate]]],
+        rests: Collection[int],
         elapsed_s: float,
     ) -> None:
         """Give what was found to the targets, and change their states.
@@ -251,6 +261,7 @@ class Tracker:
             targets: as they were expected on this image.
             candidates: of each target's crops; the first crop of one that is not lost is the one
                 around its expected place.
+            rests: ids of the targets on this image that were moved and not searched for.
         """
         least_score = self.settings.tracking_score
         near = {id: candidates[id].pop(0) for id in targets if not targets[id].lost}
@@ -268,7 +279,7 @@ class Tracker:
         for id in sorted(targets, key=lambda id: id not in near):
             others = [
                 self._targets[other].result
-                for other in targets
+                for other in (*targets, *rests)
                 if other != id and self._targets[other].seen
             ]
             rivals = [
@@ -335,6 +346,7 @@ class Tracker:
         """Stop following all targets."""
         for id in self.ids:
             self.remove(id)
+        self._distractors = ()
 
     def _search(
         self, frame: Frame, search_crops: list[tuple[int, SearchCrop]]

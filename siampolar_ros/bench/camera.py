@@ -12,13 +12,15 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -92,6 +94,10 @@ class Camera(Node):
         self._inits = self.create_publisher(InitTarget, "tracker/init_target", deep)
         self.create_subscription(Targets, "tracker/targets", self._on_targets, deep)
         self.create_subscription(InitResult, "tracker/init_result", self._on_answer, deep)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._tracker = f"{request.namespace.lstrip('/')}/tracker: tracker"
+        #: Figures of the node's diagnostics while playing, by name.
+        self.reported: dict[str, list[float]] = defaultdict(list)
         self._sent: set[int] = set()
         self.latency_s: dict[int, float] = {}
         self.tracking = 0
@@ -122,6 +128,7 @@ class Camera(Node):
     def play(self, executor: SingleThreadedExecutor, seconds: float) -> int:
         """Publish for some seconds, forgetting all earlier images; returns how many images."""
         self._sent, self.latency_s, self.tracking = set(), {}, 0
+        self.reported.clear()
         start = time.monotonic()
         count = round(seconds / self._period_s)
         for step in range(count):
@@ -143,6 +150,13 @@ class Camera(Node):
         if stamp_ns in self._sent and stamp_ns not in self.latency_s:
             self.latency_s[stamp_ns] = (now_ns - stamp_ns) / 1e9
             self.tracking += any(one.state == TargetState.TRACKING for one in message.targets)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == self._tracker:
+                for value in status.values:
+                    if value.key.endswith(", ms"):
+                        self.reported[value.key].append(float(value.value))
 
     def _on_answer(self, message: InitResult) -> None:
         # Before the first image an init is held, and refused once that lasts too long.
@@ -174,16 +188,41 @@ def measure(request: Request) -> NodeResult:
     received = len(camera.latency_s)
     if not received:
         raise BenchError("no image came through; see the log of the node")
+    latency_ms = Percentiles.of_seconds(list(camera.latency_s.values()))
     return NodeResult(
         image_size=request.image_size,
         rate_hz=request.rate_hz,
         sent=sent,
         lost=sent - received,
         tracking=camera.tracking / received,
-        latency_ms=Percentiles.of_seconds(list(camera.latency_s.values())),
+        latency_ms=latency_ms,
         node_cpu=cpu_s / wall_s,
         node_memory_mb=_resident_mb(request.node_pid),
+        stages_ms=stages_ms(latency_ms.p50, camera.reported),
     )
+
+
+def stages_ms(latency_p50_ms: float, reported: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Where the time from stamp to targets goes, by name; empty without diagnostics.
+
+    Args:
+        latency_p50_ms: from an image's stamp until its targets came back.
+        reported: what the node said every second, by the names of its diagnostics.
+    """
+    means = {name: sum(values) / len(values) for name, values in reported.items()}
+    inside = means.pop("latency from arrival p50, ms", None)
+    if inside is None:
+        return {}
+    ending = " per image, ms"
+    parts = {name[: -len(ending)]: ms for name, ms in means.items() if name.endswith(ending)}
+    outputs = sum(parts.pop(name) for name in list(parts) if name.startswith("~/"))
+    known = {"decoding": parts.pop("decoding", 0.0), "the engine": parts.pop("the engine", 0.0)}
+    return {
+        "there and back": latency_p50_ms - inside,
+        "waiting": inside - sum(known.values()) - outputs - sum(parts.values()),
+        **known,
+        "publishing": outputs + sum(parts.values()),
+    }
 
 
 def _serialised(image: np.ndarray) -> tuple[bytes, bytes]:

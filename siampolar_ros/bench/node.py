@@ -11,16 +11,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from siampolar_model.bench.case import Case
+from siampolar_model.bench.load import busy_cores
 from siampolar_model.bench.results import NodeResult
 from siampolar_model.errors import BenchError
 
-from ..demo.demo import Children
+from ..demo.children import Children
 from ..runtime.environment import dds_environment, local_environment
 from .camera import Request
 
@@ -60,7 +61,8 @@ def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) 
         "model": str(Path(case.model).resolve()) if Path(case.model).is_dir() else case.model,
         "engine": case.engine,
         "precision": case.precision,
-        "num_threads": case.num_threads,
+        "num_threads": case.num_threads or 0,
+        "provider": case.provider,
         **case.settings,
     }
     with TemporaryDirectory() as folder, Children(Path(folder)) as children:
@@ -77,7 +79,8 @@ def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) 
             seconds=seconds,
         )
         command = [sys.executable, "-m", "siampolar_ros.bench.camera", json.dumps(asdict(request))]
-        camera = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        with busy_cores(case.busy_cores):
+            camera = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         log = children.last_line("tracker_node")
         ended = children.ended("tracker_node")
     if ended:
@@ -88,4 +91,4 @@ def measure_one(case: Case, size: tuple[int, int], rate: float, seconds: float) 
         answer = json.loads(lines[-1])
     if "error" in answer:
         raise BenchError(f"{answer['error']} (last line of the node's log: {log})")
-    return NodeResult.from_dict(answer["result"])
+    return replace(NodeResult.from_dict(answer["result"]), busy_cores=case.busy_cores)

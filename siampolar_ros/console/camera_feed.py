@@ -28,6 +28,8 @@ _WINDOW_S = 5.0
 #: Length of the strips of states, and of one of their cells, in seconds.
 STRIP_S, CELL_S = 60.0, 0.25
 _CELLS = round(STRIP_S / CELL_S)
+#: A state holds for this many cells, unless another one is reported: results may come slowly.
+_HELD_CELLS = 8
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,9 @@ def _rate(times: list[float]) -> float:
 
 def _strip(cells: deque[tuple[int, int]], newest: int) -> str:
     marks = [" "] * _CELLS
-    for cell, state in cells:
-        if 0 <= newest - cell < _CELLS:
-            marks[_CELLS - 1 - (newest - cell)] = str(state)
+    ends = [cell for cell, _ in cells][1:] + [newest + 1]
+    for (cell, state), end in zip(cells, ends, strict=True):
+        for at in range(cell, min(end, cell + _HELD_CELLS)):
+            if 0 <= newest - at < _CELLS:
+                marks[_CELLS - 1 - (newest - at)] = str(state)
     return "".join(marks)

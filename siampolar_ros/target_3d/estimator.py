@@ -109,6 +109,7 @@ class Estimator:
             if target.state != TargetState.TRACKING:
                 # Its outline may be where it was a while ago: the depth there is of something else.
                 reason = f"the target is {target.state.name.lower()}"
+                reason += f": {target.reason}" if target.reason else ""
                 found.append(Estimate(target, Source.NONE, reason))
                 continue
             try:

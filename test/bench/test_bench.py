@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +16,8 @@ import numpy as np
 import pytest
 
 from siampolar_model.bench.case import Case
-from siampolar_model.bench.clip import load_clip
+from siampolar_model.bench.clip import load_clip, side_by_side
+from siampolar_model.bench.load import busy_cores
 from siampolar_model.bench.measure import RUNS, measure
 from siampolar_model.bench.page import benchmark_page
 from siampolar_model.bench.peer import PEER_FILES
@@ -32,7 +35,7 @@ from siampolar_model.bench.results import (
     SuiteResult,
     TrackerResult,
 )
-from siampolar_model.bench.suite import ROUNDS, TARGETS, laptop_isa, run_suite
+from siampolar_model.bench.suite import ROUNDS, TARGETS, laptop_isa, run_loads, run_suite
 from siampolar_model.bench.tables import tables_of
 from siampolar_model.cli import bench as command
 from siampolar_model.cli.main import main
@@ -106,6 +109,16 @@ class TestMeasure:
         result = measure(Counting, images(3), BOX, num_threads=1, targets=3)
         assert result.targets == 3
         assert batches == [3] * (2 + 2 * RUNS)  # warm-up and runs over two images each
+
+    def test_copies_stand_next_to_each_other_with_a_target_in_each(self) -> None:
+        video = images(4)
+        height, width = video[0].shape[:2]
+        copies, boxes = side_by_side(video, BOX, 5)
+        assert len(copies) == 4 and copies[0].shape == (2 * height, 3 * width, 3)
+        assert len({box.as_xywh() for box in boxes}) == 5
+        for box in boxes:
+            x, y = round(box.x1 - BOX.x1), round(box.y1 - BOX.y1)
+            np.testing.assert_array_equal(copies[2][y : y + height, x : x + width], video[2])
 
     def test_beside_trackernano(self, shared_data: Callable[[str], Path]) -> None:
         _require_trackernano()
@@ -255,6 +268,7 @@ def _report() -> Report:
                 NamedResult("1", _alone()),
                 NamedResult("8", _alone(Percentiles(16.0, 17.0, 18.0), targets=8)),
             ),
+            full_rate=(NamedResult("8", _alone(replace(ROW, p50=28.0), targets=8)),),
             sizes=(
                 NamedResult("480p", _alone()),
                 NamedResult("720p", None, "too small"),
@@ -262,7 +276,11 @@ def _report() -> Report:
             ),
             not_run=(EngineListing("tensorrt", "fp16", "engine tensorrt cannot be used"),),
         ),
-        node=(NodeResult((1280, 720), 30.0, 600, 2, 1.0, ROW, 0.5, 150.0),),
+        node=(
+            NodeResult((1280, 720), 30.0, 600, 2, 1.0, ROW, 0.5, 150.0, 0, {"waiting": 1.25}),
+            NodeResult((1280, 720), 30.0, 600, 9, 1.0, ROW, 0.5, 150.0, busy_cores=1),
+        ),
+        loads=(NamedResult("one core busy, auto", replace(CASE, threads=None, busy_cores=1)),),
     )
 
 
@@ -270,8 +288,8 @@ class TestResults:
     def test_they_pass_through_json(self) -> None:
         for result in (CASE, _alone(max_isa="AVX2")):
             assert CaseResult.from_dict(json.loads(json.dumps(asdict(result)))) == result
-        (node,) = _report().node
-        assert NodeResult.from_dict(json.loads(json.dumps(asdict(node)))) == node
+        for node in _report().node:
+            assert NodeResult.from_dict(json.loads(json.dumps(asdict(node)))) == node
 
     def test_a_report_is_flat(self) -> None:
         fields = _report().to_dict()
@@ -307,26 +325,68 @@ class TestSuite:
         runs: list[None] = []
         base = Case(**{**vars(case), "peer": "nanotrack"})
         result = run_suite(base, lambda: runs.append(None), lambda *step: steps.append(step))
-        groups = result.engines, result.laptop, result.targets_by_number, result.sizes
+        groups = (
+            result.engines, result.laptop, result.targets_by_number, result.full_rate, result.sizes
+        )  # fmt: skip
         assert [[one.name for one in group] for group in groups] == [
             ["openvino fp32", "openvino bf16", "onnxruntime fp32"],
             [f"openvino fp32, {laptop_isa()}"],
             [f"{n} targets" for n in TARGETS],
+            ["8 targets, all on every image", "16 targets, all on every image"],
             ["480p", "720p", "1080p", "4K"],
         ]
         assert [one.precision for one in result.not_run] == ["bf16"]
         assert result.sizes[0] == NamedResult("480p", None, "the video is larger")
         # Next to the peer where engines are compared, alone where the peer does not change.
-        assert [one.peer for one in measured] == ["nanotrack"] * 4 + [None] * 9 * ROUNDS
+        assert [one.peer for one in measured] == ["nanotrack"] * 4 + [None] * 11 * ROUNDS
         assert [one.max_isa for one in measured[:5]] == [None] * 3 + [laptop_isa(), None]
         assert [one.targets for one in measured[4:14]] == [*TARGETS, *TARGETS]
         fastest = [
             one.result.tracker.ms.total.p50 for one in result.targets_by_number if one.result
         ]
         assert fastest == [2.0] * 5
-        cases = 4 + 9 * ROUNDS
+        cases = 4 + 11 * ROUNDS
         assert steps[1] == ("openvino fp32", cases * RUNS) and steps[-1] == ("4K", RUNS)
         assert len(runs) == cases - ROUNDS
+
+
+class TestLoads:
+    def test_threads_are_compared_idle_and_with_a_busy_core(
+        self, case: Case, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        times = iter([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, *[1.0] * 6, *[20.0] * 6])
+        monkeypatch.setattr(
+            Case, "run", lambda self, _: _alone(replace(ROW, p50=next(times)), threads=None)
+        )
+        steps: list[tuple[str, int]] = []
+        found = run_loads(case, lambda: None, lambda *step: steps.append(step))
+        assert [one.name for one in found] == [
+            "idle, auto", "idle, 1", "idle, 2",
+            "one core busy, auto", "one core busy, 1", "one core busy, 2",
+        ]  # fmt: skip
+        medians = [one.result.tracker.ms.total.p50 for one in found if one.result]
+        assert medians == [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
+        assert steps[0] == ("idle, auto", 6 * ROUNDS * RUNS)
+
+    def test_a_spinner_takes_its_core_and_ends_with_the_block(self) -> None:
+        before = set(_children())
+        with busy_cores(1):
+            (pid,) = set(_children()) - before
+            end = time.monotonic() + 20
+            while _cpu_ticks(pid) < 5 and time.monotonic() < end:
+                time.sleep(0.05)
+            assert _cpu_ticks(pid) >= 5
+            assert os.sched_getaffinity(pid) == {max(os.sched_getaffinity(0))}
+        assert set(_children()) == before
+
+
+def _children() -> list[int]:
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+
+def _cpu_ticks(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11])
 
 
 class TestPage:
@@ -345,7 +405,13 @@ class TestPage:
             "| openvino int8 | 250 | 4.00 | 5.00 | 6.00 | 4.00 | 7.0 | 80 | 1.25 |",
             "Not on this machine: tensorrt.",
             "`ONEDNN_MAX_CPU_ISA=AVX2_VNNI`",
-            "| 8 | 16.00 | 17.00 | 18.00 | 2.00 | 2.00 |",
+            "| 8 | 16.00 | 17.00 | 18.00 | 4.0 | 28.00 |",
+            "| 1 | 4.00 | 5.00 | 6.00 | 1.0 | - |",
+            "| one core busy, auto | 4.00 | 5.00 | 6.00 | 7.0 | **1.25** |",
+            "| one core busy, auto: trackernano_v2 | 4.00 | 5.00 | 6.00 | 9.0 | - |",
+            "| images | waiting |",
+            "| 1280x720 at 30 Hz | 1.25 |",
+            "| 1280x720 at 30 Hz, one core busy | 600 | 9 | 4.0 | 5.0 | 6.0 | 50 % | 150 |",
             "| 4K (3840x2160) | 4.20 | 5.00 | 6.00 | 4.00 | +5 % |",
             "| 1280x720 at 30 Hz | 600 | 2 | 4.0 | 5.0 | 6.0 | 50 % | 150 |",
         ):
@@ -356,7 +422,7 @@ class TestPage:
                 assert line.endswith("|")
 
     def test_only_what_was_measured(self) -> None:
-        report = replace(_report(), case=_alone(), suite=None, node=())
+        report = replace(_report(), case=_alone(), suite=None, node=(), loads=())
         assert [table.title for table in tables_of(report)] == ["m, openvino int8, by stage"]
         assert "None" not in benchmark_page(report)
 

@@ -154,6 +154,31 @@ class TestEval:
             assert column in table
         assert {path.name for path in plots.iterdir()} == {"ball.png", "curves.png"}
 
+    def test_models_and_peers_in_one_table(
+        self, boxes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pytest.importorskip("matplotlib")
+        out, plots, sheet = tmp_path / "out.json", tmp_path / "plots", tmp_path / "worst.jpg"
+        assert run(
+            "eval", "--data", boxes, "--model", "siampolar_lite0", "--peer", "mil",
+            "--json", out, "--plot", plots, "--sheet", sheet,
+        ) == 0  # fmt: skip
+        first, second = json.loads(out.read_text())["trackers"]
+        assert (first["model"], second["model"]) == ("siampolar_lite0", "TrackerMIL")
+        assert second["engine"] == "opencv" and 0 < second["AUC"] <= 1
+        table = capsys.readouterr().out
+        for one in (first, second):
+            assert one["model"] in table and f"{one['AUC'] * 100:.1f}" in table
+            assert (plots / one["model"] / "ball.png").is_file()
+            picture = cv2.imread(str(tmp_path / one["model"] / "worst.jpg"))
+            assert picture is not None and picture.std() > 10
+        assert (plots / "curves.png").is_file()
+
+    def test_a_sheet_of_the_worst_frames(self, dataset: Path, tmp_path: Path) -> None:
+        sheet = tmp_path / "worst.png"
+        assert run("eval", "--data", dataset, "--sheet", sheet, "--objects") == 0
+        assert cv2.imread(str(sheet)) is not None
+
     def test_a_sequence_that_cannot_be_scored_is_named(
         self, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -220,6 +245,12 @@ class TestErrors:
             (["eval", "--data", "{data}", "--sequence", "cat"], "480p/cat: no such folder"),
             (["eval", "--data", "{data}", "--json", "{tmp}/no/o.json"], "its folder must exist"),
             (["eval", "--data", "{data}", "--overlays", "{text}"], "File exists"),
+            (["eval", "--data", "{data}", "--from-mask"], "siampolar_lite0 starts from boxes only"),
+            (["eval", "--data", "{data}", "--peer", "kcf"], "must be nano:FOLDER, vit:FOLDER, csr"),
+            (["eval", "--data", "{data}", "--peer", "nano:{tmp}"], "0 files nanotrack_backbone*"),
+            (["eval", "--data", "{data}", "--peer", "mil:{tmp}"], "mil needs no folder"),
+            (["eval", "--data", "{data}", "--peer", "mil", "--peer", "mil"], "is given 2 times"),
+            (["eval", "--data", "{data}", "--sheet", "{tmp}/a.gif"], "must end in .jpg or .png"),
             (["bench", "{video}", "--box", BOX, "--last", "0"], "needs at least 2"),
             (["bench", "{video}", "--box", BOX, "--threads", "0"], "--threads"),
             (

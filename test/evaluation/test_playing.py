@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from siampolar_model.evaluation import playing
-from siampolar_model.evaluation.playing import Player
+from siampolar_model.evaluation.playing import Player, Start
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.redetection import RedetectionBudget
@@ -27,8 +27,9 @@ class Timed:
         self.seen: list[int] = []
         self.elapsed_s: list[float] = []
 
-    def start(self, frame: Any, box: Box) -> None:
+    def start(self, frame: Any, box: Box, *, mask: Any = None) -> int:
         self.now += next(self._seconds)
+        return 1
 
     def update(self, frame: Any, *, budget: RedetectionBudget = USUAL) -> list[Any]:
         self.now += next(self._seconds)
@@ -36,7 +37,7 @@ class Timed:
         self.elapsed_s.append(budget.elapsed_s)
         box = Box.from_xywh(self.seen[-1], 0, 10, 10)
         state = TargetState.TRACKING
-        return [SimpleNamespace(box=box, polygon_xy=box.corners_xy(), state=state)]
+        return [SimpleNamespace(id=1, box=box, polygon_xy=box.corners_xy(), state=state)]
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(playing, "time", SimpleNamespace(perf_counter=lambda: tracker.now))
         player = Player(tracker, fps)  # type: ignore[arg-type]
         pixels = [np.full((8, 8, 3), index, np.uint8) for index in range(images)]
-        answers = [player.start(pixels[0], Box.from_xywh(0, 0, 10, 10))]
+        answers = [player.start(pixels[0], [Start(Box.from_xywh(0, 0, 10, 10))])]
         answers += [player.step(image) for image in pixels[1:]]
         return tracker, answers
 
@@ -55,7 +56,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def counted(answers: list[Any]) -> list[int]:
     """Of each image, the image whose answer counts."""
-    return [round(one.box.x1) for one in answers]
+    return [round(one.places[0].box.x1) for one in answers]
 
 
 def test_not_paced_every_image_has_its_own_answer(play: Any) -> None:

@@ -18,6 +18,7 @@ import torch
 
 from siampolar_model.engines.loading import load_engine
 from siampolar_model.engines.torch_engine import NetworkEngine
+from siampolar_model.errors import ExportError
 from siampolar_model.export.onnx_export import example_inputs, export
 from siampolar_model.models.folder import INT8_FILE, TENSORRT_INT8_FILE, ModelFolder, sha256
 from siampolar_model.network.checkpoint import load_network
@@ -88,6 +89,16 @@ def test_colours_cost_no_pass_over_the_image(tmp_path: Path) -> None:
     assert not (tmp_path / INT8_FILE).exists() and not (tmp_path / TENSORRT_INT8_FILE).exists()
     assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1  # who reads one reads all
     assert ModelFolder.open(tmp_path).spec.name == "siampolar_light"
+
+
+def test_a_network_that_ignores_its_template_is_refused_in_one_line(tmp_path: Path) -> None:
+    model = SiamPolar(load_config(CONFIGS / "ablation" / "constant.yaml"))
+    with pytest.raises(ExportError) as caught:
+        export(model, tmp_path / "model")
+    assert str(caught.value).startswith(
+        "search.onnx cannot be exported: the network does not use its input features ("
+    )
+    assert not (tmp_path / "model").exists()
 
 
 def test_n_targets_at_once_equal_n_single_calls(folder: Path) -> None:

@@ -69,3 +69,23 @@ def test_values_are_written_into_labels_of_any_integer() -> None:
     labels = np.zeros((6, 6), np.uint16)
     SoftMask(np.ones((2, 2), np.float32), Box.from_xywh(1, 1, 2, 2)).fill_into(labels, 40_000)
     assert (labels[1:3, 1:3] == 40_000).all() and labels.sum() == 4 * 40_000
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 0.75])
+def test_the_bounding_box_is_finer_than_a_cell(shift: float) -> None:
+    fine = np.zeros((200, 200), np.float32)
+    at = round(shift * 10)
+    fine[50 : 120 + at, 40 + at : 90] = 1
+    cells = fine.reshape(20, 10, 20, 10).mean((1, 3))
+    found = SoftMask(cells, Box.from_xywh(100, 200, 400, 400)).bounding_box()
+    assert found is not None
+    # Cells of 20 image pixels; a tenth of one is 2 px.
+    expected = Box(100 + 2 * (40 + at), 200 + 100, 100 + 180, 200 + 2 * (120 + at))
+    np.testing.assert_allclose(found.as_xyxy(), expected.as_xyxy(), atol=6)
+
+
+def test_a_target_at_the_border_reaches_it() -> None:
+    box = Box.from_xywh(3, 4, 10, 20)
+    found = SoftMask(np.ones((4, 5), np.float32), box).bounding_box()
+    assert found == box
+    assert SoftMask(np.full((4, 5), 0.4, np.float32), box).bounding_box() is None

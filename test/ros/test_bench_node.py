@@ -56,6 +56,15 @@ def test_images_are_sent_and_their_targets_come_back(case: Case) -> None:
     assert 0 < row.node_cpu < (os.cpu_count() or 1)
     assert row.node_memory_mb > 50
     assert 0 <= row.tracking <= 1
+    assert set(row.stages_ms) == {
+        "there and back",
+        "waiting",
+        "decoding",
+        "the engine",
+        "publishing",
+    }
+    assert row.stages_ms["the engine"] > 1
+    assert sum(row.stages_ms.values()) == pytest.approx(latency.p50)
 
 
 def test_a_refused_target_is_said(case: Case) -> None:
@@ -79,6 +88,22 @@ def test_all_sizes_and_rates(case: Case, monkeypatch: pytest.MonkeyPatch) -> Non
         ((1280, 720), 30.0), ((1280, 720), 60.0), ((1920, 1080), 30.0), ((1920, 1080), 60.0),
     ]  # fmt: skip
     assert names[0] == ("node, 1280x720 at 30 Hz", 4) and names[-1][1] == 1
+
+
+def test_what_is_left_of_the_latency_is_transport_and_waiting() -> None:
+    reported = {
+        "latency from arrival p50, ms": [6.0, 8.0],
+        "latency from arrival p95, ms": [60.0, 80.0],
+        "decoding per image, ms": [0.5, 0.5],
+        "the engine per image, ms": [3.0, 5.0],
+        "~/targets per image, ms": [0.25, 0.75],
+        "~/overlay per image, ms": [0.0, 1.0],
+    }
+    assert bench_camera.stages_ms(10.0, reported) == pytest.approx(
+        {"there and back": 3.0, "waiting": 1.5, "decoding": 0.5, "the engine": 4.0,
+         "publishing": 1.0}
+    )  # fmt: skip
+    assert bench_camera.stages_ms(10.0, {}) == {}
 
 
 def test_the_stamp_goes_where_it_belongs() -> None:

@@ -214,9 +214,9 @@ def test_strips_hold_the_worst_state_of_each_cell_and_end_with_the_target() -> N
     clock.now += 2 * CELL_S
     feed.add_targets(targets(2, 1), 0.01)
     (strip,) = feed.status()["strips"].values()
-    assert len(strip) == STRIP_S / CELL_S and strip.strip() == "3 1"
+    assert len(strip) == STRIP_S / CELL_S and strip.strip() == "331"
     clock.now += 5
-    assert feed.status()["strips"][1].rstrip().endswith("3 1")
+    assert feed.status()["strips"][1].rstrip().endswith("33" + 8 * "1")
     clock.now += STRIP_S
     assert feed.status()["strips"] == {}
 

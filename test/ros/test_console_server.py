@@ -63,7 +63,7 @@ class CountingRobot:
 
     def publish(self, stamp_ns: int, camera: str = "/front/tracker", width: int = 64) -> None:
         frame = Frame.from_bgr(np.zeros((48, width, 3), np.uint8))
-        target = {"id": 1, "state": 1, "score": 0.9, "box": [1, 2, 3, 4], "polygon": []}
+        target = {"id": 1, "state": 1, "confidence": 0.9, "box": [1, 2, 3, 4], "polygon": []}
         self.feeds[camera].add_targets(TargetList(stamp_ns, (width, 48), (target,)), 0.01)
         self.feeds[camera].add_image(StampedImage(stamp_ns, frame))
 

@@ -28,7 +28,8 @@ from support.commands import ROOT
 
 
 def run_demo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "support.commands", "demo", *map(str, arguments)]
+    command = [sys.executable, "-m", "support.commands", "demo", "--headless"]
+    command += map(str, arguments)
     return subprocess.run(
         command, capture_output=True, text=True, timeout=180, check=False, cwd=ROOT / "test"
     )

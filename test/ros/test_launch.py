@@ -220,7 +220,11 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
     for number in range(10):
         cv2.imwrite(str(video / f"{number}.png"), np.zeros((96, 128, 3), np.uint8))
     child, log = launched(
-        "demo.launch.py", f"video:={video}", "box:=30,30,40,40", "engine:=onnxruntime"
+        "demo.launch.py",
+        f"video:={video}",
+        "box:=30,30,40,40",
+        "engine:=onnxruntime",
+        "headless:=true",
     )
     assert child.wait(timeout=90) == 0
     text = log.read_text()
@@ -234,8 +238,13 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
     [
         ("cameras.launch.py", ("cameras:=/nowhere.yaml",), "/nowhere.yaml: No such file"),
         ("tracker.launch.py", ("overlay:=perhaps",), "Valid options are: ['', 'true', 'false']"),
-        ("demo.launch.py", ("video:=/x.mp4",), "give box:=x,y,w,h on the first frame"),
         ("tracker.launch.py", ("params_file:=/no.yaml",), "params_file:=/no.yaml: no such file"),
+        ("demo.launch.py", ("video:=/x.mp4",), "video:=/x.mp4: there is no such file or folder"),
+        (
+            "demo.launch.py",
+            (f"video:={ROOT}", "headless:=true"),
+            "headless:=true needs box:=x,y,w,h on the first frame",
+        ),
     ],
 )
 def test_a_wrong_argument_is_one_line(
@@ -299,3 +308,59 @@ def test_nodes_do_not_outlive_a_launch_that_is_killed(launched: Any) -> None:
     while nodes_of(child.pid):
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_target_3d_launch_passes_its_arguments_on(launched: Any, tmp_path: Path) -> None:
+    params = tmp_path / "p.yaml"
+    params.write_text("/**:\n  ros__parameters:\n    source: depth\n    max_depth: 8\n")
+    child, log = launched(
+        "target_3d.launch.py", f"params_file:={params}", "source:=height", "known_height:=1.75",
+        "namespace:=robot", "targets:=/front/tracker/targets", "target_id:=3",
+    )  # fmt: skip
+    # The source given by name wins over the one of the file.
+    wait_for(log, "distances from known_height, outlines from /front/tracker/targets")
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def pretended_nav2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages with Nav2's names whose executables only tell how they were called."""
+    prefix = tmp_path / "prefix"
+    for package, executable in (
+        ("opennav_following", "opennav_following"),
+        ("nav2_lifecycle_manager", "lifecycle_manager"),
+    ):
+        for folder in ("share/ament_index/resource_index/packages", f"lib/{package}"):
+            (prefix / folder).mkdir(parents=True, exist_ok=True)
+        (prefix / "share/ament_index/resource_index/packages" / package).touch()
+        stub = prefix / "lib" / package / executable
+        stub.write_text('#!/bin/sh\necho "called: $0 $*"\nexec sleep 120\n')
+        stub.chmod(0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}:{os.environ['AMENT_PREFIX_PATH']}")
+
+
+@pytest.mark.slow
+def test_follow_launch_starts_everything_that_follows(pretended_nav2: None, launched: Any) -> None:
+    child, log = launched(
+        "../examples/follow/follow.launch.py", "image:=/camera/image_raw",
+        "depth:=/camera/depth/image_raw", "odom_frame:=",
+    )  # fmt: skip
+    wait_for(log, "active: images from /camera/image_raw")
+    wait_for(log, "distances from /camera/depth/image_raw, outlines from /tracker/targets")
+    wait_for(log, "called: ", count=2)
+    text = log.read_text()
+    assert re.search(r"called: \S+/opennav_following .*__node:=following_server", text)
+    assert f"--params-file {ROOT}/examples/follow/following_server.yaml" in text
+    child.send_signal(signal.SIGINT)
+    child.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_follow_launch_without_nav2_starts_nothing(launched: Any) -> None:
+    child, log = launched("../examples/follow/follow.launch.py", "image:=/a", "depth:=/b")
+    assert child.wait(timeout=60) == 1
+    text = log.read_text()
+    assert "needs the package opennav_following: sudo apt-get install" in text
+    assert "process started" not in text

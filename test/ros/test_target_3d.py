@@ -82,7 +82,7 @@ def test_a_moving_target_is_followed_within_two_percent(make: Make, sensor: Sens
     rig = make()
     rng = np.random.default_rng(5)
     errors = []
-    for step in range(45):
+    for step in range(30):
         seconds = step * PERIOD_NS / 1e9
         scene = board(1.5 + 0.6 * seconds, -0.2 + 0.3 * seconds)
         measured = sensor(scene.depth_m, rng)
@@ -104,7 +104,7 @@ def test_a_moving_target_is_followed_within_two_percent(make: Make, sensor: Sens
     assert (found.size.x, found.size.y) == pytest.approx((0.5, 0.7), rel=0.05)
     assert found.pixels > 1000
     # The pose of the first target is on its own topic.
-    rig.wait(lambda: len(rig.poses) == 45)
+    rig.wait(lambda: len(rig.poses) == 30)
     pose = rig.poses[-1].pose.position
     assert (pose.x, pose.y, pose.z) == pytest.approx(tuple(place(found)))
 

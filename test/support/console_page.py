@@ -74,7 +74,13 @@ class ConsolePage:
             mouse.move(*self.at(*point), steps=3)
         mouse.up()
 
-    def wait_for_state(self, id: int, states: str, seconds: float = 10) -> None:
+    def new_target(self, *known: int) -> int:
+        """Wait for a target besides the known ones; its id."""
+        others = "".join(f':not([data-id="{id}"])' for id in known)
+        found = self.page.wait_for_selector(f".target{others}", timeout=30_000)
+        return int(found.get_attribute("data-id"))
+
+    def wait_for_state(self, id: int, states: str, seconds: float = 30) -> None:
         """Wait until a target has one of these states, separated by spaces."""
         names = ", ".join(f'[data-id="{id}"][data-state="{name}"]' for name in states.split())
         self.page.wait_for_selector(names, timeout=1e3 * seconds)

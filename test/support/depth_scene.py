@@ -116,10 +116,10 @@ def stereo(depth_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     edge = np.abs(cv2.Laplacian(depth_m, cv2.CV_32F)) > 0.05
     wide = cv2.dilate(edge.astype(np.uint8), np.ones((7, 7))) > 0
     noisy = np.where(wide, smeared, depth_m)
-    noise = cv2.GaussianBlur(rng.normal(size=depth_m.shape), (0, 0), 3) * 10
+    noise = cv2.GaussianBlur(rng.standard_normal(depth_m.shape, np.float32), (0, 0), 3) * 10
     noisy = noisy + noise * 0.002 * depth_m**2
     noisy[np.roll(edge, -14, axis=1) | np.roll(edge, -8, axis=1)] = 0
-    noisy[rng.random(depth_m.shape) < 0.15] = 0
+    noisy[rng.random(depth_m.shape, np.float32) < 0.15] = 0
     return noisy.astype(np.float32)
 
 

@@ -125,7 +125,7 @@ class Rig3D:
         assert stamp_to_ns(self.targets[-1].header.stamp) == stamp_ns
         return self.targets[-1]
 
-    def wait(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+    def wait(self, condition: Callable[[], Any], seconds: float = 30) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "timed out"

@@ -37,8 +37,9 @@ from siampolar_model.models.spec import ModelSpec, mask_cells
 from siampolar_model.network.checkpoint import save_network
 from siampolar_model.network.config import load_config
 from siampolar_model.network.siampolar import SiamPolar
+from siampolar_model.settings import settings_of
 from siampolar_training.cli.errors_to_cli import bad_input
-from siampolar_training.data.config import data_config, open_training
+from siampolar_training.data.config import SourceConfig, data_config, open_training
 from siampolar_training.data.mixture import Mixture
 from siampolar_training.errors import TrainingError
 from siampolar_training.run import commit
@@ -46,7 +47,7 @@ from siampolar_training.run.averaged import load_averaged
 from siampolar_training.run.checkpoints import ABOUT, BestCheckpoint, read_checkpoint
 from siampolar_training.run.data_module import PairsDataModule, StepSampler, loader_settings
 from siampolar_training.run.initial_weights import load_fitting
-from siampolar_training.run.lightning_cli import TrainingCLI
+from siampolar_training.run.lightning_cli import GROUPS, TrainingCLI
 from siampolar_training.run.module import TrainingModule, given_cells
 from siampolar_training.run.schedule import learning_rate_factor
 from support import drawn_sets
@@ -424,6 +425,19 @@ class TestGivenMasks:
             train(work, tmp_path, **{"model.given_masks": 0.5})
 
 
+def test_help_lists_every_setting_with_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        TrainingCLI(["fit", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for group, cls in GROUPS.items():
+        for one in settings_of(cls):
+            assert f"--{group}.{one.name} " in shown
+            assert f"{one.help} Allowed: {one.allowed}." in shown
+    for one in settings_of(SourceConfig):
+        assert f" {one.name}: {one.help}" in shown
+    assert "together. Allowed: a whole number from 1 to 65536. (type: int, default: 16)" in shown
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -449,7 +463,15 @@ class TestGivenMasks:
             "to hold out for validation; data.clips 0 goes without",
         ),
         ({"data.sources": "[]"}, "data: sources is empty; a training needs at least one"),
-        ({"data.synthetic": "{warp: 2}"}, "data, synthetic: unknown key 'warp'; allowed"),
+        ({"data.synthetic": "{warp: 2}"}, "data.synthetic.warp'; siampolar train fit --help lists"),
+        ({"data.synthetic.bend": 7}, "data.synthetic.bend is 7.0; it must be a number from 0 to 1"),
+        ({"data.video": "{max_gap: 0}"}, "data.video.max_gap is 0; it must be a whole number from"),
+        ({"data.photometry.night": "x"}, 'key "data.photometry.night": Expected a'),
+        ({"data.cache_mb": -1}, "data: cache_mb is -1; it must be a whole number from 0 to"),
+        (
+            {"data.sources": "[{kind: photos, rot: x}]"},
+            "data, sources, 1: unknown key 'rot'; allowed: kind, root, weight",
+        ),
         ({"checkpoint.every": 0}, "checkpoint.every is 0; it must be 1 or more"),
         ({"trainer.default_root_dir": "null"}, "trainer.default_root_dir is missing"),
         ({"trainer.max_epochs": 2}, "trainer.max_epochs is 2; a run is 1 epoch: give more data"),

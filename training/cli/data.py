@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from siampolar_model.cli.console import check_writable, progress_bar
-from siampolar_model.errors import CommandError, DatasetError
+from siampolar_model.errors import CommandError, ConfigError
 
 from .errors_to_cli import bad_input
 
@@ -88,7 +88,7 @@ def preview(
         check_writable(output)
         if output.suffix.lower() != ".png":
             raise CommandError(f"{output}: must end in .png")
-        values = read_yaml(config, DatasetError)
+        values = read_yaml(config, ConfigError)
         try:
             network_path, given = values["model"]["network"], values["data"]
             ours = keys_of(DataConfig).split(", ")
@@ -97,7 +97,7 @@ def preview(
             wanted = {**named, "cache_mb": 0}
             seed = int(values.get("seed_everything", 1))
         except (KeyError, TypeError, AttributeError, ValueError):
-            raise DatasetError(
+            raise ConfigError(
                 f"{config}: not a training configuration; it must hold model.network and "
                 "data.sources"
             ) from None

@@ -1,8 +1,7 @@
 """Whether a lost target is found again: ``siampolar train redetection``.
 
-Clips made of held-out photographs: an object moves, is out of sight for two seconds, and comes
-back elsewhere in another size, without or with another object of like colours in sight all the
-time.
+The clips are made of held-out photographs: an object moves, is out of sight for two seconds, and
+comes back elsewhere in another size. Another object of similar colours may be in sight throughout.
 """
 
 from __future__ import annotations

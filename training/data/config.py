@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from siampolar_model.errors import DatasetError
+from siampolar_model.errors import ConfigError, DatasetError, SiampolarError
 from siampolar_model.network.config import NetworkConfig, check_keys
+from siampolar_model.settings import check_settings, setting
 
-from .checked import checked
 from .mixture import Mixture
 from .photometry import PhotometrySettings
 from .readers.base import Reader
@@ -36,62 +36,67 @@ from .sample import PairSource
 from .synthetic_pairs import SyntheticPairs, SyntheticSettings
 from .video_pairs import VideoPairs, VideoSettings
 
+T = TypeVar("T")
+
 #: Data sets of photographs: one side of each is held out. All of the others is for training.
 STILLS = ("photos", "coco")
 KINDS = (*STILLS, "davis", *own_readers())
 PAIRS = ("synthetic", "video")
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
 @dataclass(frozen=True)
 class SourceConfig:
-    """One data set.
+    """One data set."""
 
-    Attributes:
-        kind: one of ``KINDS``, or the name of an installed entry point of ``siampolar.datasets``.
-        root: its folder; of ``coco``, the folder of the images.
-        weight: how often it is drawn, as a share of all weights.
-        pairs: "synthetic" (two views of one image) or "video" (two frames); empty: "video" of a
-            set of videos. For both, name the set twice.
-        annotations: of ``coco``: the JSON file.
-        year: of ``davis``: 2016 or 2017.
-        sequences: of ``davis``: only these; none of DAVIS val is ever accepted.
-        hold_out: of a set of videos: of this many sequences, in order of names, one is held out
-            whole, to be tracked in validation; 0: none.
-    """
-
-    kind: str
-    root: str
-    weight: float = 1.0
-    pairs: str = ""
-    annotations: str = ""
-    year: int = 2017
-    sequences: Sequence[str] = ()
-    hold_out: int = 0
+    kind: str = setting(
+        "",
+        help=f"One of {', '.join(KINDS)}, or the name of an installed entry point of "
+        "siampolar.datasets.",
+    )
+    root: str = setting("", help="Its folder; of coco, the folder of the images.")
+    weight: float = setting(
+        1.0, 1e-6, 1e6, help="How often it is drawn, as a share of the sum of all weights."
+    )
+    pairs: str = setting(
+        "",
+        help="synthetic (two views of one image) or video (two frames); if empty, a set of videos "
+        "gives video pairs. For both, name the set twice.",
+    )
+    annotations: str = setting("", help="Of coco: the JSON file.")
+    year: int = setting(YEARS[-1], *YEARS, help="Of davis.")
+    sequences: tuple[str, ...] = setting(
+        "",
+        help="Of davis: a list of the only sequences to take; none of DAVIS val is ever accepted.",
+        convert=_names,
+    )
+    hold_out: int = setting(
+        0, 0, 1000,
+        help="Of a set of videos: of this number of sequences, in order of names, one is held out "
+        "whole, to be tracked in validation. If 0, none is.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name in ("kind", "root", "pairs", "annotations"):
-            if not isinstance(getattr(self, name), str):
-                raise DatasetError(f"{name} is {getattr(self, name)!r}; it must be a text")
+        check_settings(self)
         if self.kind not in (kinds := (*KINDS, *installed_kinds())):
-            raise DatasetError(f"kind {self.kind!r} is not one of {kinds}")
+            raise ConfigError(f"kind {self.kind!r} is not one of {kinds}")
         if not self.root:
-            raise DatasetError(f"root of {self.kind} is empty; it must be a folder")
-        checked(self, {"weight": (1e-6, 1e6)})
+            raise ConfigError(f"root of {self.kind} is empty; it must be a folder")
         if self.pairs not in ("", *PAIRS) or (self.kind in STILLS and self.pairs == "video"):
             allowed = PAIRS[:1] if self.kind in STILLS else PAIRS
-            raise DatasetError(f"pairs {self.pairs!r} of {self.kind} is not one of {allowed}")
+            raise ConfigError(f"pairs {self.pairs!r} of {self.kind} is not one of {allowed}")
         if bool(self.annotations) != (self.kind == "coco"):
             wanted = "must be a JSON file" if self.kind == "coco" else "belongs to coco alone"
-            raise DatasetError(f"annotations of {self.kind} is {self.annotations!r}; it {wanted}")
-        if self.year not in YEARS:
-            raise DatasetError(f"year {self.year!r} is not one of {YEARS}")
+            raise ConfigError(f"annotations of {self.kind} is {self.annotations!r}; it {wanted}")
         if isinstance(self.sequences, str) or not all(isinstance(n, str) for n in self.sequences):
-            raise DatasetError(f"sequences is {self.sequences!r}; it must be a list of names")
+            raise ConfigError(f"sequences is {self.sequences!r}; it must be a list of names")
         if self.sequences and self.kind != "davis":
-            raise DatasetError(f"sequences of {self.kind} is given; it belongs to davis alone")
-        checked(self, {"hold_out": (0, 1000)})
+            raise ConfigError(f"sequences of {self.kind} is given; it belongs to davis alone")
         if self.hold_out == 1 or (self.hold_out and not _holds_videos(self.kind)):
-            raise DatasetError(
+            raise ConfigError(
                 f"hold_out of {self.kind} is {self.hold_out}; it must be 0 (none), or 2 or more "
                 "for a set of videos"
             )
@@ -101,23 +106,22 @@ class SourceConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """All data of a training.
-
-    Attributes:
-        cache_mb: for decoded images in memory, all sources together. In their order, sets that fit
-            whole are read before the start, and workers forked afterwards share them.
-    """
+    """All data of a training."""
 
     sources: Sequence[SourceConfig]
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
     photometry: PhotometrySettings = field(default_factory=PhotometrySettings)
-    cache_mb: int = 2048
+    cache_mb: int = setting(
+        2048, 0, 10**6,
+        help="Memory for decoded images, of all sources and all processes of a machine together. "
+        "In their order, sets that fit whole are read before the start, and workers share them.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not self.sources:
-            raise DatasetError("sources is empty; a training needs at least one")
-        checked(self, {"cache_mb": (0, 10**6)})
+            raise ConfigError("sources is empty; a training needs at least one")
 
 
 def open_reader(source: SourceConfig, *, validation: bool = False) -> Reader:
@@ -227,25 +231,33 @@ def data_config(values: Any, where: str) -> DataConfig:
     """Build a configuration from plain values, as YAML gives them.
 
     Raises:
-        DatasetError: an unknown or missing key, or a value that is not allowed.
+        ConfigError: an unknown or missing key, or a value that is not allowed.
+        DatasetError: a source names sequences of DAVIS val.
     """
-    check_keys(DataConfig, values, where, DatasetError)
-    values = dict(values)
-    listed = values["sources"]
-    if not isinstance(listed, list):
-        raise DatasetError(f"{where}, sources: is {listed!r}; it must be a list")
-    values["sources"] = tuple(
-        _build(SourceConfig, one, f"{where}, sources, {i}") for i, one in enumerate(listed, 1)
-    )
+    check_keys(DataConfig, values, where, ConfigError)
+    values = {**values, "sources": source_configs(values["sources"], where)}
     for name, cls in _GROUPS.items():
         if name in values:
             values[name] = _build(cls, values[name], f"{where}, {name}")
     return _build(DataConfig, values, where)
 
 
-def _build(cls: type, values: Any, where: str) -> Any:
-    check_keys(cls, values, where, DatasetError)
+def source_configs(listed: Any, where: str) -> tuple[SourceConfig, ...]:
+    """Build sources from a list of plain values.
+
+    Raises:
+        ConfigError, DatasetError: see :func:`data_config`.
+    """
+    if not isinstance(listed, list):
+        raise ConfigError(f"{where}, sources: is {listed!r}; it must be a list")
+    return tuple(
+        _build(SourceConfig, one, f"{where}, sources, {i}") for i, one in enumerate(listed, 1)
+    )
+
+
+def _build(cls: type[T], values: Any, where: str) -> T:
+    check_keys(cls, values, where, ConfigError)
     try:
         return cls(**values)
-    except ValueError as error:
-        raise DatasetError(f"{where}: {error}") from None
+    except SiampolarError as error:
+        raise type(error)(f"{where}: {error}") from None

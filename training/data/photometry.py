@@ -6,36 +6,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from siampolar_model.settings import check_settings, setting
+
 from .augment import light, sharpness
-from .checked import CHANCE, checked
 
 
 @dataclass(frozen=True)
 class PhotometrySettings:
-    """Chances for a view or a pair, and strengths.
+    """Changes of light, colour and sharpness: of the pair, or of each view alone."""
 
-    Attributes:
-        colour_shared: strength of the change that both views share (the camera).
-        colour: the same for each view alone (the moment).
-        grey, night: chances that the whole pair is without colour, or taken with little light.
-        far: chance that the whole pair shows an object that is small in the camera's image.
-    """
-
-    colour_shared: float = 0.25
-    colour: float = 0.12
-    log_saturation: float = 0.3
-    grey: float = 0.08
-    night: float = 0.05
-    far: float = 0.15
-    shade: float = 0.15
-    shadow: float = 0.08
-    blur: float = 0.12
-    motion_blur: float = 0.15
-    noise: float = 0.2
-    compress: float = 0.2
+    colour_shared: float = setting(
+        0.25, 0, 1,
+        help="Strength of the change of colour that both views share (the camera).",
+    )  # fmt: skip
+    colour: float = setting(
+        0.12, 0, 1,
+        help="Strength of the change of colour of each view alone (the moment).",
+    )  # fmt: skip
+    log_saturation: float = setting(
+        0.3, 0, 1,
+        help="The saturation of a view is up to e^+-log_saturation times what it was.",
+    )  # fmt: skip
+    grey: float = setting(0.08, 0, 1, help="Chance that the pair has no colour.")
+    night: float = setting(0.05, 0, 1, help="Chance that the pair is taken with little light.")
+    far: float = setting(
+        0.15, 0, 1,
+        help="Chance that the pair shows an object that is small in the camera's image.",
+    )  # fmt: skip
+    shade: float = setting(
+        0.15, 0, 1,
+        help="Chance that the light of a view changes gradually across it.",
+    )  # fmt: skip
+    shadow: float = setting(0.08, 0, 1, help="Chance of a shadow in a view.")
+    blur: float = setting(0.12, 0, 1, help="Chance that a view is out of focus.")
+    motion_blur: float = setting(
+        0.15, 0, 1,
+        help="Chance that a view is blurred by motion of the camera.",
+    )  # fmt: skip
+    noise: float = setting(0.2, 0, 1, help="Chance of noise in a view.")
+    compress: float = setting(0.2, 0, 1, help="Chance that a view is compressed as JPEG.")
 
     def __post_init__(self) -> None:
-        checked(self, dict.fromkeys(vars(self), CHANCE))
+        check_settings(self)
 
 
 def jitter_pair(

@@ -10,13 +10,13 @@ import numpy as np
 from siampolar_model.geometry.box import Box
 from siampolar_model.geometry.crops import context_side
 from siampolar_model.network.config import NetworkConfig
+from siampolar_model.settings import check_settings, setting
 
 from . import compound_targets as compound
 from .augment import compose, motion, occluder
 from .augment.border import border
 from .augment.sharpness import motion_blur
 from .augment.view import View, look_up
-from .checked import CHANCE, checked
 from .instances import Instance, Pool
 from .photometry import PhotometrySettings
 from .readers.base import Reader
@@ -35,63 +35,93 @@ _REACH, _RAMP = (0.01, 0.12), (0.02, 0.12)
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """How far two views differ. Chances in [0, 1]; lengths in units of the search crop's side.
+    """How far two views differ. Lengths are in units of the search crop's side."""
 
-    Attributes:
-        turned: chance that one view alone is mirrored.
-        template: chance that the template, too, is a changed view, rather than the photograph.
-        tilt, bend: chances of perspective and of non-rigid motion; ``*_sigma`` their strength.
-        joined: chance that an object of the target's photograph that touches it, if any, is a part
-            of it.
-        companion: chance that an object of another photograph, put next to it, is a part of it.
-        whole: chance that a search view is the photograph as it is, whose edge is the camera's, if
-            it covers the whole crop; the less it covers, the smaller.
-        background: else, chance of another background where the photograph covers the whole crop;
-            it grows to 1 the less it covers (0: never).
-        cut_out: of the targets on another background, those cut out along their masks; the others
-            bring what is about them along.
-        distractor, occluder: chances of one or two other objects behind and in front.
-        clutter: chance of a beam or foliage in front.
-        recolour: of the distractors, those that take on the target's mean colour.
-        similar: of other objects, those most likely of the same class.
-        border: chance of a border of the camera's image, half of them through the target.
-        swift: of the targets cut out, those blurred by their own motion.
-        negative: chance that the target is not in the search crop ...
-        empty: ... and of these, that no other object takes its place in the middle.
-        box_jitter: how far the box of the template is off, in units of its sides.
-        min_visible: least share of a target that covers and border leave of what lies in the crop.
-    """
-
-    shift_sigma: float = 0.1
-    log_scale: float = 0.35
-    rotation_sigma_rad: float = 0.2
-    shear: float = 0.12
-    log_aspect: float = 0.12
-    turned: float = 0.2
-    template: float = 0.5
-    tilt: float = 0.3
-    tilt_sigma: float = 0.1
-    bend: float = 0.5
-    bend_sigma: float = 0.018
-    joined: float = 0.4
-    companion: float = 0.1
-    whole: float = 0.6
-    background: float = 0.33
-    cut_out: float = 0.25
-    distractor: float = 0.33
-    recolour: float = 0.25
-    occluder: float = 0.25
-    clutter: float = 0.1
-    similar: float = 0.4
-    border: float = 0.15
-    swift: float = 0.15
-    negative: float = 0.22
-    empty: float = 0.4
-    box_jitter: float = 0.04
-    min_visible: float = 0.55
+    shift_sigma: float = setting(0.1, 0, 1, help="Spread of the target's place about the middle.")
+    log_scale: float = setting(
+        0.35, 0, 1,
+        help="The target is up to e^+-log_scale times as large as it should be.",
+    )  # fmt: skip
+    rotation_sigma_rad: float = setting(0.2, 0, 1, help="Spread of the rotation, rad.")
+    shear: float = setting(0.12, 0, 1, help="Strength of the shear.")
+    log_aspect: float = setting(0.12, 0, 1, help="Strength of the change of aspect ratio.")
+    turned: float = setting(0.2, 0, 1, help="Chance that only one of the two views is mirrored.")
+    template: float = setting(
+        0.5, 0, 1,
+        help="Chance that the template, too, is a changed view, not the photograph as it is.",
+    )  # fmt: skip
+    tilt: float = setting(0.3, 0, 1, help="Chance of perspective.")
+    tilt_sigma: float = setting(0.1, 0, 1, help="Strength of perspective.")
+    bend: float = setting(0.5, 0, 1, help="Chance of non-rigid motion.")
+    bend_sigma: float = setting(0.018, 0, 1, help="Strength of non-rigid motion.")
+    joined: float = setting(
+        0.4, 0, 1,
+        help="Chance that an object of the same photograph that touches the target becomes a "
+        "part of it.",
+    )  # fmt: skip
+    companion: float = setting(
+        0.1, 0, 1,
+        help="Chance that an object of another photograph is put next to the target and becomes "
+        "a part of it.",
+    )  # fmt: skip
+    whole: float = setting(
+        0.6, 0, 1,
+        help="Chance that the search view is the photograph as it is, whose edge is the "
+        "camera's; in proportion to how much of the crop the photograph covers.",
+    )  # fmt: skip
+    background: float = setting(
+        0.33, 0, 1,
+        help="Otherwise: chance of another background if the photograph covers the whole crop. "
+        "The less it covers, the nearer to 1; if 0, never.",
+    )  # fmt: skip
+    cut_out: float = setting(
+        0.25, 0, 1,
+        help="Share of the targets on another background that are cut out along their masks; the "
+        "others keep some of their surroundings.",
+    )  # fmt: skip
+    distractor: float = setting(
+        0.33, 0, 1,
+        help="Chance of other objects behind the target: one or two in the search crop, one in a "
+        "changed template.",
+    )  # fmt: skip
+    recolour: float = setting(
+        0.25, 0, 1,
+        help="Share of the distractors that take on the target's mean colour.",
+    )  # fmt: skip
+    occluder: float = setting(
+        0.25, 0, 1,
+        help="Chance of one or two other objects in front of the target.",
+    )  # fmt: skip
+    clutter: float = setting(0.1, 0, 1, help="Chance of a beam or foliage in front of the target.")
+    similar: float = setting(
+        0.4, 0, 1,
+        help="Share of the other objects that are most likely of the same class.",
+    )  # fmt: skip
+    border: float = setting(
+        0.15, 0, 1,
+        help="Chance of a border of the camera's image; half of the borders cut the target.",
+    )  # fmt: skip
+    swift: float = setting(
+        0.15, 0, 1,
+        help="Share of the targets that are cut out that are blurred by their own motion.",
+    )  # fmt: skip
+    negative: float = setting(0.22, 0, 1, help="Chance that the target is not in the search crop.")
+    empty: float = setting(
+        0.4, 0, 1,
+        help="Share of those crops whose middle no other object takes.",
+    )  # fmt: skip
+    box_jitter: float = setting(
+        0.04, 0, 1,
+        help="Error of the template's box, in units of its sides.",
+    )  # fmt: skip
+    min_visible: float = setting(
+        0.55, 0, 1,
+        help="Smallest share of the target's part in the crop that cover and border leave "
+        "visible.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        checked(self, dict.fromkeys(vars(self), CHANCE))
+        check_settings(self)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import numpy as np
 from siampolar_model.errors import DatasetError
 from siampolar_model.geometry.crops import search_window
 from siampolar_model.network.config import NetworkConfig
+from siampolar_model.settings import check_settings, setting
 
 from .augment.border import border
 from .augment.motion import Placement, source_grid
 from .augment.view import View, look_up
-from .checked import CHANCE, checked
 from .instances import MIN_AREA_PX, Instance, Pool, instances_of
 from .photometry import PhotometrySettings
 from .readers.base import Reader
@@ -25,28 +25,40 @@ _TRIES = 50
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """Which two frames, and how far the search crop is off.
+    """Which two frames make a pair, and how far the search crop is off."""
 
-    Attributes:
-        max_gap: frames of the video between the two, at most, in either direction.
-        shift_sigma: of the search crop's centre, in units of its side.
-        log_scale: the search crop is up to ``e^+-log_scale`` times as large as it should be.
-        border: chance of a border of the camera's image, half of them through the target.
-        negative: chance that the search crop shows another object, half of them of a like class.
-        box_jitter: how far the box of the template is off, in units of its sides.
-        min_visible: least visible share of a target that the border cuts.
-    """
-
-    max_gap: int = 40
-    shift_sigma: float = 0.1
-    log_scale: float = 0.35
-    border: float = 0.08
-    negative: float = 0.15
-    box_jitter: float = 0.04
-    min_visible: float = 0.55
+    max_gap: int = setting(
+        40, 1, 1000000,
+        help="Largest distance of the two frames in the video, in frames, in either direction.",
+    )  # fmt: skip
+    shift_sigma: float = setting(
+        0.1, 0, 1,
+        help="Spread of the search crop's centre, in units of its side.",
+    )  # fmt: skip
+    log_scale: float = setting(
+        0.35, 0, 1,
+        help="The search crop is up to e^+-log_scale times as large as it should be.",
+    )  # fmt: skip
+    border: float = setting(
+        0.08, 0, 1,
+        help="Chance of a border of the camera's image; half of the borders cut the target.",
+    )  # fmt: skip
+    negative: float = setting(
+        0.15, 0, 1,
+        help="Chance that the search crop shows another object; half of those are of a similar "
+        "class.",
+    )  # fmt: skip
+    box_jitter: float = setting(
+        0.04, 0, 1,
+        help="Error of the template's box, in units of its sides.",
+    )  # fmt: skip
+    min_visible: float = setting(
+        0.55, 0, 1,
+        help="Smallest share of a target that the border leaves visible.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        checked(self, {**dict.fromkeys(vars(self), CHANCE), "max_gap": (1, 10**6)})
+        check_settings(self)
 
 
 class VideoPairs:

@@ -15,22 +15,27 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from siampolar_model.errors import ConfigError
 from siampolar_model.network.config import load_config
 from siampolar_model.settings import check_ranges
 
 from ..clips.moving import Clip, clip_photographs, film_clip, render_clip
 from ..data.config import (
+    DataConfig,
     SourceConfig,
-    data_config,
     open_training,
     open_validation,
     open_validation_videos,
+    source_configs,
 )
 from ..data.mixture import Mixture
+from ..data.photometry import PhotometrySettings
+from ..data.synthetic_pairs import SyntheticSettings
+from ..data.video_pairs import VideoSettings
 from ..errors import TrainingError, refuse_changed
 
 #: Allowed range of every number, both ends included.
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: dict[str, tuple[float, float]] = {
     "pairs": (1, 10**9),
     "batch": (1, 65536),
     "seed": (0, 2**32 - 1),
@@ -38,6 +43,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "clips": (0, 1000),
     "video_frames": (2, 10**6),
 }
+
+_SYNTHETIC, _VIDEO, _PHOTOMETRY = SyntheticSettings(), VideoSettings(), PhotometrySettings()
 
 
 class PairsDataModule(LightningDataModule):
@@ -49,17 +56,17 @@ class PairsDataModule(LightningDataModule):
 
     Args:
         network: the network's YAML file (its crops' sizes, strides and rays).
-        sources: data sets by weight, each with kind, root and what else data_config.py names.
+        sources: data sets by weight, a list of groups such as {kind: photos, root: FOLDER}.
         pairs: pairs seen in the whole run.
         batch: pairs of one step, of all processes together.
         seed: of the pairs; ``seed_everything`` gives it.
         workers: processes that make pairs; null: one per core.
         clips: validation clips of held-out photographs, 30 frames each; 0: none.
         video_frames: how many frames are tracked of each sequence that a source holds out.
-        synthetic: how synthetic pairs are made, see SyntheticSettings.
-        video: how pairs of two frames are made, see VideoSettings.
-        photometry: changes of light and sharpness, see PhotometrySettings.
-        cache_mb: decoded images kept in memory, by all processes of a machine together.
+        synthetic: how synthetic pairs are made.
+        video: how pairs of two frames are made.
+        photometry: changes of light and sharpness.
+        cache_mb: see DataConfig.
     """
 
     def __init__(
@@ -72,25 +79,24 @@ class PairsDataModule(LightningDataModule):
         workers: int | None = None,
         clips: int = 40,
         video_frames: int = 60,
-        synthetic: dict[str, Any] | None = None,
-        video: dict[str, Any] | None = None,
-        photometry: dict[str, Any] | None = None,
+        synthetic: SyntheticSettings = _SYNTHETIC,
+        video: VideoSettings = _VIDEO,
+        photometry: PhotometrySettings = _PHOTOMETRY,
         cache_mb: int = 2048,
     ) -> None:
         super().__init__()
         self.pairs, self.batch, self.seed, self.clips = pairs, batch, seed, clips
         self.workers, self.video_frames = workers, video_frames
+        listed = source_configs(sources, "data")
         try:
-            check_ranges(self, {k: v for k, v in _RANGES.items() if getattr(self, k) is not None})
-        except ValueError as error:
-            raise TrainingError(f"data: {error}") from None
+            check_ranges(self, {k: v for k, v in RANGES.items() if getattr(self, k) is not None})
+            self._data = DataConfig(listed, synthetic, video, photometry, cache_mb)
+        except ConfigError as error:
+            raise ConfigError(f"data: {error}") from None
         if pairs < batch:
-            raise TrainingError(f"data: pairs is {pairs}; it must fill a batch of {batch}")
+            raise ConfigError(f"data: pairs is {pairs}; it must fill a batch of {batch}")
         #: Steps of the whole run.
         self.steps = pairs // batch
-        groups = {"synthetic": synthetic, "video": video, "photometry": photometry}
-        given = {name: group for name, group in groups.items() if group is not None}
-        self._data = data_config({"sources": sources, "cache_mb": cache_mb, **given}, "data")
         self._network = load_config(network)
         self._training: Mixture | None = None
         self._clips: list[Callable[[], Clip]] | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from argparse import ArgumentError
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,14 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
+from siampolar_model.settings import Setting, settings_of
+
+from ..data.config import SourceConfig
+from ..data.photometry import PhotometrySettings
+from ..data.synthetic_pairs import SyntheticSettings
+from ..data.video_pairs import VideoSettings
 from ..errors import TrainingError
+from . import data_module, module
 from .checkpoints import (
     ABOUT,
     BEST,
@@ -50,6 +59,15 @@ _EXPECTED = (
 )
 
 
+#: Groups of settings, and the ranges of single ones.
+GROUPS: dict[str, type] = {
+    "data.synthetic": SyntheticSettings,
+    "data.video": VideoSettings,
+    "data.photometry": PhotometrySettings,
+}
+RANGES = {"data": data_module.RANGES, "model": module.RANGES}
+
+
 class TrainingCLI(LightningCLI):
     """``fit`` trains, or goes on from the run's last checkpoint; ``validate`` scores one.
 
@@ -76,17 +94,25 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(LastCheckpoint, "checkpoint")
+        _describe(parser)
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("model.network", "data.network")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         # Lightning's own warns that sys.argv is not empty.
-        self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        try:
+            self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        except ArgumentError as error:
+            raise TrainingError(f"{error}; siampolar train fit --help lists all settings") from None
 
     def before_instantiate_classes(self) -> None:
         trainer = self._get(self.config, "trainer")
         if not trainer["default_root_dir"]:
             raise TrainingError("trainer.default_root_dir is missing; it names the run's folder")
+        for group, cls in GROUPS.items():
+            for one in settings_of(cls):
+                named = replace(one, name=f"{group}.{one.name}")
+                named.check(self._get(self.config, named.name))
         _count_batches(trainer)
         _refuse_parts(trainer)
         _follow_torchrun(trainer)
@@ -158,6 +184,31 @@ class TrainingCLI(LightningCLI):
             message = f"{path}: {error}; give another trainer.default_root_dir"
             raise TrainingError(message) from None
         return saved
+
+
+def _describe(parser: LightningArgumentParser) -> None:
+    """Add to ``--help`` what settings say about themselves: their help, and what is allowed."""
+    texts = {
+        f"{group}.{one.name}": f"{one.help} Allowed: {one.allowed}."
+        for group, cls in GROUPS.items()
+        for one in settings_of(cls)
+    }
+    keys = " ".join(_described(one) for one in settings_of(SourceConfig))
+    for action in parser._actions:
+        group, _, name = action.dest.partition(".")
+        if action.dest in texts:
+            action.help = texts[action.dest]
+        elif action.dest == "data.sources":
+            action.help = f"{action.help} Keys of a source: {keys}"
+        elif name in (ranges := RANGES.get(group, {})):
+            low, high = ranges[name]
+            action.help = f"{action.help} Allowed: {Setting(name, low, '', low, high).allowed}."
+
+
+def _described(one: Setting) -> str:
+    text = f"{one.name}: {one.help}"
+    is_text = isinstance(one.default, str)
+    return text if is_text else f"{text} Allowed: {one.allowed}; default: {one.default}."
 
 
 def _count_batches(trainer: Namespace) -> None:

@@ -49,7 +49,7 @@ LOSS_WEIGHTS = {
 }
 
 #: Allowed range of every number, both ends included.
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (0.0, 1.0),
     "backbone_rate": (0.0, 1.0),
     "weight_decay": (0.0, 1.0),
@@ -120,7 +120,7 @@ class TrainingModule(LightningModule):
         self.weight_decay, self.warmup_steps, self.ema = weight_decay, warmup_steps, ema
         self.given_masks = given_masks
         try:
-            check_ranges(self, _RANGES)
+            check_ranges(self, RANGES)
         except ValueError as error:
             raise TrainingError(f"model: {error}") from None
         if backbone_weights not in BACKBONE_WEIGHTS:
@@ -143,7 +143,7 @@ class TrainingModule(LightningModule):
         #: What a run cannot change on its way.
         self._settings: dict[str, Any] = {
             **self._frozen,
-            **{key: getattr(self, key) for key in _RANGES},
+            **{key: getattr(self, key) for key in RANGES},
             "loss_weights": self._loss_weights,
         }
         self._initial_weights: dict[str, str] | None = None

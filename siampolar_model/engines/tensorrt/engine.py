@@ -46,6 +46,7 @@ class TensorRtEngine(Engine):
     """
 
     name = "tensorrt"
+    cheap_batches = True
 
     def __init__(self, model: ModelFolder, options: EngineOptions) -> None:
         trt.package()

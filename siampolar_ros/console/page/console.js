@@ -1,8 +1,8 @@
 // The operator console. One module, no build step; `tsc --checkJs` checks the types in the comments.
 // What is drawn over a picture always belongs to that picture: both come in one message.
 
-/** @typedef {{id: number, state: number, score: number, confidence?: number, reason?: string,
- *   box: number[], predicted?: number[], polygon: number[]}} Target */
+/** @typedef {{id: number, state: number, confidence: number, reason: string, box: number[],
+ *   polygon: number[], expected: number[] | null}} Target */
 /** @typedef {{camera: string, stamp: string, size: [number, number], targets: Target[] | null}} About */
 /** @typedef {{name: string, level: number, message: string, values: Record<string, string>}} Diagnostic */
 /** @typedef {{type: "status", camera: string, delay_ms: number | null, images_hz: number,
@@ -38,7 +38,7 @@ function context(canvas) {
 /** @param {number} id */
 const colorOf = (id) => TARGET_COLORS[(id - 1) % TARGET_COLORS.length];
 /** @param {Target} target */
-const confidenceOf = (target) => `${Math.round(100 * (target.confidence ?? target.score))} %`;
+const confidenceOf = (target) => `${Math.round(100 * target.confidence)} %`;
 
 const stage = element("stage", HTMLDivElement);
 const picture = element("picture", HTMLCanvasElement);
@@ -153,7 +153,7 @@ async function showPicture(data) {
   const about = JSON.parse(new TextDecoder().decode(head));
   try {
     if (about.camera !== page.camera) return;
-    page.live = about.targets ?? [];
+    if (about.targets) page.live = about.targets;
     noteLost();
     showTargets();
     if (page.frozen || page.drag) return;
@@ -163,6 +163,7 @@ async function showPicture(data) {
     page.image?.close();
     page.image = image;
     page.about = about;
+    stage.dataset.stamp = about.stamp;
     paint();
     redraw();
   } finally {
@@ -231,10 +232,10 @@ function drawTarget(pen, target, at, scale, crowded) {
   pen.globalAlpha = state === 3 ? 0.7 : 0.45;
   pen.lineWidth = 1;
   pen.strokeRect(bx, by, width * scale, height * scale);
-  if (target.predicted && state !== 1) {
+  if (target.expected && state !== 1) {
     pen.setLineDash([2, 4]);
-    const [px, py, pw, ph] = target.predicted;
-    pen.strokeRect(...at(px, py), pw * scale, ph * scale);
+    const [left, top, wide, high] = target.expected;
+    pen.strokeRect(...at(left, top), wide * scale, high * scale);
   }
   pen.globalAlpha = 1;
   const label = crowded && target.id !== page.chosen ? `${target.id}`
@@ -422,7 +423,7 @@ function showTargets() {
     const [stateText, confidence, reason] = [".state", ".confidence", ".reason"].map((name) => item.querySelector(name));
     if (stateText) { stateText.textContent = state; stateText.className = `state ${state}`; }
     if (confidence) confidence.textContent = target.state === 3 ? "" : confidenceOf(target);
-    if (reason instanceof HTMLElement) { reason.textContent = target.reason ?? ""; reason.hidden = !target.reason; }
+    if (reason instanceof HTMLElement) { reason.textContent = target.reason; reason.hidden = !target.reason; }
     const strip = item.querySelector("canvas");
     if (strip && item.dataset.strip !== strips[target.id]) {
       const cells = strips[target.id] ?? "";

@@ -54,7 +54,7 @@ def read_labels(path: Path) -> np.ndarray:
     except FrameError as error:
         raise DatasetError(str(error)) from None
     try:
-        with Image.open(io.BytesIO(data.tobytes())) as opened:
+        with Image.open(io.BytesIO(data)) as opened:
             mode, pixels = opened.mode, np.array(opened)
     except Exception:  # Pillow raises almost anything on a damaged file
         raise DatasetError(f"{path}: not a readable image") from None

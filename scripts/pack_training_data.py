@@ -1,0 +1,109 @@
+"""Packs training data into one file that is small enough to hand to a rented GPU.
+
+    python scripts/pack_training_data.py OUT.tar --photos FOLDER [FOLDER ...] [--davis FOLDER]
+        [--limit-mb 60] [--side 400]
+
+Photographs and frames (layouts: docs/data.md) are scaled down to a longest side of ``--side``
+pixels, which still shows an object as large as a search crop does; of a video, every ``--every``-th
+frame. What exceeds the limit is left out evenly and counted. train_packed.py trains with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+_JPEG_QUALITY = 88
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--photos", type=Path, nargs="+", default=[], metavar="FOLDER")
+    parser.add_argument("--davis", type=Path, metavar="FOLDER")
+    parser.add_argument("--limit-mb", type=float, default=60.0, help="megabytes of 10^6 bytes")
+    parser.add_argument("--side", type=int, default=400, help="longest side in pixels")
+    parser.add_argument("--every", type=int, default=3, help="of a video's frames")
+    options = parser.parse_args()
+    files = list(pairs_of(options.photos, options.davis, options.every))
+    if not files:
+        parser.error("nothing to pack: give --photos or --davis with images and masks in them")
+    limit = options.limit_mb * 1e6
+    packed, lacking = 0, 0
+    with tarfile.open(options.out, "w") as tar:
+        # In steps of the golden section, so that a limit leaves out some of every folder.
+        order = sorted(range(len(files)), key=lambda index: index * 0.6180339887 % 1)
+        size = 0.0
+        for index in order:
+            image, mask, name = files[index]
+            parts = list(encoded(image, mask, name, options.side))
+            room = sum(len(data) + 1536 for _, data in parts)  # headers and padding of tar
+            if size + room > limit - 10_240:
+                lacking += 1
+                continue
+            size += room
+            packed += 1
+            for member, data in parts:
+                entry = tarfile.TarInfo(member)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+    print(
+        f"{options.out}: {packed} images with masks, {options.out.stat().st_size / 1e6:.1f} MB; "
+        f"{lacking} did not fit into {options.limit_mb:g} MB"
+    )
+    return 0
+
+
+def pairs_of(
+    photos: list[Path], davis: Path | None, every: int
+) -> Iterator[tuple[Path, Path | None, str]]:
+    """Image, mask, and the name in the pack without its ending; no mask: background."""
+    for number, root in enumerate(photos):
+        for image in sorted((root / "JPEGImages" / "photos").glob("*.jpg")):
+            mask = root / "Annotations" / "photos" / f"{image.stem}.png"
+            yield image, mask if mask.is_file() else None, f"photos{number}/photos/{image.stem}"
+    if davis is None:
+        return
+    for folder in sorted((davis / "JPEGImages" / "480p").glob("*")):
+        for image in sorted(folder.glob("*.jpg"))[::every]:
+            mask = davis / "Annotations" / "480p" / folder.name / f"{image.stem}.png"
+            if mask.is_file():
+                yield image, mask, f"davis/480p/{folder.name}/{image.stem}"
+
+
+def encoded(image: Path, mask: Path | None, name: str, side: int) -> Iterator[tuple[str, bytes]]:
+    """The members of the pack for one image: JPEG and PNG, scaled down."""
+    set_name, rest = name.split("/", 1)
+    picture = cv2.imread(str(image), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise SystemExit(f"{image}: no image that can be read")
+    scale = min(1.0, side / max(picture.shape[:2]))
+    size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    yield f"{set_name}/JPEGImages/{rest}.jpg", _encode(".jpg", small, quality)
+    if mask is not None:
+        # Index images keep their indices; OpenCV would give the palette's colours.
+        from PIL import Image
+
+        with Image.open(mask) as opened:
+            labels = np.asarray(opened)
+        labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+        yield f"{set_name}/Annotations/{rest}.png", _encode(".png", labels, [])
+
+
+def _encode(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, image, options)
+    assert done
+    return data.tobytes()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
