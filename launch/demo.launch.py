@@ -25,7 +25,7 @@ from launch_ros.actions import Node
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.demo.default_clip import default_clip, moving_clip
 from siampolar_ros.runtime.environment import share_file
-from siampolar_ros.runtime.launching import check_package, launch_environment
+from siampolar_ros.runtime.launching import check_module, check_package, launch_environment
 
 
 def _video(context: LaunchContext) -> list:
@@ -34,10 +34,12 @@ def _video(context: LaunchContext) -> list:
         LaunchConfiguration(name).perform(context)
         for name in ("video", "box", "select", "headless", "port", "namespace")
     )
+    live = headless != "true"
+    if live:
+        check_module("aiohttp", "the console (or give headless:=true)")
     if LaunchConfiguration("rviz").perform(context) == "true":
         for package in ("rviz2", "tf2_ros"):
             check_package(package, "rviz:=true")
-    live = headless != "true"
     by_hand = select.lower() in ("true", "1") or (live and bool(video) and not box)
     # An invented calibration, so that there are markers to look at.
     parameters: dict[str, object] = {"path": video, "loop": by_hand or live, "horizontal_fov": 60.0}

@@ -6,6 +6,7 @@ Parameters that are not given here come from the parameters file, or else are th
 (docs/nodes.md).
 """
 
+import yaml
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -26,7 +27,8 @@ def _nodes(context: LaunchContext) -> list:
     check_params_file(given("params_file"))
     if given("pose_frame"):
         check_package("tf2_ros_py", f"pose_frame:={given('pose_frame')}")
-    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
+    # Text would stay text, and the node wants numbers.
+    parameters = {name: yaml.safe_load(given(name)) for name in _PARAMETERS if given(name)}
     remappings = [(name, given(name)) for name in ("depth", "points") if given(name)]
     remappings += [("camera_info", given("camera_info"))] if given("camera_info") else []
     remappings.append(("tracker/targets", given("targets")))

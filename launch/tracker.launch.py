@@ -6,6 +6,7 @@ Parameters that are not given here come from the parameters file, or else are th
 (docs/nodes.md).
 """
 
+import yaml
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -13,14 +14,19 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from siampolar_ros.runtime.environment import share_file
-from siampolar_ros.runtime.launching import check_package, check_params_file, launch_environment
+from siampolar_ros.runtime.launching import (
+    check_module,
+    check_package,
+    check_params_file,
+    launch_environment,
+)
 
 _SWITCH = ("true", "false")
 
 #: Arguments that are parameters of the tracker.
 _PARAMETERS = (
-    "engine", "model", "image_transport", "overlay", "auto_init", "autostart", "num_threads",
-    "use_sim_time",
+    "engine", "model", "image_transport", "overlay", "auto_init", "detection_classes", "autostart",
+    "num_threads", "use_sim_time",
 )  # fmt: skip
 
 
@@ -31,9 +37,12 @@ def _nodes(context: LaunchContext) -> list:
     check_params_file(given("params_file"))
     if given("rviz") == "true":
         check_package("rviz2", "rviz:=true")
+    if given("console") == "true":
+        check_module("aiohttp", "console:=true")
     namespace, image, info = given("namespace"), given("image"), given("camera_info")
     files = [given("params_file")] if given("params_file") else []
-    parameters = {name: given(name) for name in _PARAMETERS if given(name)}
+    # Text would stay text, and the node wants numbers and true or false.
+    parameters = {name: yaml.safe_load(given(name)) for name in _PARAMETERS if given(name)}
     transport, clock = (
         {name: parameters[name]} if name in parameters else {}
         for name in ("image_transport", "use_sim_time")
@@ -44,7 +53,11 @@ def _nodes(context: LaunchContext) -> list:
         name="tracker",
         namespace=namespace,
         parameters=[*files, *([parameters] if parameters else [])],
-        remappings=[("image", image), *([("camera_info", info)] if info else [])],
+        remappings=[
+            ("image", image),
+            *([("camera_info", info)] if info else []),
+            *([("~/detections_in", given("detections"))] if given("detections") else []),
+        ],
         output="screen",
         respawn=given("respawn") == "true",
         respawn_delay=2.0,
@@ -75,7 +88,15 @@ def _nodes(context: LaunchContext) -> list:
         parameters=[clock] if clock else [],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return [tracker, select, rviz]
+    console = Node(
+        package="siampolar_ros",
+        executable="console",
+        name="console",
+        parameters=[{"host": given("console_host"), **clock}],
+        output="screen",
+        condition=IfCondition(LaunchConfiguration("console")),
+    )
+    return [tracker, select, rviz, console]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -97,11 +118,15 @@ def generate_launch_description() -> LaunchDescription:
         argument("model", "", "name of shipped weights or a model folder"),
         argument("image_transport", "", "compressed: JPEG or PNG", ("", "raw", "compressed")),
         argument("overlay", "", "draw the overlay while somebody listens", optional),
-        argument("auto_init", "", "let a detector's boxes on ~/detections_in start it", optional),
+        argument("auto_init", "", "let a detector's boxes start targets", optional),
+        argument("detections", "", "topic of the detector; else NODE/detections_in"),
+        argument("detection_classes", "", "the only classes that start targets, as person,dog"),
         argument("autostart", "", "false: wait for a lifecycle manager", optional),
         argument("num_threads", "", "threads of the runtime; 0: one per core"),
         argument("respawn", "true", "start the tracker again when it has ended", _SWITCH),
         argument("use_sim_time", "", "take the time from /clock, as for a bag", optional),
+        argument("console", "false", "serve a page that shows all trackers", _SWITCH),
+        argument("console_host", "127.0.0.1", "where; 0.0.0.0: also for other machines"),
         argument("select", "false", "open a window to drag a box in", _SWITCH),
         argument("rviz", "false", "show images and markers in RViz", _SWITCH),
     ]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _M
     from .rendering.draw import draw as draw
     from .results import Target as Target
     from .results import TargetState as TargetState
+    from .results import to_supervision as to_supervision
     from .session.history import StampedImage as StampedImage
     from .session.requests import InitRequest as InitRequest
     from .session.requests import InitResult as InitResult
@@ -68,7 +69,7 @@ _MODULES = {
     "io.video": ("VideoReader", "VideoWriter"),
     "models.folder": ("list_models",),
     "rendering.draw": ("draw",),
-    "results": ("Target", "TargetState"),
+    "results": ("Target", "TargetState", "to_supervision"),
     "session.history": ("StampedImage",),
     "session.requests": ("InitRequest", "InitResult"),
     "session.session": ("Session", "Targets"),

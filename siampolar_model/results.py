@@ -6,6 +6,7 @@ is half-open and its width is simply ``x2 - x1``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -128,8 +129,9 @@ class Target:
         """Plain values for JSON, rounded to the digits that mean something.
 
         Returns:
-            ``id``, ``state`` (lower case), ``score``, ``quality``, ``box`` (x, y, width, height)
-            and ``polygon`` (points x, y), the last two in pixels.
+            ``id``, ``state`` (lower case), ``score``, ``quality``, ``confidence``, ``reason``,
+            ``velocity`` (x, y in pixels per second), and in pixels ``box`` (x, y, width, height),
+            ``predicted_box`` (or None) and ``polygon`` (points x, y).
 
         Example:
             >>> from siampolar_model import Box, Target, TargetState
@@ -143,6 +145,62 @@ class Target:
             "state": self.state.name.lower(),
             "score": round(self.score, 4),
             "quality": round(self.quality, 4),
-            "box": [round(value, 2) for value in self.box.as_xywh()],
-            "polygon": [[round(float(x), 2), round(float(y), 2)] for x, y in self.polygon_xy],
+            "confidence": round(self.confidence, 4),
+            "reason": self.reason,
+            "box": _rounded(self.box.as_xywh()),
+            "velocity": _rounded(self.velocity_xy),
+            "predicted_box": self.predicted_box and _rounded(self.predicted_box.as_xywh()),
+            "polygon": [_rounded(point) for point in self.polygon_xy],
         }
+
+    def to_shapely(self, height: int, width: int) -> Any:
+        """:meth:`mask` as a valid geometry of shapely, in image pixels; empty if nothing is inside.
+
+        Args:
+            height, width: of the image.
+
+        Raises:
+            ImportError: shapely is not installed.
+        """
+        from functools import reduce
+        from operator import xor
+
+        import shapely
+
+        parts = [
+            shapely.make_valid(shapely.Polygon(points)) for points in self.contours(height, width)
+        ]
+        # Even-odd, as the mask is filled: a contour inside another one is a hole.
+        return reduce(xor, parts, shapely.Polygon())
+
+
+def to_supervision(targets: Iterable[Target], height: int, width: int) -> Any:
+    """Targets on one image as ``supervision.Detections``; lost ones are left out.
+
+    Returns:
+        ``xyxy``, ``mask`` and ``tracker_id`` of each target, ``confidence`` (its score), and under
+        ``data`` ``quality`` and ``state`` (lower case).
+
+    Raises:
+        ImportError: supervision is not installed.
+    """
+    import supervision
+
+    seen = [one for one in targets if one.state != TargetState.LOST]
+    if not seen:
+        return supervision.Detections.empty()
+    return supervision.Detections(
+        xyxy=np.array([one.box.as_xyxy() for one in seen], np.float32),
+        mask=np.array([one.mask(height, width) for one in seen]),
+        confidence=np.array([one.score for one in seen], np.float32),
+        class_id=np.zeros(len(seen), int),
+        tracker_id=np.array([one.id for one in seen]),
+        data={
+            "quality": np.array([one.quality for one in seen], np.float32),
+            "state": np.array([one.state.name.lower() for one in seen]),
+        },
+    )
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    return [round(float(value), 2) for value in values]

@@ -17,10 +17,10 @@ from rclpy.node import Node
 
 from siampolar_ros.msg import Target3D, Targets3D
 
-SILENT_S = 0.5  # after this long without a message the robot stops
-
-# Target 0 is the one with the lowest id; m, m/s, rad/s.
-PARAMETERS = {"target_id": 0, "distance": 1.5, "max_speed": 0.6, "max_turn": 1.0}
+# Target 0: the lowest id. m, m/s, rad/s, and seconds without a message until the robot stops.
+PARAMETERS = {
+    "target_id": 0, "distance": 1.5, "max_speed": 0.6, "max_turn": 1.0, "silence": 0.5
+}  # fmt: skip
 
 
 class VisualServoing(Node):
@@ -33,11 +33,12 @@ class VisualServoing(Node):
         self.create_subscription(Targets3D, "target_3d/targets", self.follow, 10)
         self.create_timer(0.1, self.watch)
 
+    def value(self, name: str) -> float:
+        return self.get_parameter(name).value
+
     def follow(self, message: Targets3D) -> None:
         self.heard_s = time.monotonic()
-        wanted, distance, max_speed, max_turn = (
-            self.get_parameter(name).value for name in PARAMETERS
-        )
+        wanted, distance, max_speed, max_turn, _ = map(self.value, PARAMETERS)
         wanted = wanted or min((one.id for one in message.targets), default=0)
         target = next((one for one in message.targets if one.id == wanted), None)
         if target is None or target.source == Target3D.NONE:  # gone, not tracked, or no depth
@@ -50,7 +51,7 @@ class VisualServoing(Node):
         self.drive(max(-max_speed, min(max_speed, speed)), max(-max_turn, min(max_turn, turn)))
 
     def watch(self) -> None:
-        if self.moving and time.monotonic() - self.heard_s > SILENT_S:
+        if self.moving and time.monotonic() - self.heard_s > self.value("silence"):
             self.get_logger().warning("no targets any more: the robot stops")
             self.drive(0.0, 0.0)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,7 @@ import typer
 
 from ..errors import CommandError, VideoError
 from .console import Problems, check_distinct, progress_bar
-from .inits import Init, check_inits, init_of_option, read_inits
+from .inits import Init, check_inits, init_of_option, inits_of_mask, read_inits
 from .options import (
     DEFAULT_MODEL,
     Engine,
@@ -24,11 +26,12 @@ from .options import (
     Threads,
     tracker_settings,
 )
+from .select import select_boxes
 
 if TYPE_CHECKING:
     from ..io.exports.base import Export
     from ..io.live import LiveSource, MotionJpeg
-    from ..io.video import VideoReader
+    from ..io.video import VideoFrame, VideoReader
 
 
 def track(
@@ -37,12 +40,21 @@ def track(
         list[str] | None,
         typer.Option(help="x,y,w,h in pixels of the first frame; may be repeated."),
     ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="Index or grey image of the first frame's size: a target for each of its values."
+        ),
+    ] = None,
+    select: Annotated[
+        bool,
+        typer.Option("--select", help="Draw boxes on the first frame, in a window or a browser."),
+    ] = False,
     inits: Annotated[
         Path | None,
         typer.Option(
             help="JSON file with boxes on later frames, and corrections by the id of a target: "
-            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional, and instead of '
-            'box there may be "point": [x, y] or "polygon": [[x, y], ...].'
+            '[{"frame": 40, "box": [x, y, w, h], "id": 1}, ...]; id is optional.'
         ),
     ] = None,
     output: Annotated[
@@ -53,8 +65,8 @@ def track(
         list[str] | None,
         typer.Option(
             metavar="FORMAT:PATH",
-            help="Results in a format: jsonl, davis (a new folder of index PNGs), coco, mot or "
-            "csv; may be repeated.",
+            help="Results in a format: jsonl, davis (a new folder of index PNGs), coco, mot, csv "
+            "or rerun (for its viewer); may be repeated.",
         ),
     ] = None,
     model: Model = DEFAULT_MODEL,
@@ -83,8 +95,12 @@ def track(
         raise CommandError(
             "nothing to write: give -o OUT.mp4, --jsonl FILE or --export FORMAT:PATH"
         )
-    if not box and inits is None:
-        raise CommandError("nothing to follow: give --box x,y,w,h or --inits FILE")
+    if not (box or inits or mask or select):
+        raise CommandError(
+            "nothing to follow: give --box x,y,w,h, --select, --mask FILE or --inits FILE"
+        )
+    if select and source == "-":
+        raise CommandError("--select does not go with motion JPEG on standard input")
     settings = tracker_settings(assignments)
     problems = Problems()
     starts: list[Init] = []
@@ -105,7 +121,9 @@ def track(
             check_place(format, path)
     written = [*([] if output is None else [output]), *(path for _, path in exports)]
     with problems.kept():
-        check_distinct([*_files_of(source), *([] if inits is None else [inits])], written)
+        check_distinct(
+            [*_files_of(source), *(one for one in (inits, mask) if one is not None)], written
+        )
     with ExitStack() as stack:
         fps = DEFAULT_FPS
         with problems.kept():
@@ -115,7 +133,16 @@ def track(
         video = None
         with problems.kept():
             video = None if output is None else VideoWriter(output, fps)
+        if mask is not None:
+            with problems.kept():
+                starts += inits_of_mask(mask, (reader.width, reader.height))
         problems.refuse()
+        frames: Iterator[VideoFrame] = iter(reader)
+        if select:
+            # On the very image that is tracked first: a camera's next one may show another place.
+            shown = next(frames)
+            frames = chain([shown], frames)
+            starts += select_boxes(shown.image)
         starts = check_inits(
             starts, (reader.width, reader.height), first, _end(reader, first), settings
         )
@@ -129,7 +156,9 @@ def track(
         )
         if not quiet:
             typer.echo(tracker.engine.choice, err=True)
-        run = TrackingRun(tracker, reader, starts, video=video, exports=exports, on_notice=_warn)
+        run = TrackingRun(
+            tracker, reader, frames, starts, video=video, exports=exports, on_notice=_warn
+        )
         with progress_bar(quiet) as progress:
             task = progress.add_task("tracking", total=getattr(reader, "n_frames", None))
             run.work(lambda: progress.advance(task))

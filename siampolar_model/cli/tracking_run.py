@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,8 +26,9 @@ class TrackingRun:
     """Tracks one video once.
 
     Args:
+        frames: what to track, from the reader.
         inits: in the order of their frames. One whose frame a camera or stream skipped starts on
-            the next one.
+            the next one. Its mask is used if the network takes one.
         video: takes the frames with outlines drawn; None: no video is wanted.
         exports: formats and where to write them.
         on_notice: called with every notice of the reader, as soon as it is known.
@@ -43,6 +44,7 @@ class TrackingRun:
         self,
         tracker: Tracker,
         reader: VideoReader | LiveSource | MotionJpeg,
+        frames: Iterable[VideoFrame],
         inits: Sequence[Init],
         *,
         video: VideoWriter | None,
@@ -50,7 +52,9 @@ class TrackingRun:
         on_notice: Callable[[str], None],
     ) -> None:
         self._tracker = tracker
-        self._reader = reader
+        self._reader, self._frames = reader, frames
+        # The frames of a file have a rate, those of a camera come when they come.
+        self._timed = not isinstance(reader, VideoReader)
         self._video = video
         self._exports = exports
         self._on_notice = on_notice
@@ -90,7 +94,7 @@ class TrackingRun:
     def _tracked(self) -> Iterator[tuple[VideoFrame, list[Target]]]:
         try:
             self._pass_notices()
-            for frame in self._reader:
+            for frame in self._frames:
                 view = Frame.from_bgr(frame.image)
                 self._start(frame.index, view)
                 # The image of an init is tracked as well, as in the node, so that the target has
@@ -107,7 +111,8 @@ class TrackingRun:
     def _start(self, index: int, view: Frame) -> None:
         while self.waiting and (self.waiting[0].frame or 0) <= index:
             init = self.waiting.pop(0)
-            self._tracker.start(view, init.region, id=init.id)
+            mask = init.mask if self._tracker.spec.takes_mask else None
+            self._tracker.start(view, init.box, id=init.id, mask=mask)
 
     def _open(self, files: ExitStack) -> None:
         self._files = files.enter_context(Exports(self._exports))
@@ -117,10 +122,12 @@ class TrackingRun:
     def _write(self, frame: VideoFrame, targets: list[Target]) -> None:
         height, width = frame.image.shape[:2]
         assert self._files is not None
-        self._files.write(FrameResult(frame.index, frame.stamp_ns, width, height, targets))
+        self._files.write(
+            FrameResult(frame.index, frame.stamp_ns, width, height, targets, frame.image)
+        )
         if self._video is not None:
             picture: np.ndarray = draw(frame.image, targets)
-            self._video.write(picture)
+            self._video.write(picture, frame.stamp_ns if self._timed else None)
         self.summary.take(frame.index, targets)
 
     def _pass_notices(self) -> None:

@@ -25,8 +25,9 @@ class Candidates:
         center_xy: float32 (N, K, 2), origin of the rays.
         rays_px: float32 (N, K, R).
         mask: float32 (N, h, w) over the whole crop, how far each place is inside, in [0, 1]; None
-            of a model whose ``spec.gives_mask`` is false.
-        mask_gain: float32 (N, K), what ``mask`` is multiplied with for a candidate; None as well.
+            for a model whose ``spec.gives_mask`` is false.
+        mask_gain: float32 (N, K), what ``mask`` is multiplied with for a candidate; None if
+            ``mask`` is.
     """
 
     score: np.ndarray

@@ -133,16 +133,17 @@ def position_from_depth(
         raise NoPosition(
             f"{len(z)} of {len(inside.rows)} pixels inside have a depth; {needed} are needed"
         )
-    z = _surface(z)
-    middle = float(np.median(z))
-    spread = 1.4826 * float(np.median(np.abs(z - middle)))
+    z = np.sort(_surface(z))
+    five, quarter, middle, three_quarters, ninety_five = (
+        float(z[int(share * (len(z) - 1) + 0.5)]) for share in (0.05, 0.25, 0.5, 0.75, 0.95)
+    )
+    spread = (three_quarters - quarter) / 1.349  # the standard deviation if it is normal
     independent = min(len(z), max(1.0, len(z) * (inside.stride / _CORRELATED_PX) ** 2))
     depth_sd = math.hypot(spread * 1.2533 / math.sqrt(independent), _COMMON_ERROR * middle)
-    near, far = np.percentile(z, (5, 95))
     # Direction of the whole inside's middle: holes on one side must not pull it.
     return _position(
-        inside.middle_xy, middle, depth_sd, box, camera, float(far - near),
-        (float(z.min()), float(z.max())), len(z),
+        inside.middle_xy, middle, depth_sd, box, camera, ninety_five - five,
+        (float(z[0]), float(z[-1])), len(z),
     )  # fmt: skip
 
 

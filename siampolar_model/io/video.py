@@ -28,6 +28,9 @@ DEFAULT_FPS = 30.0
 #: A higher rate is a clock's, as in files that count in 1/90000 s and name no rate.
 _MAX_FPS = 1000.0
 
+#: Seconds to which the times of a video that is written are exact, where they are given.
+_TICK = Fraction(1, 1000)
+
 # Codecs that give one frame for each packet. Others hide some on purpose, as VP8 does.
 _FRAME_PER_PACKET = frozenset(
     ("av1", "ffv1", "gif", "h264", "hevc", "huffyuv", "mjpeg", "png", "prores", "rawvideo", "vp9")
@@ -335,16 +338,22 @@ class VideoWriter:
         self._stream: Any = None
         self._size: tuple[int, int] | None = None
         self._hidden: Path | None = None
+        self._first_ns: int | None = None
+        self._shown = -1
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: np.ndarray, stamp_ns: int | None = None) -> None:
         """Append one image, uint8 (H, W, 3) BGR, of the size of the first.
+
+        Args:
+            stamp_ns: when it is shown, nanoseconds after any moment, for images that do not come at
+                one rate; None: a period after the one before.
 
         Raises:
             VideoError: another size, or a file that cannot be written.
         """
         height, width = image.shape[:2]
         if self._size is None:
-            self._open(width, height)
+            self._open(width, height, timed=stamp_ns is not None)
         if self._size != (width, height):
             raise VideoError(
                 f"{self.path}: image of {width}x{height} px in a video of "
@@ -354,6 +363,12 @@ class VideoWriter:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
         frame = frame.reformat(format="yuv420p")
+        if stamp_ns is not None:
+            self._first_ns = stamp_ns if self._first_ns is None else self._first_ns
+            shown = round((stamp_ns - self._first_ns) * 1e-9 / _TICK)
+            # Two images never have one time.
+            frame.pts = self._shown = max(shown, self._shown + 1)
+            frame.time_base = _TICK
         try:
             self._container.mux(self._stream.encode(frame))
         except (av.FFmpegError, OSError) as error:
@@ -400,7 +415,7 @@ class VideoWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self, width: int, height: int) -> None:
+    def _open(self, width: int, height: int, timed: bool) -> None:
         try:
             # The index goes to the front, so that a browser starts before it has everything.
             self._hidden = Path(
@@ -421,6 +436,8 @@ class VideoWriter:
         # the same images gave other bytes in one file of twenty, in the lowest rows.
         self._stream.options = {"crf": str(self._crf), "preset": "veryfast", "mbtree": "0"}
         context = self._stream.codec_context
+        if timed:
+            context.time_base = _TICK
         context.colorspace = _BT601_MATRIX
         context.color_primaries, context.color_trc = _BT709_PRIMARIES, _BT709_TRANSFER
         context.color_range = _LIMITED_RANGE

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from ..results import StateChange, Target
+from ..results import StateChange, Target, to_supervision
 from .history import StampedImage
 
 
@@ -29,3 +30,8 @@ class Targets:
     changes: tuple[StateChange, ...] = ()
     decode_s: float = 0.0
     track_s: float = 0.0
+
+    def to_supervision(self) -> Any:
+        """See :func:`siampolar_model.results.to_supervision`."""
+        width, height = self.image.size
+        return to_supervision(self.targets, height, width)

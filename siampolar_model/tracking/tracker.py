@@ -152,6 +152,7 @@ class Tracker:
         region: Region | Sequence[Any] | np.ndarray,
         *,
         id: int | None = None,
+        mask: np.ndarray | None = None,
     ) -> int:
         """Start following an object.
 
@@ -163,6 +164,7 @@ class Tracker:
                 (H, W). A model whose ``spec.takes_mask`` is true starts on the pixels of an
                 outline or mask, another one on the box around them.
             id: the target to start again, or the id of a new one; None takes the next free id.
+            mask: the object's mask (H, W), if that is known as well; it counts instead of region.
 
         Returns:
             The target's id.
@@ -177,7 +179,11 @@ class Tracker:
         if id is not None and id < 1:
             raise ValueError(f"target id {id} must be 1 or more")
         region = check_start(
-            as_region(region), (frame.width, frame.height), id, self._targets, self.settings
+            as_region(region if mask is None else Mask(mask)),
+            (frame.width, frame.height),
+            id,
+            self._targets,
+            self.settings,
         )
         if isinstance(region, Point):
             region = box_about(self._engine, frame, region, self.settings)

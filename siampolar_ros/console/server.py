@@ -120,7 +120,7 @@ class ConsoleServer:
         if self._thread is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout=10)
-            self._encoder.shutdown(cancel_futures=True)
+            self._encoder.shutdown()
 
     async def _run(self, started: list[int | OSError], ready: threading.Event) -> None:
         app = web.Application(client_max_size=4096)
@@ -248,7 +248,7 @@ class ConsoleServer:
             task.add_done_callback(self._asking.discard)
 
     async def _ask(self, browser: Browser, command: Start | Remove) -> None:
-        decided: asyncio.Future[Answer] = self._loop.create_future()
+        decided: asyncio.Future[Answer] = asyncio.Future()
 
         def decide(answer: Answer) -> None:
             if not decided.done():

@@ -21,7 +21,7 @@ from .camera_feed import CameraFeed, TargetList
 from .protocol import Answer
 
 #: What targets can be started by.
-SHAPES = ("box", "polygon")
+SHAPES = ("box", "polygon", "point")
 
 #: Seconds until a service counts as silent. An init may wait for its image first.
 _SILENT_S = 6.0

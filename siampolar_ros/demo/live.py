@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import time
 import webbrowser
@@ -46,6 +47,8 @@ def run_live(clip: Clip, box: Box | None, advice: str, rate: float | None, out: 
     namespace = f"/demo_{os.getpid()}"
     port = free_port(PORT)
     console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background of a shell
     with Children(out) as children:
         try:
             children.start("tracker_node", namespace, {})

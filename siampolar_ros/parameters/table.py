@@ -25,9 +25,9 @@ S = TypeVar("S")
 #: command line give, which is the only public way to learn of names that the node does not know.
 GIVEN = {"automatically_declare_parameters_from_overrides": True}
 
-#: Parameters that rclpy declares and reads itself.
-_OF_RCLPY = ("use_sim_time", "start_type_description_service")
-_PREFIXES_OF_RCLPY = ("qos_overrides.",)
+#: Parameters that rclpy declares and reads itself, and one that bondpy does.
+_OF_OTHERS = ("use_sim_time", "start_type_description_service", "bond_disable_heartbeat_timeout")
+_PREFIXES_OF_OTHERS = ("qos_overrides.",)
 
 
 class Changes(Enum):
@@ -259,7 +259,7 @@ def _take_given(node: Node) -> set[str]:
     """
     given = set()
     for name in node.get_parameters_by_prefix(""):
-        if name not in _OF_RCLPY and not name.startswith(_PREFIXES_OF_RCLPY):
+        if name not in _OF_OTHERS and not name.startswith(_PREFIXES_OF_OTHERS):
             node.undeclare_parameter(name)
             given.add(name)
     return given

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from siampolar_model.errors import SiampolarError
@@ -60,6 +61,16 @@ def check_package(name: str, argument: str) -> None:
         raise LaunchError(
             f"{argument} needs the package {name}: sudo apt-get install {apt}"
         ) from None
+
+
+def check_module(name: str, what: str) -> None:
+    """Refuse what needs a Python module that is not installed.
+
+    Raises:
+        LaunchError: the module is not installed.
+    """
+    if find_spec(name) is None:
+        raise LaunchError(f"{what} needs {name}: pip install {name}")
 
 
 def check_params_file(path: str) -> None:

@@ -61,9 +61,6 @@ class Transforms:
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
-    def close(self) -> None:
-        self._listener.unregister()
-
     def look_up(self, target: str, source: str, stamp: Any) -> Transform:
         """From one frame to another at a ``builtin_interfaces/Time``.
 

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from siampolar_model.cli import main as cli
+from siampolar_model.cli import select
 from siampolar_model.cli.interrupts import sigterm_as_interrupt, uninterrupted
 from siampolar_model.cli.summary import Summary
+from siampolar_model.errors import CommandError
 from siampolar_model.geometry.box import Box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.results import Target, TargetState
@@ -106,6 +109,89 @@ def test_inits_on_later_frames_and_corrections(folder: Path, tmp_path: Path) -> 
     assert abs(corrected[0] - 73) < 15 and abs(corrected[1] - 40) < 15
 
 
+def test_a_target_for_each_label_of_a_mask(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = np.zeros((200, 320), np.uint8)
+    cv2.circle(labels, (90, 70), 30, 4, cv2.FILLED)
+    cv2.rectangle(labels, (200, 100), (249, 159), 2, cv2.FILLED)
+    mask, jsonl = tmp_path / "first.png", tmp_path / "a.jsonl"
+    cv2.imwrite(str(mask), labels)
+    assert run("track", folder, "--mask", mask, "--jsonl", jsonl) == 0
+    first = read(jsonl)[0]["targets"]
+    assert len(first) == 2  # type: ignore[arg-type]
+    assert abs(first[0]["box"][0] - 200) < 15 and abs(first[1]["box"][0] - 60) < 15  # type: ignore[index]
+    for values, message in (
+        (labels[:100], "is 320x100 px; the frames are 320x200"),
+        (labels * 0, "is empty; it must be above 0 on the object"),
+        (np.eye(200, 320, dtype=np.uint8)[:] * (np.arange(320) < 3), "must be at least 8 px"),
+    ):
+        cv2.imwrite(str(mask), values)
+        assert run("track", folder, "--mask", mask, "--jsonl", jsonl) == 2
+        assert message in capsys.readouterr().err
+    assert run("track", folder, "--mask", tmp_path / "no.png", "--jsonl", jsonl) == 2
+    assert "--mask" in capsys.readouterr().err
+
+
+class TestSelect:
+    @pytest.fixture(autouse=True)
+    def no_display(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(select, "entry_points", lambda group: ())
+
+    def test_without_a_display_it_says_what_to_do(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("track", folder, "--select", "--jsonl", tmp_path / "a.jsonl") == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        assert "there is no display; give --box x,y,w,h, or pip install" in error
+        assert run("track", "-", "--select", "--jsonl", tmp_path / "a.jsonl") == 2
+        assert "does not go with motion JPEG" in capsys.readouterr().err
+
+    def test_a_page_is_taken_where_a_package_has_one(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On the very first frame."""
+        seen = []
+
+        def page(picture: np.ndarray) -> list[tuple[float, ...]]:
+            seen.append(picture)
+            return [(60, 40, 60, 60), (200, 100, 50, 60), (9, 9, 0, 0)]
+
+        entry = SimpleNamespace(load=lambda: page)
+        monkeypatch.setattr(select, "entry_points", lambda group: (entry,))
+        jsonl = tmp_path / "a.jsonl"
+        assert run("track", folder, "--select", "--jsonl", jsonl) == 0
+        np.testing.assert_array_equal(seen[0], image(0))
+        lines = read(jsonl)
+        assert [len(line["targets"]) for line in lines] == [2] * 6  # type: ignore[arg-type]
+
+    def test_a_window_where_there_is_a_display(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DISPLAY", ":0")
+        drawn = np.array([[60, 40, 60, 60]])
+        for name, stand_in in (
+            ("namedWindow", lambda *_: None), ("destroyWindow", lambda *_: None),
+            ("destroyAllWindows", lambda: None), ("selectROIs", lambda *_, **__: drawn),
+        ):  # fmt: skip
+            monkeypatch.setattr(cv2, name, stand_in)
+        (init,) = select.select_boxes(image(0))
+        assert init.box == Box.from_xywh(60, 40, 60, 60) and init.frame is None
+        monkeypatch.setattr(cv2, "selectROIs", lambda *_, **__: ())
+        with pytest.raises(CommandError, match="no box was drawn"):
+            select.select_boxes(image(0))
+
+    def test_an_opencv_without_windows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DISPLAY", ":0")
+
+        def refuse(*_: object) -> None:
+            raise cv2.error("not implemented")
+
+        monkeypatch.setattr(cv2, "namedWindow", refuse)
+        with pytest.raises(CommandError, match="this OpenCV has no windows"):
+            select.select_boxes(image(0))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -113,15 +199,8 @@ def test_inits_on_later_frames_and_corrections(folder: Path, tmp_path: Path) -> 
         ("[" * 100_000, "not JSON"),
         ("[]", "must be a list such as"),
         ('{"frame": 1}', "must be a list such as"),
-        ('[{"frame": 1}]', "entry 1: must have frame and one of box, point, polygon"),
-        ('[{"frame": 1, "box": [1, 1, 9, 9], "point": [1, 1]}]', "entry 1: must have frame and"),
-        ('[{"frame": 1, "point": [1]}]', "entry 1: point [1] must be two numbers [x, y]"),
-        ('[{"frame": 1, "point": [1, true]}]', "must be two numbers [x, y]"),
-        ('[{"frame": 1, "polygon": [1, 2]}]', "must be points [[x, y], ...], at least three"),
-        ('[{"frame": 1, "polygon": [[1, 2], [3]]}]', "must be points [[x, y], ...]"),
-        ('[{"frame": 1, "polygon": [[1, 2], [3, 4]]}]', "an outline of 2 points"),
-        ('[{"frame": 1, "point": [999, 1]}]', "lies outside the"),
-        ('[{"frame": 1, "box": [1, 1, 9, 9], "ids": 1}]', "entry 1: must have frame and one"),
+        ('[{"frame": 1}]', "entry 1: must have frame and box"),
+        ('[{"frame": 1, "box": [1, 1, 9, 9], "ids": 1}]', "entry 1: must have frame and box"),
         ('[{"frame": -1, "box": [1, 1, 50, 50]}]', "frame -1 must be a whole number"),
         ('[{"frame": true, "box": [1, 1, 50, 50]}]', "frame True must be a whole number"),
         ('[{"frame": 1.5, "box": [1, 1, 50, 50]}]', "frame 1.5 must be a whole number"),

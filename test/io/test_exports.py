@@ -14,9 +14,12 @@ from siampolar_model.errors import CommandError
 from siampolar_model.geometry.box import Box
 from siampolar_model.geometry.polar import fill
 from siampolar_model.geometry.rle import encode_rle
+from siampolar_model.images.frame import Frame
 from siampolar_model.io.exports.base import Exports, FrameResult
 from siampolar_model.io.exports.formats import FORMATS, parse_export
-from siampolar_model.results import Target, TargetState
+from siampolar_model.results import Target, TargetState, to_supervision
+from siampolar_model.session.history import StampedImage
+from siampolar_model.session.targets import Targets
 
 W, H = 80, 60
 
@@ -38,6 +41,7 @@ FRAMES = [
             disc(3, 20 + 5 * index, 20, 8, TargetState.TRACKING),
             disc(9, 60, 40, 6, TargetState.LOST if index == 2 else TargetState.UNCERTAIN),
         ),
+        np.full((H, W, 3), 40 * index, np.uint8),
     )
     for index in range(4)
 ]
@@ -88,6 +92,26 @@ def test_mot_by_motmetrics(tmp_path: Path) -> None:
     assert row["Confidence"] == 0.75
 
 
+def test_rerun_by_its_own_reader(tmp_path: Path) -> None:
+    reading = pytest.importorskip("rerun.chunk", reason="needs rerun-sdk 0.41 or later")
+    path = export(tmp_path / "a.rrd", "rerun")
+    logged: dict[str, list[str]] = {}
+    frames = set()
+    for chunk in reading.RrdReader(path).stream():
+        batch = chunk.to_record_batch()
+        names = [field.name for field in batch.schema]
+        logged.setdefault(chunk.entity_path, []).extend(names)
+        if "frame" in names:
+            frames.update(batch.column("frame").to_pylist())
+    assert {0, 1, 2, 3} <= frames
+    for entity, what in (
+        ("/video", "EncodedImage:blob"), ("/video/target_3", "LineStrips2D:strips"),
+        ("/video/target_9/box", "Boxes2D:half_sizes"), ("/score/target_3", "Scalars:scalars"),
+        ("/confidence/target_9", "Scalars:scalars"),
+    ):  # fmt: skip
+        assert any(what in name for name in logged[entity]), (entity, logged)
+
+
 def test_csv_and_json_lines(tmp_path: Path) -> None:
     with export(tmp_path / "a.csv", "csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -130,3 +154,32 @@ def test_an_export_is_a_format_and_a_path() -> None:
     for text in ("mot", "mot:", "gif:a.gif", ":a"):
         with pytest.raises(CommandError, match="must be FORMAT:PATH; formats: jsonl, davis"):
             parse_export(text)
+
+
+def test_supervision_takes_what_is_not_lost() -> None:
+    supervision = pytest.importorskip("supervision", reason="needs supervision")
+    found = to_supervision(FRAMES[1].targets, H, W)
+    assert isinstance(found, supervision.Detections) and len(found) == 2
+    np.testing.assert_array_equal(found.xyxy[0], FRAMES[1].targets[0].box.as_xyxy())
+    np.testing.assert_array_equal(found.mask[1], mask_of(FRAMES[1], 1) > 0)
+    assert found.tracker_id.tolist() == [3, 9] and found.confidence.tolist() == [0.75, 0.75]
+    assert found.data["state"].tolist() == ["tracking", "uncertain"]
+    image = StampedImage(0, Frame.from_bgr(np.zeros((H, W, 3), np.uint8)), None)
+    assert len(Targets(image, tuple(FRAMES[2].targets)).to_supervision()) == 1
+    assert len(to_supervision([], H, W)) == 0
+    drawn = supervision.MaskAnnotator().annotate(np.zeros((H, W, 3), np.uint8), found)
+    assert drawn[20, 25].any() and not drawn[0, 0].any()
+
+
+def test_shapely_has_the_area_of_the_outline() -> None:
+    shapely = pytest.importorskip("shapely", reason="needs shapely")
+    target = FRAMES[0].targets[0]
+    shape = target.to_shapely(H, W)
+    assert shape.is_valid and shape.area == pytest.approx(36 / 2 * 64 * np.sin(2 * np.pi / 36))
+    assert shape.contains(shapely.Point(20, 20)) and not shape.contains(shapely.Point(29, 20))
+    box = Box(0, 0, 4, 4)
+    # A bow tie crosses itself, and an outline outside the image has no points.
+    tie = np.array([(0, 0), (4, 4), (4, 0), (0, 4)], np.float32)
+    assert Target(1, TargetState.TRACKING, 1, 1, box, tie).to_shapely(H, W).area == 8
+    none = np.empty((0, 2), np.float32)
+    assert Target(1, TargetState.TRACKING, 1, 1, box, none).to_shapely(H, W).is_empty

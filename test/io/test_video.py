@@ -377,3 +377,15 @@ def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     assert path.read_bytes() != before and [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
     with VideoReader(path) as reader:
         assert sum(1 for _ in reader) == 1
+
+
+def test_images_with_times_of_their_own(tmp_path: Path) -> None:
+    """As from a camera that is read when the tracker is free; two at one time come 1 ms apart."""
+    path = tmp_path / "a.mp4"
+    stamps_ms = [0, 40, 140, 145, 145, 400]
+    with VideoWriter(path, fps=30) as out:
+        for index, stamp in enumerate(stamps_ms):
+            out.write(picture(index), 1_700_000_000_000_000_000 + stamp * 1_000_000)
+    with VideoReader(path) as reader:
+        shown = [round(frame.stamp_ns / 1e6) for frame in reader]
+        assert shown == [0, 40, 140, 145, 146, 400]

@@ -39,6 +39,21 @@ def test_every_message_of_the_troubleshooting_page_is_in_the_code() -> None:
     assert not missing, "\n".join(missing)
 
 
+def test_files_that_sources_name_are_there() -> None:
+    """In docstrings and comments, where no import fails when a file is moved."""
+    folders = ("siampolar_model", "siampolar_ros", "training", "scripts", "launch", "test")
+    sources = [*ROOT.glob("*.py"), *(p for one in folders for p in (ROOT / one).rglob("*.py"))]
+    known = {path.name for path in sources}
+    stale = {
+        (str(path.relative_to(ROOT)), name)
+        for folder in folders[:-1]
+        for path in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r"\b[a-z][a-z_0-9.]*\.py\b", path.read_text())
+        if name not in known
+    }
+    assert not stale
+
+
 def test_files_that_pages_name_are_there() -> None:
     bases = [ROOT, *(ROOT / name for name in ("siampolar_model", "siampolar_ros", "training"))]
     named = {

@@ -88,7 +88,7 @@ def test_requests() -> None:
     assert request_from_message(message).image_size == (640, 480)
     roi = RegionOfInterest(x_offset=10, y_offset=20, width=30, height=40)
     plain = conversions.request_from_roi(roi)
-    assert plain.box == Box(10, 20, 40, 60) and plain.stamp_ns == 0 and plain.id == 0
+    assert plain.region == Box(10, 20, 40, 60) and plain.stamp_ns == 0 and plain.id == 0
 
 
 def test_answers() -> None:

@@ -26,6 +26,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
 
 from geometry_msgs.msg import Twist
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
 from siampolar_ros.messages.conversions import stamp_from_ns
@@ -82,11 +84,13 @@ def example() -> ModuleType:
     return example
 
 
+#: The rig, the example's node, and its commands.
+Loop = tuple[Rig3D, Node, list[Twist]]
+
+
 @pytest.fixture
-def loop(
-    monkeypatch: pytest.MonkeyPatch, example: ModuleType
-) -> Iterator[tuple[Rig3D, list[Twist]]]:
-    """target_3d and the example in this process, and the commands."""
+def loop(monkeypatch: pytest.MonkeyPatch, example: ModuleType) -> Iterator[Loop]:
+    """target_3d and the example in this process."""
     with rig_3d(monkeypatch) as rig:
         arguments = ["--ros-args", "-r", f"__ns:={rig.test.get_namespace()}"]
         node = example.VisualServoing(cli_args=arguments)
@@ -97,7 +101,7 @@ def loop(
         rig.wait(lambda: rig.test.count_publishers("cmd_vel"))
         rig.wait(lambda: rig.test.count_subscribers("target_3d/targets") == 2)
         rig.spin(0.2)
-        yield rig, commands
+        yield rig, node, commands
         node.destroy_node()
 
 
@@ -125,10 +129,12 @@ class Drive:
 
 
 def test_the_robot_follows_keeps_its_distance_and_stops_for_a_lost_target(
-    loop: tuple[Rig3D, list[Twist]], example: ModuleType, monkeypatch: pytest.MonkeyPatch
+    loop: Loop,
 ) -> None:
-    monkeypatch.setattr(example, "SILENT_S", 60.0)  # a slow machine takes its time for each step
-    drive = Drive(*loop)
+    rig, node, commands = loop
+    # A slow machine takes its time for each step.
+    node.set_parameters([Parameter("silence", value=60.0)])
+    drive = Drive(rig, commands)
     fastest = turned = 0.0
     for step in range(80):
         # The target stands 3 m ahead to the left, then walks away at 0.3 m/s.
@@ -152,8 +158,8 @@ def test_the_robot_follows_keeps_its_distance_and_stops_for_a_lost_target(
     assert speeds[-1] < -0.1
 
 
-def test_the_robot_stops_when_target_3d_falls_silent(loop: tuple[Rig3D, list[Twist]]) -> None:
-    rig, commands = loop
+def test_the_robot_stops_when_target_3d_falls_silent(loop: Loop) -> None:
+    rig, _, commands = loop
     drive = Drive(rig, commands)
     assert drive.step(3.0, 0.5).linear.x > 0
     count = len(commands)
@@ -192,7 +198,7 @@ def test_tracker_target_3d_and_example_bring_a_robot_to_its_target(
     """
     graph.start_tracker(engine="onnxruntime", num_threads=1)
     graph.start("target_3d_node")
-    log = run_example(graph, tmp_path)
+    log = run_example(graph, tmp_path, silence=60.0)
     node, results, commands = graph.node, [], []
     node.create_subscription(Targets3D, "target_3d/targets", results.append, 50)
     node.create_subscription(Twist, "cmd_vel", commands.append, 50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -233,18 +235,40 @@ def test_the_demo_ends_with_its_video(launched: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_demo_goes_on_with_a_console_until_an_interrupt(launched: Any, tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp (extra console)")
+    video = tmp_path / "video"
+    video.mkdir()
+    for k in range(10):
+        cv2.imwrite(str(video / f"{k:02d}.png"), np.zeros((96, 128, 3), np.uint8))
+    child, log = launched("demo.launch.py", f"video:={video}", "engine:=onnxruntime", "port:=0")
+    text = wait_for(log, "open http://127.0.0.1:")
+    wait_for(log, "active: images from")
+    time.sleep(2.0)  # longer than the video
+    assert child.poll() is None
+    page = re.search(r"open (http://\S+)", text)
+    assert page is not None
+    with urllib.request.urlopen(page.group(1), timeout=20) as answer:
+        assert b"siampolar console" in answer.read()
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 0
+    started = re.findall(r"process started with pid \[(\d+)\]", log.read_text())
+    assert len(started) == 3 and not any(Path("/proc", pid).exists() for pid in started)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, arguments, words",
     [
         ("cameras.launch.py", ("cameras:=/nowhere.yaml",), "/nowhere.yaml: No such file"),
         ("tracker.launch.py", ("overlay:=perhaps",), "Valid options are: ['', 'true', 'false']"),
-        ("tracker.launch.py", ("params_file:=/no.yaml",), "params_file:=/no.yaml: no such file"),
         ("demo.launch.py", ("video:=/x.mp4",), "video:=/x.mp4: there is no such file or folder"),
         (
             "demo.launch.py",
             (f"video:={ROOT}", "headless:=true"),
             "headless:=true needs box:=x,y,w,h on the first frame",
         ),
+        ("tracker.launch.py", ("params_file:=/no.yaml",), "params_file:=/no.yaml: no such file"),
     ],
 )
 def test_a_wrong_argument_is_one_line(
@@ -331,6 +355,7 @@ def pretended_nav2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package, executable in (
         ("opennav_following", "opennav_following"),
         ("nav2_lifecycle_manager", "lifecycle_manager"),
+        ("tf2_ros_py", "none"),
     ):
         for folder in ("share/ament_index/resource_index/packages", f"lib/{package}"):
             (prefix / folder).mkdir(parents=True, exist_ok=True)
@@ -345,10 +370,13 @@ def pretended_nav2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_follow_launch_starts_everything_that_follows(pretended_nav2: None, launched: Any) -> None:
     child, log = launched(
         "../examples/follow/follow.launch.py", "image:=/camera/image_raw",
-        "depth:=/camera/depth/image_raw", "odom_frame:=",
+        "depth:=/camera/depth/image_raw", "odom_frame:=odom_2",
     )  # fmt: skip
     wait_for(log, "active: images from /camera/image_raw")
-    wait_for(log, "distances from /camera/depth/image_raw, outlines from /tracker/targets")
+    if importlib.util.find_spec("tf2_ros"):
+        wait_for(log, "distances from /camera/depth/image_raw, outlines from /tracker/targets")
+    else:
+        wait_for(log, "changing frames needs the package tf2_ros")
     wait_for(log, "called: ", count=2)
     text = log.read_text()
     assert re.search(r"called: \S+/opennav_following .*__node:=following_server", text)

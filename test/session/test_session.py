@@ -1024,7 +1024,7 @@ def test_a_point_is_answered_once_the_tracker_has_looked() -> None:
     assert rig.answers == []
     rig.session.drain()
     (answer,) = rig.answers
-    assert (answer.success, answer.id, answer.message) == (True, 1, "")
+    assert (answer.success, answer.id, answer.message) == (True, 1, "little to hold on to")
     assert rig.tracker.targets == {1: Point(20, 20)}
 
 

@@ -44,7 +44,7 @@ class Blind(BlobEngine):
     def search(self, slots: Sequence[int], crops: np.ndarray, prior: np.ndarray) -> Candidates:
         found = super().search(slots, crops, prior)
         return Candidates(
-            found.score * 0.2, found.quality, found.box_xyxy, found.center_xy, found.rays_px
+            found.score * 0.1, found.quality, found.box_xyxy, found.center_xy, found.rays_px
         )
 
 

@@ -80,7 +80,7 @@ class TestDavis:
         assert sides == [["e", "a", "c"], ["b", "d"]]
         reader = Davis(root)
         with pytest.raises(
-            DatasetError, match=r"none of 5 sequences is on the validation side; ev"
+            DatasetError, match=r"none of 5 sequences is on the validation side; of"
         ):
             reader.keep_side(6, validation=True)
 

@@ -224,7 +224,8 @@ def open_validation_videos(data: DataConfig) -> list[Reader]:
     return [open_reader(source, validation=True) for source in places.values()]
 
 
-_GROUPS = {"synthetic": SyntheticSettings, "video": VideoSettings, "photometry": PhotometrySettings}
+#: The groups of settings of a DataConfig.
+GROUPS = {"synthetic": SyntheticSettings, "video": VideoSettings, "photometry": PhotometrySettings}
 
 
 def data_config(values: Any, where: str) -> DataConfig:
@@ -236,7 +237,7 @@ def data_config(values: Any, where: str) -> DataConfig:
     """
     check_keys(DataConfig, values, where, ConfigError)
     values = {**values, "sources": source_configs(values["sources"], where)}
-    for name, cls in _GROUPS.items():
+    for name, cls in GROUPS.items():
         if name in values:
             values[name] = _build(cls, values[name], f"{where}, {name}")
     return _build(DataConfig, values, where)

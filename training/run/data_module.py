@@ -66,7 +66,7 @@ class PairsDataModule(LightningDataModule):
         synthetic: how synthetic pairs are made.
         video: how pairs of two frames are made.
         photometry: changes of light and sharpness.
-        cache_mb: see DataConfig.
+        cache_mb: memory for decoded images, see DataConfig.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class PairsDataModule(LightningDataModule):
         synthetic: SyntheticSettings = _SYNTHETIC,
         video: VideoSettings = _VIDEO,
         photometry: PhotometrySettings = _PHOTOMETRY,
-        cache_mb: int = 2048,
+        cache_mb: int = DataConfig.cache_mb,
     ) -> None:
         super().__init__()
         self.pairs, self.batch, self.seed, self.clips = pairs, batch, seed, clips

@@ -19,10 +19,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from siampolar_model.settings import Setting, settings_of
 
-from ..data.config import SourceConfig
-from ..data.photometry import PhotometrySettings
-from ..data.synthetic_pairs import SyntheticSettings
-from ..data.video_pairs import VideoSettings
+from ..data.config import GROUPS, DataConfig, SourceConfig
 from ..errors import TrainingError
 from . import data_module, module
 from .checkpoints import (
@@ -59,12 +56,12 @@ _EXPECTED = (
 )
 
 
-#: Groups of settings, and the ranges of single ones.
-GROUPS: dict[str, type] = {
-    "data.synthetic": SyntheticSettings,
-    "data.video": VideoSettings,
-    "data.photometry": PhotometrySettings,
-}
+#: Settings that say about themselves what is allowed, by the name of their option.
+SETTINGS = {
+    f"data.{group}.{one.name}": one for group, cls in GROUPS.items() for one in settings_of(cls)
+} | {f"data.{one.name}": one for one in settings_of(DataConfig)}
+
+#: The ranges of other numbers.
 RANGES = {"data": data_module.RANGES, "model": module.RANGES}
 
 
@@ -109,10 +106,8 @@ class TrainingCLI(LightningCLI):
         trainer = self._get(self.config, "trainer")
         if not trainer["default_root_dir"]:
             raise TrainingError("trainer.default_root_dir is missing; it names the run's folder")
-        for group, cls in GROUPS.items():
-            for one in settings_of(cls):
-                named = replace(one, name=f"{group}.{one.name}")
-                named.check(self._get(self.config, named.name))
+        for name, setting in SETTINGS.items():
+            replace(setting, name=name).check(self._get(self.config, name))
         _count_batches(trainer)
         _refuse_parts(trainer)
         _follow_torchrun(trainer)
@@ -188,16 +183,12 @@ class TrainingCLI(LightningCLI):
 
 def _describe(parser: LightningArgumentParser) -> None:
     """Add to ``--help`` what settings say about themselves: their help, and what is allowed."""
-    texts = {
-        f"{group}.{one.name}": f"{one.help} Allowed: {one.allowed}."
-        for group, cls in GROUPS.items()
-        for one in settings_of(cls)
-    }
     keys = " ".join(_described(one) for one in settings_of(SourceConfig))
     for action in parser._actions:
         group, _, name = action.dest.partition(".")
-        if action.dest in texts:
-            action.help = texts[action.dest]
+        if action.dest in SETTINGS:
+            setting = SETTINGS[action.dest]
+            action.help = f"{setting.help} Allowed: {setting.allowed}."
         elif action.dest == "data.sources":
             action.help = f"{action.help} Keys of a source: {keys}"
         elif name in (ranges := RANGES.get(group, {})):

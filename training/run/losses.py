@@ -74,7 +74,7 @@ def head_losses(maps: HeadMaps, batch: dict[str, torch.Tensor]) -> dict[str, tor
     """The parts, to be summed with their weights; "template" and "presence" if they are scored.
 
     With P the positive cells of all samples, w their attainable IoU and q what
-    their quality should be (see targets.py):
+    their quality should be (see labels.py):
 
     - class: ``sum over all cells of focal / |P|``,
     - mask: ``sum_P w polar_iou / sum_P w``, or :func:`map_loss` where rays are read from a map,

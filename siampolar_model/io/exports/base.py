@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
+
 from ...results import Target
 from ..staging import Staging
 
@@ -21,6 +23,7 @@ class FrameResult:
         stamp_ns: its time in nanoseconds.
         width, height: of the image, pixels.
         targets: all targets on it, lost ones included.
+        image: uint8 (H, W, 3), BGR; None where no format needs it.
     """
 
     index: int
@@ -28,6 +31,7 @@ class FrameResult:
     width: int
     height: int
     targets: Sequence[Target]
+    image: np.ndarray | None = None
 
 
 class Export(Protocol):

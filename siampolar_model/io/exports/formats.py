@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import CommandError
@@ -10,6 +11,7 @@ from .coco import CocoJson
 from .davis import DavisMasks
 from .jsonl import JsonLines
 from .mot import MotText
+from .rerun import RerunRecording
 from .table import CsvTable
 
 #: What `siampolar track --export NAME:PATH` takes.
@@ -19,6 +21,7 @@ FORMATS: dict[str, type[Export]] = {
     "coco": CocoJson,
     "mot": MotText,
     "csv": CsvTable,
+    "rerun": RerunRecording,
 }
 
 
@@ -38,8 +41,11 @@ def check_place(make: type[Export], path: Path) -> None:
     """Refuse a place that an export cannot be written to, before the work instead of after it.
 
     Raises:
-        CommandError: a folder that does not exist, or something in the way.
+        CommandError: a folder that does not exist, something in the way, or a package that the
+            format needs and that is not installed.
     """
+    if make is RerunRecording and find_spec("rerun") is None:
+        raise CommandError("--export rerun needs rerun-sdk: pip install rerun-sdk")
     if make is DavisMasks and path.exists():
         raise CommandError(f"{path}: exists already; give the name of a new folder")
     if path.is_dir() or not path.resolve().parent.is_dir():

@@ -49,8 +49,8 @@ class VideoReader(Reader):
         if not kept:
             side = "validation" if validation else "training"
             raise DatasetError(
-                f"{self.root}: none of {len(by_name)} sequences is on the {side} side; every "
-                f"{every} by name, one is held out"
+                f"{self.root}: none of {len(by_name)} sequences is on the {side} side; of "
+                f"every {every}, in order of names, one is held out"
             )
         self._set(kept)
 
