@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class ModelSpec:
         takes_mask: whether a target can be started from a mask, too: a third input of the template
             graph.
         gives_mask: whether the search graph gives masks of its own besides rays: two more outputs.
+        confidence: coefficients of the target's confidence, by name, see
+            ``tracking/confidence.py``; None: they were not fitted to these weights.
 
     Raises:
         EngineError: a number that is not positive, or a size or count that is not whole.
@@ -41,6 +44,7 @@ class ModelSpec:
     max_targets: int
     takes_mask: bool = False
     gives_mask: bool = False
+    confidence: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for field in ("template_size", "search_size", "n_rays", "max_targets"):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from ..errors import EngineError
+from ..models.spec import ModelSpec
 
 #: A target that went out of sight among alike things and is tracked again is trusted by this factor
 #: less; what was lost of the trust falls to 1/e in this many seconds.
@@ -21,8 +24,13 @@ class Evidence:
         size_change: absolute logarithm of the area over the area before, at most 1.
         surprise: how unexpected its place is, see ``Motion.surprise``; at most 4.
         doubt: on what share of the last 8 images in a row it was not tracked.
+<<<<<<< HEAD
         mistaken: how probably it was mistaken for an alike thing before, see
             :func:`risk_after_return`; [0, 1].
+=======
+        past: the most that a rival, a surprise or doubt has counted, slowly forgotten (see
+            :func:`past_after`): once two twins were mixed up, nothing that is seen shows it.
+>>>>>>> calib
     """
 
     score: float = 1.0
@@ -31,7 +39,23 @@ class Evidence:
     size_change: float = 0.0
     surprise: float = 0.0
     doubt: float = 0.0
+<<<<<<< HEAD
     mistaken: float = 0.0
+=======
+    past: float = 0.0
+
+
+#: Share of ``past`` that is left after one image: half of it after ten seconds of 30 images each.
+_PAST_KEPT = 0.9977
+
+#: A surprise of this much counts in full.
+_FULL_SURPRISE = 4.0
+
+
+def past_after(before: float, *, rival: float, surprise: float, doubt: float) -> float:
+    """``past`` of an image, from that of the image before and the evidence of this one."""
+    return max(before * _PAST_KEPT, rival, surprise / _FULL_SURPRISE, doubt)
+>>>>>>> calib
 
 
 @dataclass(frozen=True)
@@ -51,7 +75,31 @@ class Calibration:
     size_change: float
     surprise: float
     doubt: float
+<<<<<<< HEAD
     mistaken: float
+=======
+    past: float
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Calibration:
+        """The calibration of a model, or that of the shipped ones if it has none.
+
+        Raises:
+            EngineError: a coefficient is missing or unknown, or is not a number.
+        """
+        if spec.confidence is None:
+            return CALIBRATION
+        names = {field.name for field in fields(cls)}
+        values = spec.confidence
+        if set(values) != names or not all(
+            type(value) in (int, float) and math.isfinite(value) for value in values.values()
+        ):
+            raise EngineError(
+                f"confidence of {spec.name} is {dict(values)}; it must have a finite number for "
+                f"{', '.join(sorted(names))}: siampolar train identity calibrate fits them"
+            )
+        return cls(**values)
+>>>>>>> calib
 
     def confidence(self, evidence: Evidence) -> float:
         """The probability, [0, 1]."""
@@ -63,7 +111,11 @@ class Calibration:
             + self.size_change * evidence.size_change
             + self.surprise * evidence.surprise
             + self.doubt * evidence.doubt
+<<<<<<< HEAD
             + self.mistaken * evidence.mistaken
+=======
+            + self.past * evidence.past
+>>>>>>> calib
         )
         return 1 / (1 + math.exp(-log_odds))
 
@@ -75,6 +127,7 @@ class Calibration:
 #: train, whose sequences the network was trained on). Whether box and outline agree, and whether
 #: something else claims the same thing, added nothing.
 CALIBRATION = Calibration(
+<<<<<<< HEAD
     bias=-1.39,
     score=3.90,
     usual=0.58,
@@ -83,6 +136,18 @@ CALIBRATION = Calibration(
     surprise=-0.51,
     doubt=-0.99,
     mistaken=-4.69,
+=======
+    bias=-0.47,
+    score=1.14,
+    usual=0.75,
+    runner_up=0.05,
+    agreement=1.18,
+    size_change=-0.01,
+    surprise=-1.17,
+    rival=0.57,
+    doubt=-2.63,
+    past=0.0,
+>>>>>>> calib
 )
 
 

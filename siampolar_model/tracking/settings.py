@@ -82,7 +82,7 @@ class TrackerSettings:
         "it.",
     )  # fmt: skip
     min_box_px: float = setting(
-        8.0, 1.0, 1000.0, help="Shortest allowed side of an init box inside the image, in pixels."
+        4.0, 1.0, 1000.0, help="Shortest allowed side of an init box inside the image, in pixels."
     )
     full_rate_targets: int = setting(
         4, 0, 256,

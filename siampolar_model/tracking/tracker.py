@@ -22,7 +22,7 @@ from ..models.folder import ModelFolder
 from ..models.spec import ModelSpec
 from ..results import Target, TargetState
 from .claims import alike_targets, settle
-from .confidence import Evidence
+from .confidence import Calibration, Evidence
 from .distractors import Distractor, updated
 from .outline_overlap import same_region
 from .point_start import box_about
@@ -65,6 +65,7 @@ class Tracker:
     def __init__(self, engine: Engine, settings: TrackerSettings | None = None) -> None:
         self._engine = engine
         self.settings = settings or TrackerSettings()
+        self._calibration = Calibration.of(engine.spec)
         self._targets: dict[int, TrackedTarget] = {}
         self._distractors: tuple[Distractor, ...] = ()
         self._next_id = 1  # ids are not reused: a result of an old target may be on its way
@@ -135,7 +136,7 @@ class Tracker:
     @property
     def targets(self) -> list[Target]:
         """The last result of every target, sorted by id."""
-        return [self._targets[id].published() for id in self.ids]
+        return [self._targets[id].published(self._calibration) for id in self.ids]
 
     if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
@@ -245,7 +246,7 @@ class Tracker:
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
         self._follow(targets, candidates, rests, budget.elapsed_s)
-        return [self._targets[id].published() for id in chosen]
+        return [self._targets[id].published(self._calibration) for id in chosen]
 
     def _follow(
         self,

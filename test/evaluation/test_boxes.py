@@ -205,7 +205,7 @@ class TestEvaluate:
         assert isinstance(scores, BoxDatasetScores) and list(scores.sequences) == ["Disc"]
         (bad,) = scores.skipped
         assert bad.name == "Tiny" and "0001.jpg: init box" in bad.reason
-        with pytest.raises(DatasetError, match="at least 8 px"):
+        with pytest.raises(DatasetError, match="at least 4 px"):
             evaluate(Tracker(BlobEngine()), otb, ["Tiny"])
 
     def test_a_start_that_takes_longer_than_the_video(self, otb: Path) -> None:

@@ -288,7 +288,7 @@ class TestEvaluate:
         with pytest.raises(DatasetError, match=r"00002\.png: is 320x200 px; its image is 60x50"):
             evaluate_masks(tracker, find_sequences(dataset)[0])
 
-    @pytest.mark.parametrize(("radius", "message"), [(0, "is empty"), (2, "at least 8 px")])
+    @pytest.mark.parametrize(("radius", "message"), [(0, "is empty"), (1, "at least 4 px")])
     def test_no_object_to_start_from(
         self, tmp_path: Path, tracker: Tracker, radius: int, message: str
     ) -> None:

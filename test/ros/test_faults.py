@@ -213,7 +213,7 @@ def test_smallest_and_largest_image_over_udp(make_bench: Callable[..., Bench], s
     assert all(event["size"] == [width, height] for event in results)
     (answer, *_) = bench.init(disc_box(5, width, height) if width > 1 else (0, 0, 1, 1))
     if width == 1:
-        assert not answer["success"] and "at least 8 px" in answer["message"]
+        assert not answer["success"] and "at least 4 px" in answer["message"]
     else:
         assert answer["success"]
         bench.wait(lambda: bench.states(240) == {answer["id"]: TRACKING}, 240)

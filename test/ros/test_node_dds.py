@@ -143,7 +143,7 @@ def test_bad_input_is_named_and_harms_nobody(make_graph: Callable[..., Graph]) -
         "not finite": init_at(stamp_ns, x=float("nan")),
         "no area": RegionOfInterest(x_offset=10, y_offset=10, width=0, height=20),
         "wholly outside the 320x240 image": init_at(stamp_ns, x=5000),
-        "at least 8 px": RegionOfInterest(x_offset=10, y_offset=10, width=3, height=20),
+        "at least 4 px": RegionOfInterest(x_offset=10, y_offset=10, width=3, height=20),
         "older than the oldest image kept": init_at(1),
         "in the future": init_at(stamp_ns + 3600 * 10**9),
         "drawn on 64x48 but the image is 320x240": init_at(

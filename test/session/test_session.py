@@ -57,6 +57,7 @@ class FakeTracker:
     budgets: list[RedetectionBudget] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
+    warning: str = ""
     on_update: Callable[[], object] = lambda: None
 
     @property
@@ -72,7 +73,7 @@ class FakeTracker:
         return id
 
     def start_warning(self, frame: Frame, id: int) -> str:
-        return "little to hold on to"
+        return self.warning
 
     def update(
         self,
@@ -304,7 +305,7 @@ def test_before_the_first_image_a_request_is_held_and_then_refused() -> None:
         (Box.from_xywh(5, 5, -3, 10), "no area"),
         (Box.from_xywh(500, 500, 20, 20), "wholly outside the 64x48 image"),
         (Box.from_xywh(-30, 10, 40, 20), "outside the 64x48 image"),
-        (Box.from_xywh(5, 5, 4, 20), "at least 8 px"),
+        (Box.from_xywh(5, 5, 3, 20), "at least 4 px"),
     ],
 )
 @pytest.mark.parametrize("before_first_image", [True, False])
@@ -951,6 +952,7 @@ class TestAnsweredAfterDecoding:
 
     def test_an_answer_that_waits_for_the_start_warns_of_the_region(self) -> None:
         rig = Rig()
+        rig.tracker.warning = "little to hold on to"
         rig.add(0)
         assert rig.init(wait=True) is None
         rig.session.drain()
@@ -1018,7 +1020,7 @@ class TestAnsweredAfterDecoding:
 
 
 def test_a_point_is_answered_once_the_tracker_has_looked() -> None:
-    rig = Rig()
+    rig = Rig(warning="little to hold on to")
     rig.session.add_image(image(1))
     rig.session.init(InitRequest(Point(20, 20)), rig.answers.append)
     assert rig.answers == []

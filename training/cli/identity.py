@@ -3,12 +3,13 @@ tracker is about it."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from siampolar_model.cli.console import progress_bar
+from siampolar_model.cli.console import check_writable, progress_bar, require_matplotlib
 from siampolar_model.cli.options import (
     DEFAULT_MODEL,
     Engine,
@@ -206,6 +207,76 @@ def inexact(
             )
         mean = sum(fall.exact - fall.inexact for fall in falls) / len(falls)
         typer.echo(f"on average J falls by {100 * mean:.1f} points")
+
+
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Folder of a model, or a shipped one.")],
+    photos: Photos,
+    videos: Videos,
+    hold_out: Annotated[
+        int, typer.Option(min=2, help="Of this many sequences, by name, one is not fitted to.")
+    ] = 5,
+    frames: Annotated[int, typer.Option(min=2, help="Of each video.")] = 60,
+    clips: Annotated[int, typer.Option(min=1, help="Of each kind and side.")] = 8,
+    engine: Engine = "auto",
+    plot: Annotated[
+        Path | None, typer.Option(help="Reliability diagram to write (needs matplotlib).")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option(help="Write the coefficients into the model's model.json.")
+    ] = True,
+) -> None:
+    """Fit a model's confidence to videos and clips, and measure it on held-out ones."""
+    with bad_input():
+        from siampolar_model.models.folder import ModelFolder
+        from siampolar_model.tracking.tracker import Tracker
+
+        from ..data.config import SourceConfig, open_reader
+        from ..data.readers.photos import Photos as PhotosReader
+        from ..identity import calibration
+        from ..identity.samples import Samples, gather
+
+        if plot is not None:
+            require_matplotlib()
+            check_writable(plot)
+        folder = ModelFolder.open(model)
+        source = SourceConfig("davis", str(videos), year=2016, hold_out=hold_out)
+        tracker = Tracker.from_pretrained(folder, engine=engine)
+        sides: list[dict[str, Samples]] = []
+        with progress_bar() as progress:
+            for validation in (False, True):
+                reader = open_reader(source, validation=validation)
+                stills = PhotosReader(photos, validation=validation)
+                side = "held out" if validation else "to fit"
+                task = progress.add_task(side, total=len(reader) + 2 * clips)
+                sides.append(
+                    gather(
+                        tracker,
+                        reader,
+                        stills,
+                        frames=frames,
+                        clips=clips,
+                        on_part=partial(progress.advance, task),
+                    )
+                )
+        fitted, held_out = sides
+        coefficients = calibration.fit(fitted)
+        typer.echo(" ".join(f"{name}={value:g}" for name, value in coefficients.items()))
+        held_out["all"] = Samples.joined(list(held_out.values()))
+        for kind, samples in held_out.items():
+            measured = calibration.reliability(
+                calibration.confidences(coefficients, samples), samples.iou
+            )
+            typer.echo(
+                f"{kind}: {measured.samples} outlines, {measured.on_object:.1%} of them on their "
+                f"object, expected calibration error {measured.ece:.3f}, AUROC {measured.auroc:.3f}"
+            )
+        if plot is not None:
+            calibration.draw_diagram(measured, plot, folder.spec.name)
+        if write:
+            calibration.write(folder, coefficients)
+            typer.echo(f"written to {folder.path / 'model.json'}")
 
 
 def _reader(videos: Path, hold_out: int) -> Reader:
