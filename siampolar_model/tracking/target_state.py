@@ -13,7 +13,7 @@ from ..geometry.box import Box
 from ..results import Target, TargetState
 from .claims import CLEAR, SPREAD, Claim
 <<<<<<< HEAD
-from .confidence import CALIBRATION, Evidence, risk_after_return, risk_later
+from .confidence import Calibration, Evidence, risk_after_return, risk_later
 =======
 from .confidence import Calibration, Evidence, past_after
 >>>>>>> calib
@@ -318,8 +318,6 @@ class TrackedTarget:
 >>>>>>> calib
         seen, score = candidate.image_box, candidate.score
         change = abs(math.log(max(seen.area, 1e-6) / self.result.box.area))
-        surprise = min(self.motion.surprise(seen, SPREAD), 4.0)
-        rival = float(claim.rival is not None)
         return Evidence(
             score=score,
             usual=min(score / self.usual_score, 1.0) if self.usual_score else 1.0,
