@@ -24,13 +24,8 @@ class Evidence:
         size_change: absolute logarithm of the area over the area before, at most 1.
         surprise: how unexpected its place is, see ``Motion.surprise``; at most 4.
         doubt: on what share of the last 8 images in a row it was not tracked.
-<<<<<<< HEAD
         mistaken: how probably it was mistaken for an alike thing before, see
             :func:`risk_after_return`; [0, 1].
-=======
-        past: the most that a rival, a surprise or doubt has counted, slowly forgotten (see
-            :func:`past_after`): once two twins were mixed up, nothing that is seen shows it.
->>>>>>> calib
     """
 
     score: float = 1.0
@@ -39,23 +34,7 @@ class Evidence:
     size_change: float = 0.0
     surprise: float = 0.0
     doubt: float = 0.0
-<<<<<<< HEAD
     mistaken: float = 0.0
-=======
-    past: float = 0.0
-
-
-#: Share of ``past`` that is left after one image: half of it after ten seconds of 30 images each.
-_PAST_KEPT = 0.9977
-
-#: A surprise of this much counts in full.
-_FULL_SURPRISE = 4.0
-
-
-def past_after(before: float, *, rival: float, surprise: float, doubt: float) -> float:
-    """``past`` of an image, from that of the image before and the evidence of this one."""
-    return max(before * _PAST_KEPT, rival, surprise / _FULL_SURPRISE, doubt)
->>>>>>> calib
 
 
 @dataclass(frozen=True)
@@ -75,10 +54,7 @@ class Calibration:
     size_change: float
     surprise: float
     doubt: float
-<<<<<<< HEAD
     mistaken: float
-=======
-    past: float
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Calibration:
@@ -99,7 +75,6 @@ class Calibration:
                 f"{', '.join(sorted(names))}: siampolar train identity calibrate fits them"
             )
         return cls(**values)
->>>>>>> calib
 
     def confidence(self, evidence: Evidence) -> float:
         """The probability, [0, 1]."""
@@ -111,11 +86,7 @@ class Calibration:
             + self.size_change * evidence.size_change
             + self.surprise * evidence.surprise
             + self.doubt * evidence.doubt
-<<<<<<< HEAD
             + self.mistaken * evidence.mistaken
-=======
-            + self.past * evidence.past
->>>>>>> calib
         )
         return 1 / (1 + math.exp(-log_odds))
 
@@ -127,7 +98,6 @@ class Calibration:
 #: train, whose sequences the network was trained on). Whether box and outline agree, and whether
 #: something else claims the same thing, added nothing.
 CALIBRATION = Calibration(
-<<<<<<< HEAD
     bias=-1.39,
     score=3.90,
     usual=0.58,
@@ -136,18 +106,6 @@ CALIBRATION = Calibration(
     surprise=-0.51,
     doubt=-0.99,
     mistaken=-4.69,
-=======
-    bias=-0.47,
-    score=1.14,
-    usual=0.75,
-    runner_up=0.05,
-    agreement=1.18,
-    size_change=-0.01,
-    surprise=-1.17,
-    rival=0.57,
-    doubt=-2.63,
-    past=0.0,
->>>>>>> calib
 )
 
 

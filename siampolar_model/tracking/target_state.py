@@ -12,11 +12,7 @@ from ..geometry import polar
 from ..geometry.box import Box
 from ..results import Target, TargetState
 from .claims import CLEAR, SPREAD, Claim
-<<<<<<< HEAD
 from .confidence import Calibration, Evidence, risk_after_return, risk_later
-=======
-from .confidence import Calibration, Evidence, past_after
->>>>>>> calib
 from .motion import Motion
 from .search_crop import Candidate
 from .settings import TrackerSettings
@@ -204,7 +200,7 @@ class TrackedTarget:
         frames = self.unconfirmed_frames + 1
         if frames < settings.recover_frames:
             return replace(now, unconfirmed=place, unconfirmed_frames=frames)
-        evidence = Evidence(score=place.score, doubt=1.0, past=1.0)
+        evidence = Evidence(score=place.score, doubt=1.0)
         return self._found(place, Motion.starting(place.box), self.usual_score, evidence)
 
     def _disputed(self, place: Target, rivals: Collection[Motion]) -> bool:
@@ -230,7 +226,7 @@ class TrackedTarget:
             evidence,
             self.predicted_box,
             mistaken,
-            CALIBRATION.confidence(evidence) >= least,
+            calibration.confidence(evidence) >= least,
         )
 
     def _follow(self, claim: Claim, settings: TrackerSettings) -> TrackedTarget:
@@ -311,11 +307,7 @@ class TrackedTarget:
         candidate = claim.candidate
         doubt = min(self.doubt_frames / _DOUBT_FRAMES, 1.0)
         if candidate is None:
-<<<<<<< HEAD
             return Evidence(0.0, 0.0, 1.0, doubt=doubt, mistaken=self.mistaken)
-=======
-            return Evidence(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, doubt, past=1.0)
->>>>>>> calib
         seen, score = candidate.image_box, candidate.score
         change = abs(math.log(max(seen.area, 1e-6) / self.result.box.area))
         return Evidence(
@@ -323,16 +315,9 @@ class TrackedTarget:
             usual=min(score / self.usual_score, 1.0) if self.usual_score else 1.0,
             runner_up=min(claim.runner_up / max(score, 1e-6), 1.0),
             size_change=min(change, 1.0),
-<<<<<<< HEAD
             surprise=min(self.motion.surprise(seen, SPREAD), 4.0),
             doubt=doubt,
             mistaken=self.mistaken,
-=======
-            surprise=surprise,
-            rival=rival,
-            doubt=doubt,
-            past=past_after(self.evidence.past, rival=rival, surprise=surprise, doubt=doubt),
->>>>>>> calib
         )
 
     def _stay(self, state: TargetState, score: float, reason: str) -> TrackedTarget:
@@ -349,8 +334,7 @@ class TrackedTarget:
 
     def published(self, calibration: Calibration) -> Target:
         """The result with what is known of its motion, and how sure it is."""
-<<<<<<< HEAD
-        confidence = CALIBRATION.confidence(self.evidence)
+        confidence = calibration.confidence(self.evidence)
         state, reason = self.result.state, self.result.reason
         if self.tracking and not self.trusted:
             state = TargetState.UNCERTAIN
@@ -360,14 +344,6 @@ class TrackedTarget:
             confidence = max(confidence, TRACKING_CONFIDENCE)
         elif state == TargetState.UNCERTAIN:
             confidence = min(confidence, TRACKING_CONFIDENCE)
-=======
-        probability = calibration.confidence(self.evidence)
-        if self.lost:
-            confidence = 0.0
-        elif self.result.state == TargetState.TRACKING:
-            # A state and its confidence never contradict each other.
-            confidence = max(probability, TRACKING_CONFIDENCE)
->>>>>>> calib
         else:
             confidence = 0.0
         return replace(
