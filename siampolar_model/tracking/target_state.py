@@ -52,6 +52,7 @@ class TrackedTarget:
         value_range: see :meth:`siampolar_model.images.frame.Frame.value_range`.
         motion: where its middle is expected, and how fast it is.
         start_box: the box that it was started from.
+        calibration: what makes a confidence of evidence.
         alike: ids of the other targets that it looks like: each was found for both.
         usual_score: mean of the last scores while tracking; 0 before the first one.
         evidence: what the last image says about it.
@@ -79,6 +80,7 @@ class TrackedTarget:
     value_range: tuple[float, float] | None
     motion: Motion
     start_box: Box
+    calibration: Calibration
     alike: frozenset[int] = frozenset()
     usual_score: float = 0.0
     evidence: Evidence = _NO_EVIDENCE
@@ -116,10 +118,15 @@ class TrackedTarget:
 
     @classmethod
     def starting(
-        cls, result: Target, image_size: tuple[int, int], value_range: tuple[float, float] | None
+        cls,
+        result: Target,
+        image_size: tuple[int, int],
+        value_range: tuple[float, float] | None,
+        calibration: Calibration,
     ) -> TrackedTarget:
         """A target before its second image."""
-        return cls(result, image_size, value_range, Motion.starting(result.box), result.box)
+        motion = Motion.starting(result.box)
+        return cls(result, image_size, value_range, motion, result.box, calibration)
 
     @property
     def lost(self) -> bool:
@@ -221,12 +228,13 @@ class TrackedTarget:
             self.value_range,
             motion,
             self.start_box,
+            self.calibration,
             self.alike,
             usual_score,
             evidence,
             self.predicted_box,
             mistaken,
-            calibration.confidence(evidence) >= least,
+            self.calibration.confidence(evidence) >= least,
         )
 
     def _follow(self, claim: Claim, settings: TrackerSettings) -> TrackedTarget:
@@ -332,9 +340,9 @@ class TrackedTarget:
             self, result=result, doubt_frames=doubt_frames, seen_frames=0, ambiguous=True
         )
 
-    def published(self, calibration: Calibration) -> Target:
+    def published(self) -> Target:
         """The result with what is known of its motion, and how sure it is."""
-        confidence = calibration.confidence(self.evidence)
+        confidence = self.calibration.confidence(self.evidence)
         state, reason = self.result.state, self.result.reason
         if self.tracking and not self.trusted:
             state = TargetState.UNCERTAIN

@@ -136,7 +136,7 @@ class Tracker:
     @property
     def targets(self) -> list[Target]:
         """The last result of every target, sorted by id."""
-        return [self._targets[id].published(self._calibration) for id in self.ids]
+        return [self._targets[id].published() for id in self.ids]
 
     if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
@@ -200,7 +200,7 @@ class Tracker:
         )
         self._next_id = max(self._next_id, new_id + 1)
         size = frame.width, frame.height
-        self._targets[new_id] = TrackedTarget.starting(result, size, value_range)
+        self._targets[new_id] = TrackedTarget.starting(result, size, value_range, self._calibration)
         return new_id
 
     def update(
@@ -246,7 +246,7 @@ class Tracker:
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
         self._follow(targets, candidates, rests, budget.elapsed_s)
-        return [self._targets[id].published(self._calibration) for id in chosen]
+        return [self._targets[id].published() for id in chosen]
 
     def _follow(
         self,
