@@ -266,7 +266,7 @@ class VideoReader:
         if silent > 0 and self._stream.codec_context.name in _FRAME_PER_PACKET:
             known += silent
             self.notices.append(f"{self.path}: {counted(silent, 'packet')} gave no frame")
-        if packets < self._stream.frames:
+        if self._stream.frames and packets != self._stream.frames:
             self.notices.append(
                 f"{self.path}: its index lists {counted(self._stream.frames, 'frame')}, but "
                 f"there are {packets}"
