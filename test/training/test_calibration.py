@@ -17,7 +17,6 @@ from siampolar_model.tracking.confidence import (
     CALIBRATION,
     Calibration,
     Evidence,
-    past_after,
 )
 from siampolar_training.identity import calibration
 from siampolar_training.identity.samples import FEATURES, Samples, follow
@@ -88,27 +87,5 @@ def test_coefficients_are_kept_with_the_model_and_read_again(tmp_path: Path) -> 
     "values", [{"bias": 1.0}, dict.fromkeys((*FEATURES, "bias"), float("nan"))]
 )
 def test_wrong_coefficients_are_refused(values: dict[str, float]) -> None:
-    with pytest.raises(EngineError, match="must have a finite number for agreement, bias"):
+    with pytest.raises(EngineError, match="must have a finite number for bias, doubt"):
         Calibration.of(replace(SPEC, confidence=values))
-
-
-def test_a_doubt_is_remembered_and_slowly_forgotten() -> None:
-    past = past_after(0.0, rival=0.0, surprise=2.0, doubt=0.25)
-    assert past == 0.5
-    for _ in range(300):
-        past = past_after(past, rival=0.0, surprise=0.0, doubt=0.0)
-    assert past == pytest.approx(0.25, rel=0.01)
-    assert past_after(past, rival=1.0, surprise=0.0, doubt=0.0) == 1.0
-
-
-def test_objects_that_are_hidden_count_as_missed() -> None:
-    from siampolar_model.tracking.tracker import Tracker
-    from support.blob_engine import BlobEngine
-
-    image = np.full((120, 160, 3), 90, np.uint8)
-    image[40:80, 50:100] = (0, 80, 220)
-    mask = (image[..., 2] > 200).astype(np.uint8)[None]
-    shown = follow(Tracker(BlobEngine()), [(image, mask)] * 4)
-    assert len(shown) == 3 and (shown.iou > 0.8).all() and shown.tracking.all()
-    hidden = follow(Tracker(BlobEngine()), [(image, mask), (image, mask * 0)])
-    assert (hidden.iou == 0).all()
