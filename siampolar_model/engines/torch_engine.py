@@ -71,6 +71,7 @@ class TorchEngine(NetworkEngine):
         if options.provider == "cuda" and not torch.cuda.is_available():
             raise EngineError("engine torch cannot use provider cuda: torch finds no CUDA device")
         super().__init__(load_network(model.file(WEIGHTS_FILE)).to(options.provider))
+        self.spec = model.spec  # with what is known of the weights, not of the network alone
         if options.provider == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # 10 bits of a factor are not fp32
             self.remark = f"provider cuda: {torch.cuda.get_device_name()}"

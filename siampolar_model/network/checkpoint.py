@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from .config import config_from_dict
+from ..errors import ConfigError
+from .config import NetworkConfig, config_from_dict
 from .siampolar import SiamPolar
 
 
@@ -32,3 +33,25 @@ def load_network(path: str | Path) -> SiamPolar:
     model = SiamPolar(config)
     model.load_state_dict(state)
     return model.eval()
+
+
+def with_config(model: SiamPolar, config: NetworkConfig) -> SiamPolar:
+    """The same weights in another configuration, in eval mode.
+
+    Raises:
+        ConfigError: it needs other weights.
+    """
+    other, state = SiamPolar(config), model.state_dict()
+    needed = other.state_dict()
+    wrong = sorted(
+        name
+        for name in needed.keys() | state.keys()
+        if name not in needed or name not in state or needed[name].shape != state[name].shape
+    )
+    if wrong:
+        raise ConfigError(
+            f"{config.name} needs other weights than {model.config.name}: {len(wrong)} differ, "
+            f"such as {wrong[0]}"
+        )
+    other.load_state_dict(state)
+    return other.eval()

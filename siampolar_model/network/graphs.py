@@ -23,6 +23,9 @@ MAX_TARGETS = 16
 #: A candidate is the best one of this many cells a side; a target is about nine cells wide.
 PEAK_CELLS = 5
 
+#: Weight of all other cells when candidates are ordered: they come last, in an order of their own.
+_FILLS_UP = 1e-3
+
 
 def normalise(crops: torch.Tensor, statistics: ChannelStatistics) -> torch.Tensor:
     """BGR uint8 (N, H, W, 3) to normalised RGB float32 (N, 3, H, W), channels last."""
@@ -123,7 +126,8 @@ class SearchGraph(nn.Module):
             side = self.model.config.map_size
             nearby = F.max_pool2d(chosen.view(-1, 1, side, side), PEAK_CELLS, 1, PEAK_CELLS // 2)
             peak = (chosen >= nearby.flatten(1)).to(chosen.dtype)
-            chosen, score = chosen * peak, score * peak
+            # What is no peak fills up the list where there are too few, and counts for nothing.
+            chosen, score = chosen * (peak + _FILLS_UP * (1 - peak)), score * peak
         best = torch.topk(chosen, count, dim=1).indices
 
         def take(values: torch.Tensor) -> torch.Tensor:

@@ -95,7 +95,7 @@ def test_a_batch_gives_what_single_calls_give(
     names = Candidates.names(engine.spec)
     for order in ([0, 1, 2, 3, 4], [3, 1], [2], [4, 4, 0]):
         found = engine.search(order, crops[order], prior[order])
-        assert found.score.shape == (len(order), 1)
+        assert found.score.shape == (len(order), 4)
         rows = [
             Candidates(**{name: getattr(found, name)[i : i + 1] for name in names})
             for i in range(len(order))

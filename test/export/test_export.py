@@ -108,7 +108,7 @@ def test_n_targets_at_once_equal_n_single_calls(folder: Path) -> None:
     search, template = session(folder / "search.onnx"), session(folder / "template.onnx")
     feeds = {k: v.numpy() for k, v in example_inputs(config, n).items()}
     single_features = [
-        template.run(None, {k: feeds[k][i : i + 1] for k in ("crop", "box_xyxy")})[0]
+        template.run(None, {k: feeds[k][i : i + 1] for k in ("crop", "box_xyxy", "mask")})[0]
         for i in range(n)
     ]
     names = ("crops", "features", "prior")
@@ -119,7 +119,7 @@ def test_n_targets_at_once_equal_n_single_calls(folder: Path) -> None:
         for output, values in enumerate(batch):
             expected = np.concatenate([s[output] for s in singles[:count]])
             np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-3, err_msg=str(output))
-    together = template.run(None, {k: feeds[k] for k in ("crop", "box_xyxy")})[0]
+    together = template.run(None, {k: feeds[k] for k in ("crop", "box_xyxy", "mask")})[0]
     np.testing.assert_allclose(together, feeds["features"], rtol=1e-3, atol=1e-3)
 
 

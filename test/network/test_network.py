@@ -14,7 +14,7 @@ import torch
 from siampolar_model.errors import ConfigError
 from siampolar_model.models.folder import ModelFolder
 from siampolar_model.network.backbones import Backbone
-from siampolar_model.network.checkpoint import load_network
+from siampolar_model.network.checkpoint import load_network, with_config
 from siampolar_model.network.config import HeadConfig, config_from_dict, load_config
 from siampolar_model.network.correlation import (
     CORRELATION_MODULES,
@@ -323,3 +323,12 @@ def test_the_head_draws_as_many_rays_as_asked(rays: int) -> None:
 def test_the_shipped_weights_are_those_of_the_configuration() -> None:
     shipped = load_network(ModelFolder.open("siampolar_lite0").path / "weights.safetensors")
     assert shipped.config == load_config(CONFIGS / "siampolar_lite0.yaml")
+
+
+def test_weights_go_into_a_configuration_that_needs_the_same() -> None:
+    trained = load_network(ModelFolder.open("siampolar_lite0").path / "weights.safetensors")
+    other = with_config(trained, replace(trained.config, name="other", candidates=2))
+    assert other.config.name == "other" and not other.training
+    assert torch.equal(other.head.class_out.weight, trained.head.class_out.weight)
+    with pytest.raises(ConfigError, match=r"wider needs other weights than siampolar_lite0: \d+"):
+        with_config(trained, replace(trained.config, name="wider", width=100))

@@ -19,7 +19,7 @@ from siampolar_model.tracking.confidence import (
     Evidence,
 )
 from siampolar_training.identity import calibration
-from siampolar_training.identity.samples import FEATURES, Samples, follow
+from siampolar_training.identity.samples import FEATURES, Samples
 
 SPEC = ModelSpec("toy", 127, 255, 1.7, 72, 4)
 

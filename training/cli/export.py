@@ -21,15 +21,26 @@ def export(
         ),
     ],
     model: Annotated[Path, typer.Argument(help="Folder to write; its model files are replaced.")],
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration to export, if not the run's: its weights must be the same, its "
+            "candidates, given_mask and map's outlines may be others."
+        ),
+    ] = None,
 ) -> None:
     """Export a checkpoint's averaged weights to ONNX and check that torch gives the same."""
     with bad_input():
         from siampolar_model.export.onnx_export import export as export_model
+        from siampolar_model.network.checkpoint import with_config
+        from siampolar_model.network.config import load_config
 
         from ..run.averaged import load_averaged
 
-        network, about = load_averaged(checkpoint)
-        export_model(network, model, about)
+        trained, about = load_averaged(checkpoint)
+        if network is not None:
+            trained = with_config(trained, load_config(network))
+        export_model(trained, model, about)
     scores = ", ".join(f"{key} {value:.4f}" for key, value in about["scores"].items())
     typer.echo(
         f"wrote {model} after {about['pairs_seen']} pairs; {scores or 'not validated at this step'}"
