@@ -183,6 +183,13 @@ def to_supervision(targets: Iterable[Target], height: int, width: int) -> Any:
 
     Raises:
         ImportError: supervision is not installed.
+
+    Example:
+        >>> from siampolar_model import Box, Target, TargetState, to_supervision
+        >>> box = Box.from_xywh(40, 30, 60, 50)
+        >>> target = Target(7, TargetState.TRACKING, 0.9, 0.8, box, box.corners_xy())
+        >>> to_supervision([target], 120, 160).tracker_id.tolist()
+        [7]
     """
     import supervision
 

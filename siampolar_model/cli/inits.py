@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import BoxError, CommandError, DatasetError, TargetLimitError
-from ..evaluation.pictures import VOID, has_void, read_labels
 from ..geometry.box import Box, parse_box
 from ..geometry.region import Mask, Outline, Point, Region, as_region
 from ..tracking.settings import TrackerSettings
@@ -64,6 +63,8 @@ def inits_of_mask(path: Path, image_size: tuple[int, int]) -> list[Init]:
     Raises:
         CommandError: it cannot be read, is of another size, or is empty.
     """
+    from ..evaluation.pictures import VOID, has_void, read_labels
+
     try:
         labels = read_labels(path)
     except DatasetError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-import cv2
 import numpy as np
 
 from ..errors import CommandError
@@ -57,6 +56,8 @@ def _selector(environment: Mapping[str, str]) -> Selector:
 
 def _has_windows() -> bool:
     """Whether OpenCV was built with windows, which opencv-python-headless was not."""
+    import cv2
+
     try:
         cv2.namedWindow(_WINDOW, cv2.WINDOW_NORMAL)
     except cv2.error:
@@ -66,6 +67,8 @@ def _has_windows() -> bool:
 
 
 def _in_a_window(image: np.ndarray) -> Sequence[Sequence[float]]:
+    import cv2
+
     try:
         drawn: Sequence[Sequence[float]] = cv2.selectROIs(_WINDOW, image, showCrosshair=False)
     finally:

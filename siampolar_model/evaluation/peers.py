@@ -50,7 +50,7 @@ class Peer:
         try:
             tracker.init(frame.to_bgr(), tuple(round(value) for value in clipped.as_xywh()))
         except cv2.error as error:
-            raise BoxError(f"{self.name}: {' '.join(str(error.err or error).split())}") from None
+            raise BoxError(f"{self.name}: {' '.join(str(error).split())}") from None
         id = len(self._trackers) + 1
         self._trackers[id], self._boxes[id] = tracker, region
         return id

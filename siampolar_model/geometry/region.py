@@ -32,14 +32,30 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """The object's outline, points (M, 2) in image pixels, M at least 3; it may be a rough one."""
+    """The object's outline, points (M, 2) in image pixels, M at least 3; it may be a rough one.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Outline
+        >>> Outline(np.array([(300, 100), (350, 100), (325, 200)])).points_xy.shape
+        (3, 2)
+    """
 
     points_xy: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """The object's pixels: (height, width) of the image, not 0 (or True) on the object."""
+    """The object's pixels: (height, width) of the image, not 0 (or True) on the object.
+
+    Example:
+        >>> import numpy as np
+        >>> from siampolar_model import Mask
+        >>> pixels = np.zeros((480, 640), np.uint8)
+        >>> pixels[100:200, 300:350] = 1
+        >>> int(Mask(pixels).pixels.sum())
+        5000
+    """
 
     pixels: np.ndarray
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -340,6 +341,7 @@ class TrackedTarget:
             self, result=result, doubt_frames=doubt_frames, seen_frames=0, ambiguous=True
         )
 
+    @cached_property
     def published(self) -> Target:
         """The result with what is known of its motion, and how sure it is."""
         confidence = self.calibration.confidence(self.evidence)

@@ -136,7 +136,7 @@ class Tracker:
     @property
     def targets(self) -> list[Target]:
         """The last result of every target, sorted by id."""
-        return [self._targets[id].published() for id in self.ids]
+        return [self._targets[id].published for id in self.ids]
 
     if not TYPE_CHECKING:  # else a type checker would accept any attribute
 
@@ -246,7 +246,7 @@ class Tracker:
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
         self._follow(targets, candidates, rests, budget.elapsed_s)
-        return [self._targets[id].published() for id in chosen]
+        return [self._targets[id].published for id in chosen]
 
     def _follow(
         self,

@@ -89,7 +89,10 @@ class TestTrack:
         for line in lines:
             assert [target["id"] for target in line["targets"]] == [1, 2]
             for target in line["targets"]:
-                assert set(target) == {"id", "state", "score", "quality", "box", "polygon"}
+                assert set(target) == {
+                    "id", "state", "score", "quality", "box", "polygon", "confidence", "velocity",
+                    "predicted_box", "reason",
+                }  # fmt: skip
                 assert target["state"] in ("tracking", "uncertain", "lost")
                 assert 0 <= target["score"] <= 1 and len(target["box"]) == 4
                 polygon = np.array(target["polygon"])
@@ -245,7 +248,6 @@ class TestErrors:
             (["eval", "--data", "{data}", "--sequence", "cat"], "480p/cat: no such folder"),
             (["eval", "--data", "{data}", "--json", "{tmp}/no/o.json"], "its folder must exist"),
             (["eval", "--data", "{data}", "--overlays", "{text}"], "File exists"),
-            (["eval", "--data", "{data}", "--from-mask"], "siampolar_lite0 starts from boxes only"),
             (["eval", "--data", "{data}", "--peer", "kcf"], "must be nano:FOLDER, vit:FOLDER, csr"),
             (["eval", "--data", "{data}", "--peer", "nano:{tmp}"], "0 files nanotrack_backbone*"),
             (["eval", "--data", "{data}", "--peer", "mil:{tmp}"], "mil needs no folder"),

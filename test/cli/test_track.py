@@ -124,7 +124,7 @@ def test_a_target_for_each_label_of_a_mask(
     for values, message in (
         (labels[:100], "is 320x100 px; the frames are 320x200"),
         (labels * 0, "is empty; it must be above 0 on the object"),
-        (np.eye(200, 320, dtype=np.uint8)[:] * (np.arange(320) < 3), "must be at least 8 px"),
+        (np.eye(200, 320, dtype=np.uint8)[:] * (np.arange(320) < 3), "must be at least 4 px"),
     ):
         cv2.imwrite(str(mask), values)
         assert run("track", folder, "--mask", mask, "--jsonl", jsonl) == 2
@@ -176,7 +176,7 @@ class TestSelect:
         ):  # fmt: skip
             monkeypatch.setattr(cv2, name, stand_in)
         (init,) = select.select_boxes(image(0))
-        assert init.box == Box.from_xywh(60, 40, 60, 60) and init.frame is None
+        assert init.region == Box.from_xywh(60, 40, 60, 60) and init.frame is None
         monkeypatch.setattr(cv2, "selectROIs", lambda *_, **__: ())
         with pytest.raises(CommandError, match="no box was drawn"):
             select.select_boxes(image(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,8 +130,10 @@ def test_every_engine_gives_what_torch_gives_on_the_shipped_weights(folder: Path
     if importlib.util.find_spec("openvino"):  # `make test` requires it
         names.append("openvino")
     engines += [load_engine(folder, name, precision="fp32", num_threads=1) for name in names]
-    spec = engines[0].spec
-    assert all(engine.spec == spec for engine in engines)
+    spec = engines[1].spec
+    assert all(engine.spec == spec for engine in engines[1:])
+    # The network alone does not know what was fitted to its weights.
+    assert engines[0].spec == replace(spec, confidence=None)
     rng = np.random.default_rng(3)
     low = rng.integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
     crops = low.repeat(8, 1).repeat(8, 2)[:, : spec.search_size, : spec.search_size]

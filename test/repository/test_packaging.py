@@ -175,6 +175,7 @@ def test_everything_imported_is_declared_where_it_is_needed() -> None:
     robot = requirement_names("", *engines, "opencv", "replay") | {"tensorrt"}
     optional = {"bondpy", "tf2_ros"}  # used where they are installed
     on_ros = robot | requirement_names("console") | optional
+    robot |= {"rerun", "shapely", "supervision"}  # used where they are installed
     train = robot | requirement_names("train")
     allowed = {
         "siampolar_model": robot | OWN - {"siampolar_ros", "siampolar_training"},
