@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
+
+yaml = pytest.importorskip("yaml", reason="needs pyyaml")
 
 from siampolar_ros.parameters.reference import NODES
 from siampolar_ros.parameters.table import parameters_of
