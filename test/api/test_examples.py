@@ -30,6 +30,8 @@ WITHOUT = {"evaluate", *ERRORS, *SHOWN_ELSEWHERE}
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT))
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "to_supervision":
+        pytest.importorskip("supervision")
     monkeypatch.chdir(tmp_path)
     found = examples(getattr(sp, name), name)
     assert found, f"{name} has no example"

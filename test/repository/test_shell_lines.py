@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-yaml = pytest.importorskip("yaml", reason="needs pyyaml")
-
 from siampolar_ros.parameters.reference import NODES
 from siampolar_ros.parameters.table import parameters_of
+
+yaml = pytest.importorskip("yaml", reason="needs pyyaml")
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
