@@ -164,6 +164,8 @@ def test_engine_raises(make_bench: Callable[..., Bench], tmp_path: Path, times: 
             break
         mark = bench.mark
         answers = bench.init(DISC)  # which fails with the next image
+        if int(faults.read_text()) == 0:
+            break  # the start looked at its image, and failed once more before it succeeded
         id = int(answers[-1]["id"])
         usages.append(tracker.settled_usage())
     assert int(faults.read_text()) == 0
@@ -274,8 +276,9 @@ def test_inits_a_hundred_times_a_second(bench: Bench) -> None:
     bench.operator.tell(f'{{"init": [{x}, {y}, {width}, {height}], "times": 500, "rate": 100}}')
     bench.wait(lambda: len(bench.events("success", mark)) == 500, 120, "answers are missing")
     answers = bench.events("success", mark)
-    assert [answer["success"] for answer in answers] == [True] * 3 + [False] * 497
-    assert {answer["message"] for answer in answers[3:]} == {
+    # A refusal is answered at once, a start when the tracker has looked at its image.
+    assert sum(answer["success"] for answer in answers) == 3
+    assert {answer["message"] for answer in answers if not answer["success"]} == {
         "4 targets are followed already; at most 4 are allowed"
     }
     assert len(bench.events("targets", mark)) > 5
@@ -286,7 +289,10 @@ def test_inits_a_hundred_times_a_second(bench: Bench) -> None:
         f'{{"init": [{x}, {y}, {width}, {height}], "id": 9, "times": 200, "rate": 100}}'
     )
     bench.wait(lambda: len(bench.events("success", mark)) == 200, 120, "answers are missing")
-    assert all(answer["success"] for answer in bench.events("success", mark))
+    answers = bench.events("success", mark)
+    # One that the tracker has not looked at yet gives way to the next.
+    refused = {answer["message"] for answer in answers if not answer["success"]}
+    assert answers[-1]["success"] and refused <= {"a later request for target 9 took its place"}
     bench.wait(lambda: bench.states()[9] == TRACKING)
     assert_same(before, tracker.usage)
 

@@ -159,7 +159,7 @@ stamps = st.one_of(
 )
 requests = st.builds(
     InitRequest,
-    box=st.builds(Box.from_xywh, numbers, numbers, numbers, numbers),
+    region=st.builds(Box.from_xywh, numbers, numbers, numbers, numbers),
     stamp_ns=stamps,
     id=uint32,
     image_size=st.one_of(st.none(), st.just((320, 240)), st.tuples(uint32, uint32)),
