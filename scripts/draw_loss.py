@@ -15,16 +15,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from siampolar_model.geometry.box import Box
 from siampolar_model.io.video import VideoFrame, VideoReader
 from siampolar_model.rendering.draw import draw
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
-from siampolar_ros.demo.default_clip import default_clip
+from siampolar_ros.demo.default_clip import Clip, moving_clip
 
-_FIRST, _LAST = 76, 136
-_BOX = Box.from_xywh(355, 18, 138, 250)
 #: Half speed, as in the demo; the last frame stays for a second.
 _FRAME_MS, _LAST_MS, _QUALITY = 80, 1000, 60
 #: Tracked, half hidden, uncertain, lost, in sight again but not confirmed, found again.
@@ -40,25 +37,25 @@ _CHANGES: tuple[dict[str, float], ...] = (
 )
 
 
-def drawn_frames(tracker: Tracker, video: list[VideoFrame]) -> dict[int, np.ndarray]:
+def drawn_frames(tracker: Tracker, clip: Clip, video: list[VideoFrame]) -> dict[int, np.ndarray]:
     """uint8 (H, W, 3), BGR, with outline and label, by the frame's index in the clip."""
-    tracker.start(video[0].image, _BOX)
+    tracker.start(video[0].image, clip.box_xywh)
     return {frame.index: draw(frame.image.copy(), tracker.update(frame.image)) for frame in video}
 
 
-def table(tracker: Tracker, video: list[VideoFrame]) -> str:
+def table(tracker: Tracker, clip: Clip, video: list[VideoFrame]) -> str:
     """Markdown: the images on which the target is reported lost and found again."""
     lines = ["| settings | lost on image | found again on image |", "|---|---|---|"]
     for change in _CHANGES:
         tracker.reset()
         tracker.settings = TrackerSettings(**change)
-        tracker.start(video[0].image, _BOX)
+        tracker.start(video[0].image, clip.box_xywh)
         states = {frame.index: tracker.update(frame.image)[0].state for frame in video}
         lost = [index for index, state in states.items() if state is TargetState.LOST]
         gone = [index for index, state in states.items() if state is not TargetState.TRACKING]
         after = [index for index in states if index > max(gone)]
         name = ", ".join(f"`{key}` {value:g}" for key, value in change.items()) or "the defaults"
-        found = after[0] if after else f"not until the end, {_LAST}"
+        found = after[0] if after else f"not until the end, {clip.last}"
         lines.append(f"| {name} | {lost[0] if lost else 'never, only uncertain'} | {found} |")
     return "\n".join(lines)
 
@@ -68,10 +65,11 @@ def main() -> int:
         print(__doc__)
         return 2
     folder = Path(sys.argv[1])
-    with VideoReader(default_clip().path, first=_FIRST, last=_LAST) as reader:
+    clip = moving_clip()
+    with VideoReader(clip.path, first=clip.first, last=clip.last) as reader:
         video = list(reader)
     tracker = Tracker.from_pretrained("siampolar_lite0", engine="onnxruntime", precision="fp32")
-    drawn = drawn_frames(tracker, video)
+    drawn = drawn_frames(tracker, clip, video)
     pictures = [Image.fromarray(np.ascontiguousarray(one[..., ::-1])) for one in drawn.values()]
     times = [_FRAME_MS] * (len(pictures) - 1) + [_LAST_MS]
     options = {"duration": times, "loop": 0, "quality": _QUALITY, "method": 6}
@@ -81,7 +79,7 @@ def main() -> int:
     if not cv2.imwrite(str(folder / "loss.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 82]):
         print(f"error: {folder / 'loss.jpg'} cannot be written", file=sys.stderr)
         return 1
-    print(table(tracker, video))
+    print(table(tracker, clip, video))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FrameError
+from .image_buffer import checked_bytes
 
 #: Metres per unit and dtype (byte order left open) of the encodings of REP 118.
 _ENCODINGS = {"16UC1": (0.001, "u2"), "32FC1": (1.0, "f4")}
@@ -78,13 +79,6 @@ class DepthImage:
         if width <= 0 or height <= 0:
             raise FrameError(f"{size} is empty; width and height must be above 0")
         row_bytes = width * dtype.itemsize
-        if step < row_bytes:
-            raise FrameError(f"{size} has a step of {step}; it must be at least {row_bytes} bytes")
-        flat = np.frombuffer(data, np.uint8)
-        # Some drivers leave out the padding of the last row.
-        if not (height - 1) * step + row_bytes <= len(flat) <= height * step:
-            raise FrameError(
-                f"{size} with a step of {step} has {len(flat)} bytes; it must have {height * step}"
-            )
+        flat = checked_bytes(data, size, rows=height, row_bytes=row_bytes, step=step)
         values = np.ndarray((height, width), dtype, flat, 0, (step, dtype.itemsize))
         return DepthImage(values, unit_m, nearest_m, farthest_m)

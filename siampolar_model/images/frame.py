@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import FrameError
 from ..geometry.crops import CropWindow
+from ..geometry.image_buffer import checked_bytes
 from .encodings import BY_NAME, ENCODINGS, TAKEN_FOR
 from .resample import BORDER_BGR, plan_cut, resample
 from .value_range import value_range_of
@@ -115,18 +116,8 @@ class Frame(ABC):
             what = "width and height" if even_height else "width"
             raise FrameError(f"{size}: {what} must be even")
         row_bytes = width * max(layout.channels, 1) * (2 if layout.wide else 1)
-        if step < row_bytes:
-            raise FrameError(f"{size} has a step of {step}; it must be at least {row_bytes} bytes")
-        try:
-            flat = np.frombuffer(data, np.uint8)
-        except (TypeError, ValueError, BufferError) as error:
-            raise FrameError(f"{size}: data is not contiguous bytes ({error})") from None
         rows = height + height // 2 if layout.planes == 2 else height
-        # Some drivers leave out the padding of the last row.
-        if not (rows - 1) * step + row_bytes <= len(flat) <= rows * step:
-            raise FrameError(
-                f"{size} with a step of {step} has {len(flat)} bytes; it must have {rows * step}"
-            )
+        flat = checked_bytes(data, size, rows=rows, row_bytes=row_bytes, step=step)
         dtype = np.dtype(">u2" if is_bigendian else "<u2") if layout.wide else np.dtype(np.uint8)
 
         def view(offset: int, rows: int, columns: int, channels: int) -> np.ndarray:

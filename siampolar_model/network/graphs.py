@@ -139,23 +139,13 @@ class SearchGraph(nn.Module):
         center_xy = take(centers)
         sides = take(ltrb)
         box_xyxy = torch.cat([center_xy - sides[:, :, :2], center_xy + sides[:, :, 2:]], 2)
-        own_outline: tuple[torch.Tensor, ...] = ()
-        if self.reader is not None:
-            assert maps.mask_logit is not None
-            center_xy, rays_px, *own_outline = self.reader(
-                maps.mask_logit.float(), center_xy, box_xyxy
-            )
-        else:
+        found = torch.gather(score, 1, best), torch.gather(quality, 1, best), box_xyxy
+        if self.reader is None:
             assert maps.log_rays is not None
-            rays_px = lengths_px(take(maps.log_rays.float().flatten(2)))
-        return (
-            torch.gather(score, 1, best),
-            torch.gather(quality, 1, best),
-            box_xyxy,
-            center_xy,
-            rays_px,
-            *(own_outline if self.outlines else ()),
-        )
+            return *found, center_xy, lengths_px(take(maps.log_rays.float().flatten(2)))
+        assert maps.mask_logit is not None
+        outlines = self.reader(maps.mask_logit.float(), center_xy, box_xyxy)
+        return *found, *(outlines if self.outlines else outlines[:2])
 
 
 def _context(width: torch.Tensor, height: torch.Tensor) -> torch.Tensor:

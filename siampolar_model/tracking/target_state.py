@@ -230,12 +230,12 @@ class TrackedTarget:
             motion,
             self.start_box,
             self.calibration,
-            self.alike,
-            usual_score,
-            evidence,
-            self.predicted_box,
-            mistaken,
-            self.calibration.confidence(evidence) >= least,
+            alike=self.alike,
+            usual_score=usual_score,
+            evidence=evidence,
+            predicted_box=self.predicted_box,
+            mistaken=mistaken,
+            trusted=self.calibration.confidence(evidence) >= least,
         )
 
     def _follow(self, claim: Claim, settings: TrackerSettings) -> TrackedTarget:

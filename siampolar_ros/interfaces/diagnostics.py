@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 
 from ..health.processor import ProcessorShare
 from ..health.stream_health import Level, Verdict
@@ -15,12 +14,7 @@ from ..health.tracker_health import Snapshot, TrackerHealth
 from ..runtime.timers import steady_timer
 from .image_input import ImageInput
 from .namesakes import Namesakes
-
-_PERIOD_S = 1.0
-
-# diagnostic_msgs has a byte field for it.
-_LEVELS = {Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
-           Level.ERROR: DiagnosticStatus.ERROR}  # fmt: skip
+from .status_publisher import PERIOD_S, StatusPublisher
 
 
 class Diagnostics:
@@ -28,7 +22,6 @@ class Diagnostics:
 
     A problem of the images, or another node of this name, is also logged, once when it begins and
     once when it is over.
-    diagnostic_updater is not used because the wheels that tests run on do not include it.
 
     Args:
         images: the node's image input; None while it takes no images.
@@ -49,31 +42,24 @@ class Diagnostics:
         self._health = health
         self._reported = Level.OK
         self._warned = ""
-        self._name = node.get_fully_qualified_name().lstrip("/")
         self._processor = ProcessorShare()
-        self._namesakes = Namesakes(node, f"{self._name}: tracker")
-        self._publisher = node.create_publisher(
-            DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
-        )
-        self._timer = steady_timer(node, _PERIOD_S, self._tick)
+        self._publisher = StatusPublisher(node)
+        self._namesakes = Namesakes(node, f"{self._publisher.name}: tracker")
+        self._timer = steady_timer(node, PERIOD_S, self._tick)
 
     def close(self) -> None:
         self._namesakes.close()
         self._node.destroy_timer(self._timer)
-        self._node.destroy_publisher(self._publisher)
+        self._publisher.close()
 
     def _tick(self) -> None:
-        statuses = [self._judge_images(), self._judge_tracker()]
-        if self._publisher.get_subscription_count() > 0:
-            message = DiagnosticArray(status=statuses)
-            message.header.stamp = self._node.get_clock().now().to_msg()
-            self._publisher.publish(message)
+        self._publisher.publish([self._judge_images(), self._judge_tracker()])
 
     def _judge_images(self) -> DiagnosticStatus:
         images = self._images()
         if images is None:
             self._reported = Level.OK
-            return self._status("images", Verdict(Level.OK, "no images are taken"), {})
+            return self._publisher.status("images", Verdict(Level.OK, "no images are taken"), {})
         verdict = images.health.judge()
         if verdict.level != self._reported:
             self._reported = verdict.level
@@ -92,7 +78,7 @@ class Diagnostics:
         for name, value in vars(images.health.counts).items():
             # They are taken as best effort, so there may be fewer of them than of images.
             figures["camera_info received" if name == "announced" else name] = str(value)
-        return self._status("images", verdict, figures)
+        return self._publisher.status("images", verdict, figures)
 
     def _judge_tracker(self) -> DiagnosticStatus:
         warning = self._namesakes.look()
@@ -107,13 +93,4 @@ class Diagnostics:
             self._snapshot(), processor_share=self._processor.look(), warning=warning
         )
         verdict, figures = self._health.judge(snapshot)
-        return self._status("tracker", verdict, {**figures, **self._namesakes.own_place})
-
-    def _status(self, name: str, verdict: Verdict, figures: Mapping[str, str]) -> DiagnosticStatus:
-        return DiagnosticStatus(
-            name=f"{self._name}: {name}",
-            level=_LEVELS[verdict.level],
-            message=verdict.reason,
-            hardware_id=self._name,
-            values=[KeyValue(key=key, value=value) for key, value in figures.items()],
-        )
+        return self._publisher.status("tracker", verdict, {**figures, **self._namesakes.own_place})

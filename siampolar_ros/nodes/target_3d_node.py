@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, PointCloud2
@@ -22,8 +21,8 @@ from siampolar_model.geometry.depth import DepthImage
 from siampolar_model.io.messages import results_from_message
 
 from .. import msg
-from ..health.stream_health import Level, Verdict
 from ..interfaces.camera_info_input import CameraInfoInput
+from ..interfaces.status_publisher import PERIOD_S, StatusPublisher
 from ..messages.camera_model import CameraError, CameraModel
 from ..messages.conversions import stamp_from_ns, stamp_to_ns
 from ..parameters.table import GIVEN, ParameterError, Parameters
@@ -41,12 +40,6 @@ from ..target_3d.problems import Problems
 
 #: Outlines whose wait is over are looked for this often, in seconds.
 _LOOK_S = 0.05
-
-_DIAGNOSTICS_S = 1.0
-
-# diagnostic_msgs has a byte field for it.
-_LEVELS = {Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
-           Level.ERROR: DiagnosticStatus.ERROR}  # fmt: skip
 
 
 class NoDepth(ValueError):
@@ -87,12 +80,10 @@ class Target3dNode(Node):
             lambda text: log.warning(text),
             lambda text: log.info(text),
         )
-        self._diagnostics = self.create_publisher(
-            DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
-        )
+        self._diagnostics = StatusPublisher(self)
         self._timers = [
             steady_timer(self, _LOOK_S, self._work),
-            steady_timer(self, _DIAGNOSTICS_S, self._report),
+            steady_timer(self, PERIOD_S, self._report),
         ]
         for available, what, package in (
             (frames.TF_AVAILABLE, "no tf frames", "tf2_msgs"),
@@ -226,26 +217,28 @@ class Target3dNode(Node):
             NoDepth: it cannot be had.
         """
         try:
-            if self._transforms is None:
-                self._transforms = Transforms(self)
-            return self._transforms.look_up(frame, other, header.stamp)
+            return self._transform_to(frame, other, header)
         except TransformError as error:
             raise NoDepth(f"the cloud is in the frame {other}: {error}") from None
 
     def _look_up(self, frame: str, header: Header) -> Transform | None:
         """For ``~/pose``; None if there is no such transform."""
         try:
-            if self._transforms is None:
-                self._transforms = Transforms(self)
-            return self._transforms.look_up(frame, header.frame_id, header.stamp)
+            return self._transform_to(frame, header.frame_id, header)
         except TransformError as error:
             self._pose_problem = f"nothing on ~/pose: {error}"
             return None
 
+    def _transform_to(self, frame: str, other: str, header: Header) -> Transform:
+        """From another frame at a header's time; listening to tf begins when it is needed."""
+        if self._transforms is None:
+            self._transforms = Transforms(self)
+        return self._transforms.look_up(frame, other, header.stamp)
+
     # ---- diagnostics -----------------------------------------------------------------------
 
     def _report(self) -> None:
-        statuses = [self._status("positions", self._problems.judge(), {})]
+        statuses = [self._diagnostics.status("positions", self._problems.judge(), {})]
         if self._depth is not None:
             counts, seconds = self._depth.health.recent()
             figures = {
@@ -253,21 +246,8 @@ class Target3dNode(Node):
                 "reliability": self._depth.reliability.name.lower(),
                 "received, Hz": f"{counts.received / max(seconds, 1e-3):.1f}",
             }
-            statuses.append(self._status("depth", self._depth.health.judge(), figures))
-        if self._diagnostics.get_subscription_count() > 0:
-            message = DiagnosticArray(status=statuses)
-            message.header.stamp = self.get_clock().now().to_msg()
-            self._diagnostics.publish(message)
-
-    def _status(self, name: str, verdict: Verdict, figures: dict[str, str]) -> DiagnosticStatus:
-        node = self.get_fully_qualified_name().lstrip("/")
-        return DiagnosticStatus(
-            name=f"{node}: {name}",
-            level=_LEVELS[verdict.level],
-            message=verdict.reason,
-            hardware_id=node,
-            values=[KeyValue(key=key, value=value) for key, value in figures.items()],
-        )
+            statuses.append(self._diagnostics.status("depth", self._depth.health.judge(), figures))
+        self._diagnostics.publish(statuses)
 
 
 def _px(size: tuple[int, int]) -> str:

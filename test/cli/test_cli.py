@@ -19,24 +19,12 @@ from siampolar_model.models.folder import ModelFolder
 from siampolar_model.session.settings import SessionSettings
 from siampolar_model.settings import settings_of
 from siampolar_model.tracking.settings import TrackerSettings
-
-BOX = "60,40,60,60"
-
-
-def image(index: int) -> np.ndarray:
-    picture = np.random.default_rng(index).integers(90, 130, (200, 320, 3), dtype=np.uint8)
-    cv2.circle(picture, (90 + 3 * index, 70), 30, (30, 30, 220), cv2.FILLED)
-    cv2.circle(picture, (90 + 3 * index, 60), 12, (220, 200, 30), cv2.FILLED)
-    return picture
+from support.ball_frames import BOX, image, write_frames
 
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    for index in range(6):
-        cv2.imwrite(str(folder / f"{index:05d}.png"), image(index))
-    return folder
+    return write_frames(tmp_path / "frames")
 
 
 @pytest.fixture

@@ -22,25 +22,14 @@ from siampolar_model.errors import CommandError
 from siampolar_model.geometry.box import Box
 from siampolar_model.io.video import VideoReader
 from siampolar_model.results import Target, TargetState
+from support.ball_frames import BOX, image, write_frames
 
-BOX = "60,40,60,60"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def image(index: int) -> np.ndarray:
-    picture = np.random.default_rng(index).integers(90, 130, (200, 320, 3), dtype=np.uint8)
-    cv2.circle(picture, (90 + 3 * index, 70), 30, (30, 30, 220), cv2.FILLED)
-    cv2.circle(picture, (90 + 3 * index, 60), 12, (220, 200, 30), cv2.FILLED)
-    return picture
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    for index in range(6):
-        cv2.imwrite(str(folder / f"{index:05d}.png"), image(index))
-    return folder
+    return write_frames(tmp_path / "frames")
 
 
 def run(*arguments: object) -> int:

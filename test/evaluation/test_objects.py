@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from siampolar_model.errors import BoxError, DatasetError
+from siampolar_model.cli.evaluate import Contender, check_takes_mask
+from siampolar_model.errors import BoxError, CommandError, DatasetError
 from siampolar_model.evaluation.davis import open_masks
 from siampolar_model.evaluation.evaluate import evaluate, evaluate_objects
 from siampolar_model.evaluation.worst_frames import WorstFrames
@@ -199,3 +200,8 @@ def test_the_worst_frames_of_every_sequence(tmp_path: Path) -> None:
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet.shape[1] == 4 * 326
     assert abs(int(sheet[100, 10, 0]) - 40) <= 1  # frame 0 of a, the worst, comes first
+
+
+def test_a_tracker_without_masks_is_refused_in_one_line() -> None:
+    with pytest.raises(CommandError, match="--from-mask: toy starts from boxes only"):
+        check_takes_mask(Contender("toy", Toy(), {}))

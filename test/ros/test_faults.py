@@ -161,15 +161,17 @@ def test_engine_raises(make_bench: Callable[..., Bench], tmp_path: Path, times: 
         )
         assert bench.states() == {}  # recovered; nothing is followed
         if int(faults.read_text()) == 0:
+            bench.follow(DISC)
             break
         mark = bench.mark
-        answers = bench.init(DISC)  # which fails with the next image
-        if int(faults.read_text()) == 0:
-            break  # the start looked at its image, and failed once more before it succeeded
+        # Fails with the next image, or already when it looks at its own; then it is asked again.
+        answers = bench.init(DISC)
         id = int(answers[-1]["id"])
+        if int(faults.read_text()) == 0:
+            bench.wait(lambda id=id: bench.states().get(id) == TRACKING)
+            break
         usages.append(tracker.settled_usage())
     assert int(faults.read_text()) == 0
-    bench.follow(DISC)
     assert tracker.log.count("the tracker failed, all targets are lost") == times
     if usages:
         assert_same(usages[0], tracker.settled_usage())

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -139,11 +139,16 @@ class Rig3D:
     def status(self, name: str) -> tuple[int, str]:
         """Level and message of the newest diagnostics of the node."""
         self.diagnostics.clear()
-        self.wait(lambda: self.diagnostics)
-        for one in self.diagnostics[-1].status:
-            if one.name.endswith(f"target_3d: {name}"):
-                return int.from_bytes(one.level, "little"), one.message
-        raise AssertionError(f"no status {name}")
+        # Other nodes of the machine publish on this topic as well.
+        wanted = f"{self.node.get_fully_qualified_name().lstrip('/')}: {name}"
+
+        def found() -> list[DiagnosticStatus]:
+            every = (one for message in self.diagnostics for one in message.status)
+            return [one for one in every if one.name == wanted]
+
+        self.wait(found)
+        newest = found()[-1]
+        return int.from_bytes(newest.level, "little"), newest.message
 
     def close(self) -> None:
         self.executor.shutdown()

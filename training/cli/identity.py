@@ -23,6 +23,8 @@ from .errors_to_cli import bad_input
 from .options import Clips, Photos
 
 if TYPE_CHECKING:
+    from siampolar_model.tracking.tracker import Tracker
+
     from ..data.readers.base import Reader
 
 Videos = Annotated[
@@ -57,14 +59,11 @@ def twins(
 ) -> None:
     """Follow three to six identical objects that cross and are hidden, on generated clips."""
     with bad_input():
-        from siampolar_model.tracking.tracker import Tracker
-
         from ..clips.twins import measure
         from ..data.readers.photos import Photos as PhotosReader
 
         reader = PhotosReader(photos, validation=True)
-        settings = tracker_settings(assignments)
-        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        tracker = _tracker(model, engine, assignments)
         with progress_bar() as progress:
             task = progress.add_task("clips", total=clips)
             figures = measure(
@@ -100,11 +99,9 @@ def clips(
     test/data/identity/cups.json."""
     with bad_input():
         from siampolar_model.evaluation.identity import IdentityClip, follow
-        from siampolar_model.tracking.tracker import Tracker
 
         read = [IdentityClip.read(path) for path in annotations]
-        settings = tracker_settings(assignments)
-        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        tracker = _tracker(model, engine, assignments)
         if sheets is not None:
             sheets.mkdir(parents=True, exist_ok=True)
         for path, clip in zip(annotations, read, strict=True):
@@ -131,11 +128,9 @@ def boxes(
     with bad_input():
         from siampolar_model.evaluation.boxes import open_boxes
         from siampolar_model.evaluation.identity import off_target
-        from siampolar_model.tracking.tracker import Tracker
 
         dataset = open_boxes(data)
-        settings = tracker_settings(assignments)
-        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        tracker = _tracker(model, engine, assignments)
         found = []
         for sequence in dataset.sequences:
             found.append(off_target(tracker, sequence))
@@ -159,13 +154,10 @@ def nothing(
 ) -> None:
     """Start boxes that show no object: how many are warned of, or soon uncertain or lost."""
     with bad_input():
-        from siampolar_model.tracking.tracker import Tracker
-
         from ..identity.nothing import measure
 
         reader = _reader(videos, hold_out)
-        settings = tracker_settings(assignments)
-        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        tracker = _tracker(model, engine, assignments)
         with progress_bar() as progress:
             task = progress.add_task("boxes", total=boxes)
             figures = measure(
@@ -191,13 +183,10 @@ def inexact(
 ) -> None:
     """Start from boxes 25 % too small or too large, or shifted by 15 %: how far J falls."""
     with bad_input():
-        from siampolar_model.tracking.tracker import Tracker
-
         from ..identity.inexact import measure
 
         reader = _reader(videos, hold_out)
-        settings = tracker_settings(assignments)
-        tracker = Tracker.from_pretrained(model, engine=engine, settings=settings)
+        tracker = _tracker(model, engine, assignments)
         with progress_bar() as progress:
             task = progress.add_task("videos", total=len(reader))
             falls = measure(tracker, reader, frames, on_video=lambda: progress.advance(task))
@@ -277,6 +266,12 @@ def calibrate(
         if write:
             calibration.write(folder, coefficients)
             typer.echo(f"written to {folder.path / 'model.json'}")
+
+
+def _tracker(model: str, engine: str, assignments: list[str] | None) -> Tracker:
+    from siampolar_model.tracking.tracker import Tracker
+
+    return Tracker.from_pretrained(model, engine=engine, settings=tracker_settings(assignments))
 
 
 def _reader(videos: Path, hold_out: int) -> Reader:
