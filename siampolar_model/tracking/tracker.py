@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -24,9 +25,9 @@ from ..results import Target, TargetState
 from .claims import alike_targets, settle
 from .confidence import Calibration, Evidence
 from .distractors import Distractor, updated
+from .elapsed import USUAL_S
 from .outline_overlap import same_region
 from .point_start import box_about
-from .redetection import RedetectionBudget
 from .search_crop import Candidate, SearchCrop, candidates_of
 from .search_plan import SearchPlan
 from .settings import TrackerSettings
@@ -34,9 +35,6 @@ from .start_check import start_warning
 from .start_rules import check_start
 from .target_state import TrackedTarget
 from .turns import resting
-
-#: For video of 30 images per second of which none is skipped.
-_USUAL_BUDGET = RedetectionBudget()
 
 
 class Tracker:
@@ -208,7 +206,8 @@ class Tracker:
         frame: Frame | np.ndarray,
         ids: Collection[int] | None = None,
         *,
-        budget: RedetectionBudget = _USUAL_BUDGET,
+        elapsed_s: float = USUAL_S,
+        redetect_crops: int | None = None,
     ) -> list[Target]:
         """Find targets in the next image.
 
@@ -216,8 +215,10 @@ class Tracker:
             frame: the image, or a uint8 (H, W, 3) BGR array, of the size that the targets
                 started on.
             ids: targets to find; None finds all.
-            budget: what the search of the whole frame for lost targets may cost; the default
-                suits video of 30 images per second.
+            elapsed_s: seconds since the last image; the default suits video of 30 images per
+                second.
+            redetect_crops: windows of the whole frame that may be searched for all lost targets
+                together, if fewer than the setting of this name; None: as many.
 
         Returns:
             One result per target, sorted by id. A lost target keeps its last believed position
@@ -228,7 +229,10 @@ class Tracker:
         Raises:
             FrameError: the image does not have the size of the image that a target started on.
             KeyError: an id that is not followed.
+            ValueError: a time below 0 or not finite.
         """
+        if not 0 <= elapsed_s < math.inf:
+            raise ValueError(f"elapsed_s is {elapsed_s}; it must be 0 or more seconds")
         frame = _as_frame(frame)
         chosen = sorted(self._targets if ids is None else set(ids))
         for id in chosen:
@@ -238,14 +242,14 @@ class Tracker:
                     f"image is {frame.width}x{frame.height} but target {id} was started on "
                     f"{started[0]}x{started[1]}"
                 )
-        targets = {id: self._targets[id].later(budget.elapsed_s) for id in chosen}
+        targets = {id: self._targets[id].later(elapsed_s) for id in chosen}
         rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
         for id in rests:
             self._targets[id] = targets.pop(id).moved()
-        plan = SearchPlan(targets, budget, self.settings, self.spec)
+        plan = SearchPlan(targets, elapsed_s, redetect_crops, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
-        self._follow(targets, candidates, rests, budget.elapsed_s)
+        self._follow(targets, candidates, rests, elapsed_s)
         return [self._targets[id].published for id in chosen]
 
     def _follow(

@@ -52,7 +52,7 @@ class Toy:
         self.boxes.append(bounds_of(region).as_xywh())
         return self.started
 
-    def update(self, frame: Any, *, budget: Any = None) -> list[Target]:
+    def update(self, frame: Any, *, elapsed_s: float = 0.0) -> list[Target]:
         self.index += 1
         found = []
         for id in PLACES:
@@ -127,7 +127,7 @@ def test_all_objects_together_stay_davis_2016(toy_set: Path) -> None:
             assert region.as_xywh() == (20, 20, 100, 100)
             return 1
 
-        def update(self, frame: Any, *, budget: Any = None) -> list[Target]:
+        def update(self, frame: Any, *, elapsed_s: float = 0.0) -> list[Target]:
             self.index += 1
             box = square(1, self.index)
             return [Target(1, TargetState.TRACKING, 0.9, 0.8, box, box.corners_xy())]

@@ -15,7 +15,6 @@ from siampolar_model.images.frame import Frame
 from siampolar_model.models.spec import ModelSpec
 from siampolar_model.results import TargetState
 from siampolar_model.settings import Setting, settings_of
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
@@ -313,8 +312,8 @@ def test_the_search_costs_what_the_settings_allow() -> None:
     assert all(batch.count(2) == 1 and 1 <= batch.count(1) <= 4 for batch in engine.batches)
     assert max(batch.count(1) for batch in engine.batches) == 4
     engine.batches.clear()
-    tracker.update(without, budget=RedetectionBudget(crops=1))
-    tracker.update(without, budget=RedetectionBudget(crops=0))
+    tracker.update(without, redetect_crops=1)
+    tracker.update(without, redetect_crops=0)
     assert [batch.count(1) for batch in engine.batches] == [2, 1]
 
 
@@ -323,7 +322,7 @@ def test_a_search_that_gets_no_crops_of_its_own_still_sees_the_whole_frame() -> 
     tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     back = blobs(((560, 280), 60, GREEN))
-    states = [tracker.update(back, budget=RedetectionBudget(crops=0))[0].state for _ in range(250)]
+    states = [tracker.update(back, redetect_crops=0)[0].state for _ in range(250)]
     assert states[-1] == TargetState.TRACKING
 
 
@@ -400,14 +399,14 @@ def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
     lose(tracker, blobs())
     engine.batches.clear()
     for elapsed_s in (5.0, 1 / 30, 5.0):
-        tracker.update(blobs(), budget=RedetectionBudget(elapsed_s))
+        tracker.update(blobs(), elapsed_s=elapsed_s)
     assert [len(batch) for batch in engine.batches] == [3, 3, 3]
     # A target that fills the frame has few windows, for which one crop per image is enough.
     tracker.start(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
     lose(tracker, blobs())
     engine.batches.clear()
     for _ in range(30):
-        tracker.update(blobs(), budget=RedetectionBudget(1 / 30))
+        tracker.update(blobs(), elapsed_s=1 / 30)
     assert sum(map(len, engine.batches)) <= 45
 
 
