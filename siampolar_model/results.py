@@ -87,6 +87,22 @@ class Target:
     reason: str = ""
     soft_mask: SoftMask | None = None
 
+    @property
+    def label(self) -> str:
+        """What is written next to it on pictures: id, state and confidence in percent.
+
+        Without the confidence where it is lost, or where nothing is known of it (0).
+
+        Example:
+            >>> from siampolar_model import Box, Target, TargetState
+            >>> box = Box.from_xywh(2, 1, 3, 2)
+            >>> Target(7, TargetState.TRACKING, 0.91, 0.8, box, box.corners_xy(), 0.973).label
+            '7 tracking 97 %'
+        """
+        text = f"{self.id} {self.state.name.lower()}"
+        known = self.confidence > 0 and self.state != TargetState.LOST
+        return f"{text} {100 * self.confidence:.0f} %" if known else text
+
     def mask(self, height: int, width: int) -> np.ndarray:
         """What is the target, bool (height, width), in an image of that size.
 

@@ -55,12 +55,11 @@ class RerunRecording:
         blue, green, red = color_of(target.id)
         name, color = f"video/target_{target.id}", (red, green, blue)
         closed = [np.concatenate([points, points[:1]]) for points in target.contours(height, width)]
-        label = f"{target.id} {target.state.name.lower()} {target.score:.2f}"
         x, y, box_width, box_height = target.box.as_xywh()
         rerun = self._rerun
         self._recording.log(name, rerun.LineStrips2D(closed, colors=[color] * len(closed)))
         box = rerun.Boxes2D(
-            mins=[(x, y)], sizes=[(box_width, box_height)], colors=[color], labels=[label]
+            mins=[(x, y)], sizes=[(box_width, box_height)], colors=[color], labels=[target.label]
         )
         self._recording.log(f"{name}/box", box)
 
