@@ -11,10 +11,6 @@ from typing import Any
 
 import numpy as np
 
-# pycocotools reads the compressed run lengths of COCO's C code; it has wheels for every Python
-# and platform that we support and depends on NumPy alone.
-from pycocotools import mask as coco_mask
-
 from siampolar_model.errors import DatasetError
 
 from .base import LabelledImage, Reader
@@ -155,6 +151,9 @@ class Coco(Reader):
 
     def _mask(self, annotation: int, height: int, width: int) -> np.ndarray:
         """uint8 (height, width), 1 inside one annotation's polygons or run lengths."""
+        # Reads the compressed run lengths of COCO's C code. Other data sets go without it.
+        from pycocotools import mask as coco_mask
+
         start = int(self._ends[annotation - 1]) if annotation else 0
         parts = json.loads(self._text[start : self._ends[annotation]])
         try:
