@@ -60,7 +60,8 @@ def _webp(data: bytes) -> int:
 def _tiff(data: bytes) -> int:
     """The directories of TIFF or BigTIFF that are pages."""
     order = "<" if data[:2] == b"II" else ">"
-    count, seen = 0, set()
+    count = 0
+    seen: set[int] = set()
     try:
         big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
         entries, place, step = ("Q", "Q", 20) if big else ("H", "I", 12)
