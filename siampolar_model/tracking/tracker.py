@@ -299,7 +299,8 @@ class Tracker:
             for candidate in found
             if candidate.score >= least_score
         ]
-        self._distractors = updated(expected, given, far, tracked, least_score)
+        sizes = {id: self._targets[id].usual_size for id in near}
+        self._distractors = updated(expected, given, far, tracked, sizes, least_score)
 
     def _doubt_same_regions(self, ids: Collection[int]) -> None:
         """Of two targets with one outline, the less probable one becomes uncertain."""
