@@ -209,10 +209,8 @@ def test_what_is_drawn_on_a_frozen_picture_ends_on_the_same_object(
     page.page.keyboard.press(" ")
     page.wait_for_state(late, "tracking")
     # One thing has one target: the one that was there before says so, and gives way.
-    words = f"only target {late} is seen where it was"
-    row = "document.querySelector(`[data-id='${id}']`)"
-    script = f"([id, words]) => {row}.innerText.includes(words)"
-    page.page.wait_for_function(script, arg=[live, words])
+    reason = f'[data-id="{live}"] .reason:has-text("only target {late} is seen where it was")'
+    page.page.wait_for_selector(reason)
     page.wait_for_state(late, "tracking")
     assert overlap(page.box(late), cyclist.box_xywh) > 0.5
 
