@@ -1,7 +1,7 @@
 """Trains a model from a pack of data in a given time, and exports it: one command on a rented GPU.
 
     python scripts/train_packed.py PACK.tar OUT [--minutes 8] [--config NAME] [--network NAME]
-        [--pairs N] [--batch 64] [--weights FILE.safetensors]
+        [--pairs N] [--batch 64] [--clips 8] [--weights FILE.safetensors]
 
 PACK.tar comes from scripts/pack_training_data.py. A short run measures the pairs per second; the
 training then takes as many pairs as fit into the time, so that its learning rate ends at 0. OUT
@@ -47,20 +47,20 @@ def main() -> int:
     parser.add_argument("pack", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--config", default="siampolar_lite0", help="a file of config/training")
+    training, networks = files_of("training"), files_of("network")
     parser.add_argument(
-        "--network", help="a file of config/network in place of the configuration's"
+        "--config", default="siampolar_lite0", choices=training, help="a file of config/training"
+    )
+    parser.add_argument(
+        "--network", choices=networks, help="a file of config/network, if not the configuration's"
     )
     parser.add_argument("--pairs", type=int, help="instead of what fits into the time")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--weights", type=Path, help="default: siampolar_lite0's, as far as fit")
+    parser.add_argument(
+        "--clips", type=int, default=8, help="validation clips of held-out photographs; 0: none"
+    )
     options = parser.parse_args()
-    for kind in ("training", "network"):
-        known = sorted(path.stem for path in (ROOT / "config" / kind).glob("*.yaml"))
-        name = options.config if kind == "training" else options.network
-        if name is not None and name not in known:
-            option = "--config" if kind == "training" else "--network"
-            parser.error(f"{option} {name} is not one of {', '.join(known)}")
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
@@ -74,8 +74,7 @@ def main() -> int:
             pairs = max(options.batch, int(rate * left * SHARE))
             print(f"{rate:.0f} pairs per second: {pairs} pairs in {left:.0f} s", flush=True)
         run = options.out / "run"
-        clips = 8 if "kind: photos" in sources else 0  # they are made of photographs
-        fit(options, sources, run, pairs, every=20, clips=clips)
+        fit(options, sources, run, pairs, every=20)
     checkpoint = next(
         path
         for name in ("best", "last")
@@ -84,6 +83,11 @@ def main() -> int:
     python(_EXPORT, checkpoint, options.out / "model")
     print(f"{options.out / 'model'} after {time.monotonic() - started:.0f} s")
     return 0
+
+
+def files_of(folder: str) -> list[str]:
+    """The names in a folder of config, without their endings."""
+    return sorted(path.stem for path in (ROOT / "config" / folder).glob("*.yaml"))
 
 
 def sources_of(data: Path) -> str:
@@ -101,7 +105,7 @@ def sources_of(data: Path) -> str:
 def measured_rate(options: argparse.Namespace, sources: str, run: Path) -> float:
     """Pairs per second of a short training when it runs evenly."""
     steps = UNMEASURED_STEPS * len(os.sched_getaffinity(0)) + MEASURED_STEPS
-    fit(options, sources, run, options.batch * steps, every=MEASURED_STEPS // 3, clips=0)
+    fit(options, sources, run, options.batch * steps, every=MEASURED_STEPS // 3, validates=False)
     with (run / "log.csv").open(newline="") as file:
         rates = [float(row["images_per_s"]) for row in csv.DictReader(file) if row["images_per_s"]]
     shutil.rmtree(run)
@@ -109,20 +113,26 @@ def measured_rate(options: argparse.Namespace, sources: str, run: Path) -> float
 
 
 def fit(
-    options: argparse.Namespace, sources: str, run: Path, pairs: int, *, every: int, clips: int
+    options: argparse.Namespace,
+    sources: str,
+    run: Path,
+    pairs: int,
+    *,
+    every: int,
+    validates: bool = True,
 ) -> None:
-    """Train in a process of its own; ``clips`` 0: without validation."""
+    """Train in a process of its own."""
     steps = max(1, pairs // options.batch)
     settings = {
         "model.initial_weights": (options.weights or WEIGHTS).resolve(),
         "trainer.default_root_dir": run.resolve(),
         "trainer.log_every_n_steps": max(1, min(every, steps // 3)),
         "trainer.val_check_interval": max(1, steps // 4),
-        "trainer.limit_val_batches": 1.0 if clips else 0,
+        "trainer.limit_val_batches": 1.0 if validates else 0,
         "data.sources": sources,
         "data.pairs": steps * options.batch,
         "data.batch": options.batch,
-        "data.clips": clips,
+        "data.clips": options.clips,
     }
     if options.network is not None:
         settings["model.network"] = ROOT / "config" / "network" / f"{options.network}.yaml"

@@ -95,16 +95,17 @@ def test_a_pack_becomes_a_model_without_av_and_pycocotools(tmp_path: Path) -> No
     from support.drawn_photos import photo, write_photos
     from support.drawn_sets import write_davis
 
-    # Photograph 70 and the fifth sequence are held out.
-    write_photos(tmp_path / "photos", [photo(index) for index in (0, 1, 2, 70)])
+    # The fifth sequence is held out.
+    write_photos(tmp_path / "photos", [photo(index) for index in range(4)])
     write_davis(tmp_path / "davis", {"train": ["bear", "bus", "cat", "cow", "hike"]})
     out = tmp_path / "out"
     done = pack(
         tmp_path / "pack.tar", "--photos", tmp_path / "photos", "--davis", tmp_path / "davis"
     )
     assert done.returncode == 0, done.stderr
+    few = ("--pairs", 4, "--batch", 2, "--clips", 0)
     done = train(
-        tmp_path / "pack.tar", out, "--config", "siampolar_accurate", "--pairs", 6, "--batch", 2,
+        tmp_path / "pack.tar", out, "--config", "siampolar_accurate", *few,
         without=tmp_path / "start",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -116,7 +117,7 @@ def test_a_pack_becomes_a_model_without_av_and_pycocotools(tmp_path: Path) -> No
 def test_an_unknown_configuration_is_refused_by_its_name(tmp_path: Path) -> None:
     done = train(tmp_path / "pack.tar", tmp_path / "out", "--config", "huge")
     assert done.returncode == 2
-    assert "--config huge is not one of ablation, davis, siampolar_accurate" in done.stderr
+    assert "--config: invalid choice: 'huge'" in done.stderr and "siampolar_accurate" in done.stderr
 
 
 def test_nothing_to_pack_is_refused(tmp_path: Path) -> None:
