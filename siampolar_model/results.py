@@ -87,6 +87,22 @@ class Target:
     reason: str = ""
     soft_mask: SoftMask | None = None
 
+    @property
+    def label(self) -> str:
+        """What is written next to it on pictures: id, state and confidence in percent.
+
+        Without the confidence where it is lost, or where nothing is known of it (0).
+
+        Example:
+            >>> from siampolar_model import Box, Target, TargetState
+            >>> box = Box.from_xywh(2, 1, 3, 2)
+            >>> Target(7, TargetState.TRACKING, 0.91, 0.8, box, box.corners_xy(), 0.973).label
+            '7 tracking 97 %'
+        """
+        text = f"{self.id} {self.state.name.lower()}"
+        known = self.confidence > 0 and self.state != TargetState.LOST
+        return f"{text} {100 * self.confidence:.0f} %" if known else text
+
     def mask(self, height: int, width: int) -> np.ndarray:
         """What is the target, bool (height, width), in an image of that size.
 
@@ -178,8 +194,8 @@ def to_supervision(targets: Iterable[Target], height: int, width: int) -> Any:
     """Targets on one image as ``supervision.Detections``; lost ones are left out.
 
     Returns:
-        ``xyxy``, ``mask`` and ``tracker_id`` of each target, ``confidence`` (its score), and under
-        ``data`` ``quality`` and ``state`` (lower case).
+        ``xyxy``, ``mask``, ``tracker_id`` and ``confidence`` of each target, and under ``data``
+        ``state`` (lower case), ``reason``, ``score``, ``quality`` and ``velocity`` (N, 2).
 
     Raises:
         ImportError: supervision is not installed.
@@ -199,12 +215,15 @@ def to_supervision(targets: Iterable[Target], height: int, width: int) -> Any:
     return supervision.Detections(
         xyxy=np.array([one.box.as_xyxy() for one in seen], np.float32),
         mask=np.array([one.mask(height, width) for one in seen]),
-        confidence=np.array([one.score for one in seen], np.float32),
+        confidence=np.array([one.confidence for one in seen], np.float32),
         class_id=np.zeros(len(seen), int),
         tracker_id=np.array([one.id for one in seen]),
         data={
-            "quality": np.array([one.quality for one in seen], np.float32),
             "state": np.array([one.state.name.lower() for one in seen]),
+            "reason": np.array([one.reason for one in seen]),
+            "score": np.array([one.score for one in seen], np.float32),
+            "quality": np.array([one.quality for one in seen], np.float32),
+            "velocity": np.array([one.velocity_xy for one in seen], np.float32),
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,11 +24,16 @@ DATA = Path(os.environ.get("SIAMPOLAR_DATA", ROOT.parent / "shared" / "data"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run without what the caller promised, so that no skip hides a broken setup.
+    """Let children be interrupted, and refuse to run without what the caller promised, so that
+    no skip hides a broken setup.
+
+    A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
 
     Tests of optional parts skip where those are not installed; ``make test`` names in
     SIAMPOLAR_REQUIRE (module names, comma-separated) what its environment does hold.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     required = [name for name in os.environ.get("SIAMPOLAR_REQUIRE", "").split(",") if name]
     missing = [name for name in required if not _importable(name)]
     if missing:

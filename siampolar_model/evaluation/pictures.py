@@ -11,7 +11,6 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-import av
 import numpy as np
 
 from ..errors import DatasetError, FrameError, VideoError
@@ -106,6 +105,8 @@ def _palette_indices(path: Path) -> np.ndarray | None:
         raise DatasetError(str(error)) from None
     if not content.startswith(_PNG) or content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1] != _PALETTE:
         return None
+    import av  # only such masks need it
+
     try:
         with av.open(
             io.BytesIO(content), "r", format="png_pipe", metadata_errors="replace"

@@ -1,4 +1,4 @@
-"""Draws targets on an image: outline, translucent fill, box, id, state and score."""
+"""Draws targets on an image: outline, translucent fill, box, id, state and confidence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def color_of(target_id: int) -> tuple[int, int, int]:
 
 
 def draw(image: np.ndarray, targets: Iterable[Target]) -> np.ndarray:
-    """Draw targets onto an image, in place: outline, fill, box, id, state and score.
+    """Draw targets onto an image, in place: outline, fill, box, id, state and confidence.
 
     Lines and text grow with the image, so that they stay legible from 480p to 4K. Lost targets
     are dashed and not filled. Where labels would cover each other or another target, the id alone
@@ -124,7 +124,7 @@ def _dashes(points: np.ndarray, dash_px: int) -> list[np.ndarray]:
 def _draw_label(
     image: np.ndarray, result: Target, line: int, plates: Sequence[Box], others: Sequence[Box]
 ) -> Box:
-    """Id, state and score on a plate of the target's colour, or the id alone where it is crowded.
+    """The label on a plate of the target's colour, or the id alone where it is crowded.
 
     Args:
         plates: those drawn already.
@@ -139,13 +139,12 @@ def _draw_label(
     stroke = max(1, round(1.6 * scale))
     margin = max(2, line)
     box = result.box.clip(width, height)
-    full = f"{result.id} {result.state.name.lower()} {result.score:.2f}"
-    for text in (full, str(result.id)):
+    for text in (result.label, str(result.id)):
         (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
         size = (text_width + 2 * margin, text_height + below + 2 * margin)
         places = [_moved_inside(place, width, height) for place in _places(box, size, line)]
         free = [place for place in places if not any(map(place.intersection, plates))]
-        if text == full:
+        if text == result.label:
             free = [place for place in free if not _is_near(place, box, others)]
         free.sort(key=lambda place: sum(map(place.intersection, others)))
         if free:

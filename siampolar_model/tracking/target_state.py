@@ -15,7 +15,7 @@ from ..results import Target, TargetState
 from .claims import CLEAR, SPREAD, Claim
 from .confidence import Calibration, Evidence, risk_after_return, risk_later
 from .motion import Motion
-from .search_crop import Candidate
+from .search_crop import AGREE, Candidate
 from .settings import TrackerSettings
 
 #: Factor by which the search window grows on every uncertain image.
@@ -375,11 +375,21 @@ class TrackedTarget:
         return replace(
             self.result,
             state=state,
+            box=self._drawn_box(),
             confidence=confidence,
             velocity_xy=self.motion.velocity_xy,
             predicted_box=self.predicted_box,
             reason=reason,
         )
+
+    def _drawn_box(self) -> Box:
+        """The box of the mask if it agrees with the one that is followed, which is smoother but
+        less exact (docs/experiments.md, "The box that is published")."""
+        followed, mask = self.result.box, self.result.soft_mask
+        drawn = mask.bounding_box() if mask is not None else None
+        if drawn is None or drawn.iou(followed) < AGREE:
+            return followed
+        return drawn.clip(*self.image_size)
 
     def _at(self, candidate: Candidate, state: TargetState, settings: TrackerSettings) -> Target:
         """The result if a candidate is believed: its position, and its smoothed size."""

@@ -122,4 +122,7 @@ def _drawn(id: int, box: tuple[float, ...]) -> dict[str, Any]:
     x, y, width, height = box
     corners = [x, y, x + width, y, x + width, y + height, x, y + height]
     state = int(TargetState.TRACKING)
-    return {"id": id, "state": state, "score": 1.0, "box": list(box), "polygon": corners}
+    return {
+        "id": id, "state": state, "confidence": 0.0, "reason": "", "box": list(box),
+        "polygon": corners, "expected": None,
+    }  # fmt: skip

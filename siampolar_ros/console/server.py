@@ -25,8 +25,9 @@ from .browser import Browser
 from .camera_feed import CameraFeed, View
 from .protocol import Answer, Message, ProtocolError, Remove, Shown, Start, Watch
 
-#: Texts of one browser per second; what comes faster waits in its own connection.
-_MAX_TEXTS_PER_S = 500
+#: Texts of one browser per second, of which the page sends one for each picture; what comes faster
+#: waits in its own connection.
+_MAX_TEXTS_PER_S = 100
 
 #: Seconds between two messages with rates and states, and after which a silent connection ends.
 _STATUS_S, _HEARTBEAT_S = 0.5, 20.0

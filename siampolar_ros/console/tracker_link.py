@@ -193,7 +193,7 @@ class TrackerLink:
     def _on_targets(self, message: msg.Targets) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
         latency_s = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e9
-        targets = tuple(_target(one) for one in message.targets)
+        targets = tuple(target_as_json(one) for one in message.targets)
         size = (message.image_width, message.image_height)
         self.feed.add_targets(TargetList(stamp_ns, size, targets), latency_s)
 
@@ -214,7 +214,7 @@ def _fill(target: Any, command: protocol.Start) -> None:
     target.width, target.height = max(xs) - target.x, max(ys) - target.y
 
 
-def _target(message: msg.Target) -> dict[str, Any]:
+def target_as_json(message: msg.Target) -> dict[str, Any]:
     """A target in JSON types; places in tenths of a pixel."""
     box = (message.x, message.y, message.width, message.height)
     expected = (

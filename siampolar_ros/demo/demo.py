@@ -21,6 +21,7 @@ from siampolar_model.io.video import VideoReader
 from siampolar_model.tracking.settings import TrackerSettings
 
 from ..runtime.environment import dds_environment, local_environment
+from ..runtime.launching import check_module
 from .children import Children, DemoError
 from .default_clip import Clip, default_clip, moving_clip
 from .live import CYCLIST, OWN, run_live
@@ -189,6 +190,7 @@ def demo(
     if headless:
         run_headless(video, box, out, rate)
         return
+    check_module("aiohttp", "the console (or give --headless)")
     chosen = parse_box(box) if box else None
     clip = moving_clip() if video is None else Clip(video, 0, -1, (0.0, 0.0, 0.0, 0.0))
     if video is None and chosen is None:

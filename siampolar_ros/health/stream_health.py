@@ -29,6 +29,9 @@ _WINDOW_S = 5.0
 #: broken, below the second one the loss is worth a warning.
 _BROKEN_SHARE, _LOSSY_SHARE = 0.5, 0.9
 
+#: Losses are judged from this number of images on.
+_LEAST_SENT = 4
+
 PROFILE_ADVICE = (
     "large images need the Fast DDS profile config/fastdds.xml at both ends "
     "(FASTDDS_DEFAULT_PROFILES_FILE; on Humble and Jazzy FASTRTPS_DEFAULT_PROFILES_FILE)"
@@ -189,8 +192,9 @@ class StreamHealth:
                 f"nobody publishes on {topic} any more; last image {waited_s:.1f} s ago",
             )
         sent = max(counts.received + counts.lost, counts.announced)
-        arrived = counts.received + 1  # one may still be on its way
-        if sent >= 4 and arrived < sent * _BROKEN_SHARE:
+        # One may still be on its way, and of a few images that one is a large share.
+        arrived = counts.received + 1 if sent >= _LEAST_SENT else sent
+        if arrived < sent * _BROKEN_SHARE:
             return Verdict(Level.ERROR, self._lossy(counts.received, sent, seconds))
         if not ever and not early:
             return Verdict(

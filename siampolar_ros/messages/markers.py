@@ -92,7 +92,7 @@ def label_marker(
     header: Header,
     text: str = "",
 ) -> Marker:
-    """Above the middle of the box: ``text``, or else id, state and score."""
+    """Above the middle of the box: ``text``, or else the target's label."""
     top = np.array([[result.box.center_xy[0], result.box.y1]])
     x, y, z = camera.at_depth(top, depth_m)[0]
     if not np.isfinite((x, y)).all():
@@ -101,7 +101,7 @@ def label_marker(
     marker.type = Marker.TEXT_VIEW_FACING
     marker.scale.z = height_m
     marker.color = marker_color(result)
-    marker.text = text or f"{result.id} {result.state.name.lower()} {result.score:.2f}"
+    marker.text = text or result.label
     position = marker.pose.position
     position.x, position.y, position.z = float(x), float(y) - height_m, float(z)
     return marker

@@ -121,6 +121,23 @@ def plates_of(targets: list[Target], monkeypatch: pytest.MonkeyPatch) -> dict[in
     return plates
 
 
+@pytest.mark.parametrize(
+    ("state", "confidence", "label"),
+    [
+        (TargetState.TRACKING, 0.876, "3 tracking 88 %"),
+        (TargetState.UNCERTAIN, 0.41, "3 uncertain 41 %"),
+        (TargetState.LOST, 0.2, "3 lost"),
+        (TargetState.TRACKING, 0.0, "3 tracking"),  # another tracker's, which gives none
+    ],
+)
+def test_a_label_shows_the_confidence_by_which_the_state_was_decided(
+    state: TargetState, confidence: float, label: str
+) -> None:
+    """Next to the raw score, a good one could stand beside *uncertain* and a poor one not."""
+    box = Box(1, 1, 9, 9)
+    assert Target(3, state, 0.99, 0.9, box, box.corners_xy(), confidence).label == label
+
+
 def test_labels_do_not_cover_each_other_or_another_target(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = [square(1 + k, 300 + 36 * (k % 3), 200 + 36 * (k // 3), 32) for k in range(6)]
     alone = square(7, 600, 300, 90)

@@ -16,37 +16,46 @@ from siampolar_ros.parameters import interfaces as interface_table
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENT = ROOT / "deployment"
 
-# What the policy's camera is called; the node's own names are remapped to it.
-CAMERA = {
+# What the policy's camera and tracker are called; the nodes' own names are remapped to them.
+CALLED = {
     "image": ("/camera/image_raw", "/camera/image_raw/compressed"),
+    "the tracker's images": ("/camera/image_raw", "/camera/image_raw/compressed"),
     "camera_info": ("/camera/camera_info",),
 }
 
-# What rclpy gives every node and every lifecycle node.
+# What rclpy gives every node, and every lifecycle node besides.
 EVERY_NODE = {
     ("out", "/rosout"),
     ("out", "/parameter_events"),
     ("in", "/parameter_events"),
     ("in", "/clock"),
-    ("out", "~/transition_event"),
     *(
         ("service", f"~/{name}")
         for name in (
             "describe_parameters", "get_parameter_types", "get_parameters", "list_parameters",
-            "set_parameters", "set_parameters_atomically", "get_type_description", "change_state",
-            "get_state", "get_available_states", "get_available_transitions",
+            "set_parameters", "set_parameters_atomically", "get_type_description",
+        )
+    ),
+}  # fmt: skip
+LIFE_CYCLE = {
+    ("out", "~/transition_event"),
+    *(
+        ("service", f"~/{name}")
+        for name in (
+            "change_state", "get_state", "get_available_states", "get_available_transitions",
             "get_transition_graph",
         )
     ),
 }  # fmt: skip
 
 
-def allowed() -> list[tuple[str, str]]:
-    """The policy's rows: kind as in the table of interfaces, and name."""
+def allowed(node: str) -> list[tuple[str, str]]:
+    """The policy's rows for a node: kind as in the table of interfaces, and name."""
     policy = ElementTree.parse(DEPLOYMENT / "sros2_policy.xml").getroot()
-    (profile,) = policy.iter("profile")
-    assert profile.attrib == {"ns": "/", "node": "tracker"}
-    kinds = {"publish": "out", "subscribe": "in", "reply": "service"}
+    (enclave,) = (one for one in policy.iter("enclave") if one.get("path") == f"/{node}")
+    (profile,) = enclave.iter("profile")
+    assert profile.attrib == {"ns": "/", "node": node}
+    kinds = {"publish": "out", "subscribe": "in", "reply": "service", "request": "calls"}
     rows = []
     for group in profile:
         for attribute, value in group.attrib.items():
@@ -55,11 +64,21 @@ def allowed() -> list[tuple[str, str]]:
     return rows
 
 
-def test_the_policy_allows_what_the_node_needs_and_no_more() -> None:
-    needed = set(EVERY_NODE)
-    for row in interface_table.TRACKER:
-        needed |= {(row.kind, name) for name in CAMERA.get(row.name, (row.name,))}
-    rows = allowed()
+@pytest.mark.parametrize(
+    ("node", "table", "every"),
+    [
+        ("tracker", interface_table.TRACKER, EVERY_NODE | LIFE_CYCLE),
+        ("console", interface_table.CONSOLE, EVERY_NODE),
+    ],
+)
+def test_the_policy_allows_what_a_node_needs_and_no_more(
+    node: str, table: tuple[interface_table.Interface, ...], every: set[tuple[str, str]]
+) -> None:
+    needed = set(every)
+    for row in table:
+        name = row.name.replace("TRACKER/", "/tracker/")
+        needed |= {(row.kind, one) for one in CALLED.get(name, (name,))}
+    rows = allowed(node)
     assert len(rows) == len(set(rows))
     assert set(rows) == needed
 
@@ -68,20 +87,22 @@ def test_what_every_node_has_is_what_rclpy_gives() -> None:
     """With the rclpy that is installed, which may be younger than Humble's."""
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
     from rclpy.lifecycle import LifecycleNode
+    from rclpy.node import Node
 
     rclpy.init(args=[])
     try:
-        node = LifecycleNode("bare")
-        name = ("bare", "/")
-        found = {
-            *(("out", topic) for topic, _ in node.get_publisher_names_and_types_by_node(*name)),
-            *(("in", topic) for topic, _ in node.get_subscriber_names_and_types_by_node(*name)),
-            *(("service", one) for one, _ in node.get_service_names_and_types_by_node(*name)),
-        }
-        node.destroy_node()
+        for kind, every in ((Node, EVERY_NODE), (LifecycleNode, EVERY_NODE | LIFE_CYCLE)):
+            node = kind("bare")
+            name = ("bare", "/")
+            found = {
+                *(("out", one) for one, _ in node.get_publisher_names_and_types_by_node(*name)),
+                *(("in", one) for one, _ in node.get_subscriber_names_and_types_by_node(*name)),
+                *(("service", one) for one, _ in node.get_service_names_and_types_by_node(*name)),
+            }
+            node.destroy_node()
+            assert {(what, one.replace("/bare/", "~/")) for what, one in found} <= every
     finally:
         rclpy.shutdown()
-    assert {(kind, one.replace("/bare/", "~/")) for kind, one in found} <= EVERY_NODE
 
 
 def test_the_unit_is_valid() -> None:

@@ -144,14 +144,15 @@ def launched(tmp_path: Path) -> Iterator[Any]:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         environment.pop(name, None)
 
-    def start(name: str, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
+    def start(name: str, *arguments: str, **more: str) -> tuple[subprocess.Popen[str], Path]:
         log = tmp_path / f"{len(children)}.log"
         ros2 = Path(sys.executable).with_name("ros2")
         command = [str(ros2) if ros2.exists() else "ros2", "launch", str(ROOT / "launch" / name)]
         with log.open("w") as file:
             child = subprocess.Popen(
-                [*command, *arguments], stdout=file, stderr=file, text=True, env=environment
-            )
+                [*command, *arguments], stdout=file, stderr=file, text=True,
+                env={**environment, **more},
+            )  # fmt: skip
         children.append(child)
         return child, log
 
@@ -308,6 +309,25 @@ def test_a_viewer_that_is_missing_is_refused_before_anything_starts(
         assert "process started" not in text and nodes_of(child.pid) == []
     else:
         pytest.skip("rviz2 is installed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("tracker.launch.py", ("console:=true",), "console:=true needs aiohttp"),
+        ("demo.launch.py", (), "the console (or give headless:=true) needs aiohttp"),
+    ],
+)
+def test_a_console_without_its_server_is_refused_before_anything_starts(
+    launched: Any, name: str, arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['aiohttp'] = None\n")
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    child, log = launched(name, *arguments, PYTHONPATH=path)
+    assert child.wait(timeout=60) == 1
+    assert f"{words}: pip install aiohttp" in log.read_text()
+    assert "process started" not in log.read_text() and nodes_of(child.pid) == []
 
 
 @pytest.mark.slow

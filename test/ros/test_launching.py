@@ -11,6 +11,7 @@ import pytest
 
 from siampolar_ros.runtime.launching import (
     LaunchError,
+    check_module,
     check_package,
     check_params_file,
     launch_environment,
@@ -29,6 +30,12 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
         "view:=true needs the package no_such_viewer: sudo apt-get install ros-jazzy-no-such-viewer"
     )
     check_package("rclpy", "view:=true")
+
+
+def test_a_module_that_is_missing_is_named_with_the_command_that_installs_it() -> None:
+    with pytest.raises(LaunchError, match=r"^view:=true needs nowhere_: pip install nowhere_$"):
+        check_module("nowhere_", "view:=true")
+    check_module("json", "view:=true")
 
 
 def test_a_parameters_file_that_is_missing_is_refused(tmp_path: Path) -> None:

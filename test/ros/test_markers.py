@@ -26,7 +26,7 @@ CAMERA = CameraModel.from_info(ideal_camera_info(640, 480, 90.0), rectified=Fals
 
 def target(id: int, state: TargetState = TargetState.TRACKING) -> Target:
     box = Box(320, 240, 480, 400)
-    return Target(id, state, 0.75, 0.5, box, box.corners_xy())
+    return Target(id, state, 0.6, 0.5, box, box.corners_xy(), 0.75)
 
 
 def test_outline_in_metres_at_the_depth() -> None:
@@ -39,7 +39,7 @@ def test_outline_in_metres_at_the_depth() -> None:
     corners = [(0, 0, 2), (1, 0, 2), (1, 1, 2), (0, 1, 2)]
     assert np.allclose(points[:-1], corners, atol=1e-6)
     assert outline.scale.x == pytest.approx(3 * 2 / 320)
-    assert label.type == Marker.TEXT_VIEW_FACING and label.text == "3 tracking 0.75"
+    assert label.type == Marker.TEXT_VIEW_FACING and label.text == "3 tracking 75 %"
     assert (label.pose.position.x, label.pose.position.z) == pytest.approx((0.5, 2.0))
     assert label.pose.position.y < 0  # above the box
     blue, green, red = color_of(3)

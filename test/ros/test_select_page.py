@@ -39,6 +39,20 @@ def test_boxes_are_kept_changed_and_dropped() -> None:
     assert [one["box"] for one in view.targets.targets] == [[11, 20, 30, 40]]
 
 
+def test_a_drawn_box_has_every_field_that_the_page_reads_of_a_target() -> None:
+    """What nothing is known of is written without a confidence, not as "NaN %"."""
+    msg = pytest.importorskip("siampolar_ros.msg", reason="needs the built messages (make setup)")
+    from siampolar_ros.console.tracker_link import target_as_json
+
+    still = StillImage(IMAGE)
+    still.ask(start((10, 20, 30, 40)), lambda answer: None)
+    view = still.cameras()["first frame"].take()
+    assert view is not None and view.targets is not None
+    (drawn,) = view.targets.targets
+    assert drawn.keys() == target_as_json(msg.Target()).keys()
+    assert drawn["confidence"] == 0
+
+
 def test_the_page_is_served_until_enter(capsys: pytest.CaptureFixture[str]) -> None:
     pages: list[Any] = []
 

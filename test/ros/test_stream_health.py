@@ -168,3 +168,14 @@ def test_incompatible_qos_is_worse_while_nothing_arrives(stream: Stream) -> None
     stream.health.set_publishers(0)
     stream.health.set_publishers(1)
     assert stream.judge()[0] is Level.OK
+
+
+def test_two_announced_images_that_are_on_their_way_are_no_loss(stream: Stream) -> None:
+    """A camera sends its small message first; the image may take longer than the node's look."""
+    for _ in range(2):
+        stream.health.announced()
+    assert stream.judge() == (Level.OK, "waiting for the first image on /camera/image")
+    for _ in range(2):
+        stream.health.announced()
+    level, reason = stream.judge()
+    assert level == Level.ERROR and reason.startswith("0 of 4 images on /camera/image arrived")

@@ -37,8 +37,13 @@ function context(canvas) {
 }
 /** @param {number} id */
 const colorOf = (id) => TARGET_COLORS[(id - 1) % TARGET_COLORS.length];
-/** @param {Target} target */
-const confidenceOf = (target) => `${Math.round(100 * target.confidence)} %`;
+/** Empty where it is lost, or where nothing is known of it.
+ *  @param {Target} target */
+const confidenceOf = (target) =>
+  target.state !== 3 && target.confidence > 0 ? `${Math.round(100 * target.confidence)} %` : "";
+/** As on the overlay (`Target.label` in Python).
+ *  @param {Target} target */
+const labelOf = (target) => `${target.id} ${STATES[target.state]} ${confidenceOf(target)}`.trim();
 
 const stage = element("stage", HTMLDivElement);
 const picture = element("picture", HTMLCanvasElement);
@@ -238,9 +243,7 @@ function drawTarget(pen, target, at, scale, crowded) {
     pen.strokeRect(...at(left, top), wide * scale, high * scale);
   }
   pen.globalAlpha = 1;
-  const label = crowded && target.id !== page.chosen ? `${target.id}`
-    : state === 1 ? `${target.id}  ${confidenceOf(target)}` : `${target.id}  ${STATES[state]}`;
-  drawLabel(pen, label, bx, by, color);
+  drawLabel(pen, crowded && target.id !== page.chosen ? `${target.id}` : labelOf(target), bx, by, color);
   pen.restore();
 }
 /** A coloured line with a dark edge, seen on every background.
@@ -422,7 +425,7 @@ function showTargets() {
     item.classList.toggle("chosen", target.id === page.chosen);
     const [stateText, confidence, reason] = [".state", ".confidence", ".reason"].map((name) => item.querySelector(name));
     if (stateText) { stateText.textContent = state; stateText.className = `state ${state}`; }
-    if (confidence) confidence.textContent = target.state === 3 ? "" : confidenceOf(target);
+    if (confidence) confidence.textContent = confidenceOf(target);
     if (reason instanceof HTMLElement) { reason.textContent = target.reason; reason.hidden = !target.reason; }
     const strip = item.querySelector("canvas");
     if (strip && item.dataset.strip !== strips[target.id]) {

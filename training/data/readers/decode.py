@@ -84,8 +84,13 @@ def labelled(
     """
     if labels is None:
         return LabelledImage(name, sequence, image)
-    if labels.shape != image.shape[:2]:
-        size, expected = ("x".join(map(str, a.shape[1::-1])) for a in (labels, image))
-        raise DatasetError(f"{mask_path}: is {size} px; its image is {expected}")
+    check_same_size(image, labels.shape, mask_path)
     objects = tuple(int(v) for v in np.flatnonzero(np.bincount(labels.ravel())) if v)
     return LabelledImage(name, sequence, image, labels, objects, categories or {})
+
+
+def check_same_size(image: np.ndarray, shape: tuple[int, ...], path: Path | None) -> None:
+    """Raises DatasetError, which names ``path``, if a mask (height, width) does not fit."""
+    if shape != image.shape[:2]:
+        size, expected = ("x".join(map(str, one[1::-1])) for one in (shape, image.shape))
+        raise DatasetError(f"{path}: is {size} px; its image is {expected}")
