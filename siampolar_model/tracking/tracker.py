@@ -15,7 +15,7 @@ from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
 from ..geometry import polar
-from ..geometry.crops import CropWindow, search_window, template_window
+from ..geometry.crops import CropWindow, template_window
 from ..geometry.region import Mask, Outline, Point, Region, as_region, bounds_of
 from ..images.frame import Frame
 from ..images.resample import cut_array
@@ -66,6 +66,8 @@ class Tracker:
         self._calibration = Calibration.of(engine.spec)
         self._targets: dict[int, TrackedTarget] = {}
         self._distractors: tuple[Distractor, ...] = ()
+        # What was found for new targets on their starting images, until their first update.
+        self._at_start: dict[int, tuple[Frame, SearchCrop, list[Candidate]]] = {}
         self._next_id = 1  # ids are not reused: a result of an old target may be on its way
         size = engine.spec.search_size
         self._crops = np.empty((engine.spec.max_targets, size, size, 3), np.uint8)
@@ -188,6 +190,7 @@ class Tracker:
         mask = _mask_of(region, frame) if self.spec.takes_mask else None
         given = () if mask is None else (_cut_mask(mask, window),)
         self._engine.encode(new_id, crop, inside.as_xyxy(), *given)
+        self._at_start.pop(new_id, None)
         result = Target(
             id=new_id,
             state=TargetState.TRACKING,
@@ -329,7 +332,8 @@ class Tracker:
         """What a user should know about the box of a target that was just started; empty if it is
         good: that there is little to hold on to, or that most of it is background.
 
-        The target is searched for once on its starting image, which takes as long as an update.
+        The target is searched for on its starting image, which takes as long as an update. Its
+        first update, if on the same :class:`Frame`, takes what was found.
 
         Args:
             frame: the image that it was started on.
@@ -337,14 +341,16 @@ class Tracker:
         Raises:
             KeyError: an id that is not followed.
         """
-        box, size = self._targets[id].result.box, self.spec.search_size
-        window = search_window(box.center_xy, box.width, box.height, self.spec.search_factor, size)
-        crop = SearchCrop(window, box.width, box.height, self.settings.window_weight, 0.0)
-        return start_warning(box, self._search(_as_frame(frame), [(id, crop)])[id][0])
+        frame, target = _as_frame(frame), self._targets[id]
+        ((_, crop),) = SearchPlan({id: target}, 0.0, 0, self.settings, self.spec).crops
+        (found,) = self._search(frame, [(id, crop)])[id]
+        self._at_start[id] = frame, crop, found
+        return start_warning(target.result.box, found)
 
     def remove(self, id: int) -> bool:
         """Stop following a target; False if there was none with this id."""
         self._engine.release(id)
+        self._at_start.pop(id, None)
         return self._targets.pop(id, None) is not None
 
     def reset(self) -> None:
@@ -357,7 +363,8 @@ class Tracker:
         self, frame: Frame, search_crops: list[tuple[int, SearchCrop]]
     ) -> dict[int, list[list[Candidate]]]:
         """What the network finds in each target's crops, in as few batches as possible."""
-        candidates: dict[int, list[list[Candidate]]] = {}
+        candidates = self._found_at_start(frame, search_crops)
+        search_crops = [one for one in search_crops if one[0] not in candidates]
         for start in range(0, len(search_crops), len(self._crops)):
             batch = search_crops[start : start + len(self._crops)]
             for crop, (id, search_crop) in zip(self._crops, batch, strict=False):
@@ -367,6 +374,18 @@ class Tracker:
             found = self._engine.search([id for id, _ in batch], crops, prior)
             for i, (id, search_crop) in enumerate(batch):
                 candidates.setdefault(id, []).append(candidates_of(search_crop, found, i, id))
+        return candidates
+
+    def _found_at_start(
+        self, frame: Frame, search_crops: Sequence[tuple[int, SearchCrop]]
+    ) -> dict[int, list[list[Candidate]]]:
+        """What is known of these crops because new targets were searched for in them already."""
+        candidates = {}
+        for id, crop in search_crops:
+            if id in self._at_start:
+                seen, searched, found = self._at_start.pop(id)
+                if seen is frame and searched == crop:
+                    candidates[id] = [found]
         return candidates
 
     def _prior(self, search_crop: SearchCrop) -> Prior:

@@ -65,6 +65,35 @@ def engine() -> ScriptedEngine:
     return ScriptedEngine()
 
 
+def test_a_start_that_was_checked_is_not_searched_for_again_on_its_image() -> None:
+    unchecked, checked = ScriptedEngine(), ScriptedEngine()
+    plain, tracker = Tracker(unchecked), Tracker(checked)
+    frame = Frame.from_bgr(FRAME)
+    other_box = Box.from_xywh(400, 200, 60, 60)
+    for one in (plain, tracker):
+        assert (one.start(frame, BOX), one.start(frame, other_box)) == (1, 2)
+    assert tracker.start_warning(frame, 1) == ""
+    assert checked.batches == [[1]]
+    for one, other in zip(tracker.update(frame), plain.update(frame), strict=True):
+        assert one.state == other.state == TargetState.TRACKING
+        assert (one.box, one.score, one.confidence) == (other.box, other.score, other.confidence)
+    assert (checked.batches, unchecked.batches) == ([[1], [2]], [[1, 2]])
+    tracker.update(frame)
+    assert checked.batches[2:] == [[1, 2]]
+
+
+@pytest.mark.parametrize("change", ["another image", "started again"])
+def test_what_a_check_of_a_start_found_counts_for_its_image_and_template(change: str) -> None:
+    engine = ScriptedEngine()
+    tracker, frame = Tracker(engine), Frame.from_bgr(FRAME)
+    id = tracker.start(frame, BOX)
+    tracker.start_warning(frame, id)
+    if change == "started again":
+        tracker.start(frame, BOX, id=id)
+    tracker.update(Frame.from_bgr(FRAME) if change == "another image" else frame)
+    assert len(engine.batches) == 2
+
+
 def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
     tracker = Tracker(engine)
     id = tracker.start(FRAME, BOX)
