@@ -6,7 +6,8 @@ IN_ENV = scripts/with_env
 # NVIDIA's compiler exists for x86-64 only.
 RTX = $(if $(filter x86_64,$(shell uname -m)),tensorrt_rtx_bindings$(COMMA))
 COMMA = ,
-PYTEST = SIAMPOLAR_REQUIRE=$(RTX)aiohttp,playwright,av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel $(IN_ENV) python -m pytest
+REQUIRED = aiohttp,playwright,av,cv2,davisinteractive,importlinter,matplotlib,onnx,onnxruntime,openvino,PIL,pycocotools,skimage,torch,timm,lightning,jsonargparse,tensorboard,rosbags,rclpy,siampolar_ros.msg,wheel,yaml,motmetrics,pandas,supervision,shapely,rerun.chunk,nbclient,nbformat,ipykernel
+PYTEST = SIAMPOLAR_REQUIRE=$(RTX)$(REQUIRED) $(IN_ENV) python -m pytest
 
 .PHONY: help setup setup-dev demo console console-cost test test-all test-oldest test-jazzy test-arm64 soak lint docs clean
 

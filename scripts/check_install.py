@@ -5,8 +5,10 @@
 Without ROS and without torch: the version, `siampolar doctor`, and `siampolar track` on a video, a
 folder of 16-bit pictures, motion JPEG over HTTP, an RTSP stream (where GStreamer's server is
 installed: apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-ugly) and a
-stand-in for a camera. Every export is opened again. Each step is printed with the seconds it took;
-needs an index of packages, as pip is set up.
+stand-in for a camera. Every export is opened again by the library that owns its format and compared
+with the JSON lines; docs/quickstart.ipynb is executed, and the example of README.md runs in an
+environment made as README says. Each step is printed with the seconds it took; needs an index of
+packages, as pip is set up.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +31,53 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Where the disc of the clip is on its first frame.
 BOX = "50,60,60,60"
 
-#: A live source is followed for this long.
+#: A live source is followed for this long after the model was loaded.
 _LIVE_S = 6.0
+
+# Runs where Pillow, pycocotools, motmetrics and pandas are: the exports of one run, each opened by
+# the library that owns its format. Prints the number of boxes.
+_READ = """
+import json, sys
+from pathlib import Path
+import motmetrics, numpy as np, pandas
+from PIL import Image
+from pycocotools.coco import COCO
+
+folder, name = Path(sys.argv[1]), sys.argv[2]
+lines = [json.loads(line) for line in open(folder / f"{name}.jsonl")]
+targets = {(line["frame"], one["id"]): one for line in lines for one in line["targets"]}
+seen = {key: one for key, one in targets.items() if one["state"] != "lost"}
+
+coco = COCO(str(folder / f"{name}.json"))
+table = pandas.read_csv(folder / f"{name}.csv", keep_default_na=False)
+mot = motmetrics.io.loadtxt(str(folder / f"{name}.txt"), fmt="mot15-2D")
+assert len(coco.imgs) == len(lines) and len(table) == len(targets)
+assert len(coco.anns) == len(mot) == len(seen)
+for row in table.to_dict("records"):
+    one = targets[row["frame"], row["id"]]
+    assert [row[c] for c in ("x", "y", "width", "height")] == one["box"], row
+    for field in ("state", "reason", "confidence", "score", "quality"):
+        assert row[field] == one[field], row
+for found in coco.anns.values():
+    frame = found["image_id"] - 1
+    one = seen[frame, found["track_id"]]
+    assert found["bbox"] == one["box"] and found["confidence"] == one["confidence"]
+    with Image.open(folder / f"{name}_masks" / f"{frame:05d}.png") as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.array(image) == 1, coco.annToMask(found) > 0)
+    row = mot.loc[(frame + 1, found["track_id"])]
+    np.testing.assert_allclose(row[["X", "Y", "Width", "Height"]].tolist(), one["box"], atol=0.02)
+    assert row["Confidence"] == one["confidence"]
+print(len(seen), "boxes")
+"""
+
+# Runs where nbclient is: executes a notebook in the folder that it lies in.
+_NOTEBOOK = """
+import sys, nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], as_version=4)
+nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
+print(sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", ())))
+"""
 
 # Runs in the clean environment: what is tracked, in 8 and in 16 bits.
 _CLIP = """
@@ -129,18 +178,39 @@ class Steps:
             if name not in ("PYTHONPATH", "AMENT_PREFIX_PATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
         }
 
-    def run(self, title: str, *command: object, code: int = 0, stop_after_s: float = 0) -> str:
-        """The output of a command, which must end with ``code``; SIGINT ends it if asked for."""
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [str(one) for one in command], cwd=self.folder, env=self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        try:
-            text = process.communicate(timeout=stop_after_s or 900)[0]
-        except subprocess.TimeoutExpired:
+    def run(self, title: str, *command: object) -> str:
+        """The output of a command, which must succeed."""
+        return self._run(title, command, 0, lambda process, _: process.wait(900))
+
+    def run_live(self, title: str, *command: object) -> str:
+        """The output of a command that SIGINT ends, some seconds after it loaded its model."""
+
+        def interrupt(process: subprocess.Popen[bytes], output: Path) -> None:
+            end = time.monotonic() + 300
+            while b"runs on" not in output.read_bytes() and time.monotonic() < end:
+                time.sleep(0.1)
+            time.sleep(_LIVE_S)
             process.send_signal(signal.SIGINT)
-            text = process.communicate(timeout=60)[0]
+            process.wait(120)
+
+        return self._run(title, command, 130, interrupt)
+
+    def _run(
+        self,
+        title: str,
+        command: Sequence[object],
+        code: int,
+        wait: Callable[[subprocess.Popen[bytes], Path], object],
+    ) -> str:
+        began = time.monotonic()
+        output = self.folder / "output.txt"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [str(one) for one in command], cwd=self.folder, env=self.environment,
+                stdout=file, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            wait(process, output)
+        text = output.read_text("utf-8", errors="replace")
         if process.returncode != code:
             sys.exit(f"{title}: ended with {process.returncode}, not {code}\n{text[-3000:]}")
         print(f"{time.monotonic() - began:6.1f} s  {title}", flush=True)
@@ -154,19 +224,45 @@ def check(holds: bool, what: str, text: object) -> None:
 
 def install(steps: Steps, built: Path) -> Path:
     """The Python of an empty environment with the wheel in it."""
-    python = steps.folder / "clean" / "bin" / "python"
     (wheel,) = built.glob("*.whl")
-    steps.run("an empty environment", sys.executable, "-m", "venv", steps.folder / "clean")
+    python = environment(steps, "an empty environment", "clean")
     steps.run("install the wheel", python, "-m", "pip", "install", "-q", f"{wheel}[cpu,opencv]")
     return python
 
 
+def environment(steps: Steps, title: str, name: str) -> Path:
+    """The Python of a new environment."""
+    steps.run(title, sys.executable, "-m", "venv", steps.folder / name)
+    return steps.folder / name / "bin" / "python"
+
+
+def run_example(steps: Steps, clip: Path) -> None:
+    """The example of README.md, in an environment made from the source tree as README says."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    extras = "cpu,opencv"
+    check(f'pip install ".[{extras}]"' in text, "README.md's installation", extras)
+    python = environment(steps, "another empty environment", "readme")
+    steps.run(
+        "pip install .[cpu,opencv]", python, "-m", "pip", "install", "-q", f"{ROOT}[{extras}]"
+    )
+    shutil.copy(clip, steps.folder / "my.mp4")
+    printed = steps.run("README's example", python, "-c", example).splitlines()
+    check(len(printed) == 60 and "TRACKING" in printed[0], "README's example", printed)
+    check((steps.folder / "tracked.mp4").stat().st_size > 1000, "README's example", printed)
+
+
+def run_notebook(steps: Steps, python: Path) -> None:
+    """Execute the notebook of the documentation with the wheel."""
+    shutil.copy(ROOT / "docs" / "quickstart.ipynb", steps.folder)
+    printed = steps.run("the notebook", python, "-c", _NOTEBOOK, steps.folder / "quickstart.ipynb")
+    check(printed.split()[-1:] == ["3"], "pictures in the notebook", printed)
+
+
 def build(steps: Steps) -> Path:
     """The folder of the wheel and the sdist, both checked."""
-    tools = steps.folder / "tools"
-    python = tools / "bin" / "python"
     built = steps.folder / "dist"
-    steps.run("an environment for the tools", sys.executable, "-m", "venv", tools)
+    python = environment(steps, "an environment for the tools", "tools")
     steps.run("install build and twine", python, "-m", "pip", "install", "-q", "build", "twine")
     steps.run("python -m build", python, "-m", "build", "--outdir", built, ROOT)
     text = steps.run("twine check", python, "-m", "twine", "check", "--strict", *built.iterdir())
@@ -187,10 +283,8 @@ def track(
     }  # fmt: skip
     exports = [f"--export={kind}:{path}" for kind, path in out.items()]
     video = steps.folder / f"{name}_tracked.mp4"
-    text = steps.run(
-        title, *begin, "track", source, "--box", BOX, "-o", video, *exports,
-        code=130 if live else 0, stop_after_s=_LIVE_S if live else 0,
-    )  # fmt: skip
+    run = steps.run_live if live else steps.run
+    text = run(title, *begin, "track", source, "--box", BOX, "-o", video, *exports)
     lines = [json.loads(line) for line in out["jsonl"].read_text().splitlines()]
     with out["csv"].open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -234,8 +328,9 @@ def main() -> int:
             print("          RTSP is left out: GStreamer's RTSP server is not installed")
         for title, interpreter, code, address in servers:
             server = subprocess.Popen(
-                [interpreter, "-c", code, clip], stdout=subprocess.PIPE, text=True
-            )
+                [interpreter, "-c", code, clip], stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
             try:
                 assert server.stdout is not None
                 url = address.format(server.stdout.readline().strip())
@@ -245,6 +340,20 @@ def main() -> int:
                 server.wait()
         camera = [python, "-c", _CAMERA, clip]
         track(steps, "track a camera's stand-in", camera, "0", "camera", live=True)
+        readers = (
+            "matplotlib",
+            "supervision",
+            "nbclient",
+            "ipykernel",
+            "pycocotools",
+            "motmetrics",
+        )
+        steps.run("install what reads exports", python, "-m", "pip", "install", "-q", *readers)
+        for path in sorted(steps.folder.glob("*.jsonl")):
+            text = steps.run(f"read back {path.stem}", python, "-c", _READ, path.parent, path.stem)
+            check(int(text.split()[-2]) > 0, path.stem, text)
+        run_notebook(steps, python)
+        run_example(steps, clip)
     print(f"{time.monotonic() - began:6.1f} s  all")
     return 0
 

@@ -1,11 +1,13 @@
 """Packs training data into one file that is small enough to hand to a rented GPU.
 
     python scripts/pack_training_data.py OUT.tar --photos FOLDER [FOLDER ...] [--davis FOLDER]
-        [--limit-mb 60] [--side 400]
+        [--limit-mb 64] [--side 432] [--frame-side 576] [--every 2]
 
-Photographs and frames (layouts: docs/data.md) are scaled down to a longest side of ``--side``
-pixels, which still shows an object as large as a search crop does; of a video, every ``--every``-th
-frame. What exceeds the limit is left out evenly and counted. train_packed.py trains with it.
+Photographs and frames (layouts: docs/data.md) are scaled down to a longest side of ``--side`` and
+``--frame-side`` pixels and become WebP, half the size of JPEG. An object stays as large as a search
+crop shows it: in a photograph it fills more of the image than in a frame. Of a video, every
+``--every``-th frame is taken. What exceeds the limit is left out evenly and counted.
+train_packed.py trains with it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-_JPEG_QUALITY = 88
+_WEBP_QUALITY = 75
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def main() -> int:
@@ -28,9 +31,10 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=Path, nargs="+", default=[], metavar="FOLDER")
     parser.add_argument("--davis", type=Path, metavar="FOLDER")
-    parser.add_argument("--limit-mb", type=float, default=60.0, help="megabytes of 10^6 bytes")
-    parser.add_argument("--side", type=int, default=400, help="longest side in pixels")
-    parser.add_argument("--every", type=int, default=3, help="of a video's frames")
+    parser.add_argument("--limit-mb", type=float, default=64.0, help="megabytes of 10^6 bytes")
+    parser.add_argument("--side", type=int, default=432, help="of a photograph, pixels")
+    parser.add_argument("--frame-side", type=int, default=576, help="of a video's frame, pixels")
+    parser.add_argument("--every", type=int, default=2, help="of a video's frames")
     options = parser.parse_args()
     files = list(pairs_of(options.photos, options.davis, options.every))
     if not files:
@@ -43,7 +47,8 @@ def main() -> int:
         size = 0.0
         for index in order:
             image, mask, name = files[index]
-            parts = list(encoded(image, mask, name, options.side))
+            side = options.frame_side if name.startswith("davis/") else options.side
+            parts = list(encoded(image, mask, name, side))
             room = sum(len(data) + 1536 for _, data in parts)  # headers and padding of tar
             if size + room > limit - 10_240:
                 lacking += 1
@@ -66,20 +71,24 @@ def pairs_of(
 ) -> Iterator[tuple[Path, Path | None, str]]:
     """Image, mask, and the name in the pack without its ending; no mask: background."""
     for number, root in enumerate(photos):
-        for image in sorted((root / "JPEGImages" / "photos").glob("*.jpg")):
+        for image in pictures(root / "JPEGImages" / "photos"):
             mask = root / "Annotations" / "photos" / f"{image.stem}.png"
             yield image, mask if mask.is_file() else None, f"photos{number}/photos/{image.stem}"
     if davis is None:
         return
     for folder in sorted((davis / "JPEGImages" / "480p").glob("*")):
-        for image in sorted(folder.glob("*.jpg"))[::every]:
+        for image in pictures(folder)[::every]:
             mask = davis / "Annotations" / "480p" / folder.name / f"{image.stem}.png"
             if mask.is_file():
                 yield image, mask, f"davis/480p/{folder.name}/{image.stem}"
 
 
+def pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.*") if path.suffix.lower() in _SUFFIXES)
+
+
 def encoded(image: Path, mask: Path | None, name: str, side: int) -> Iterator[tuple[str, bytes]]:
-    """The members of the pack for one image: JPEG and PNG, scaled down."""
+    """The members of the pack for one image: WebP and PNG, scaled down."""
     set_name, rest = name.split("/", 1)
     picture = cv2.imread(str(image), cv2.IMREAD_COLOR)
     if picture is None:
@@ -87,8 +96,8 @@ def encoded(image: Path, mask: Path | None, name: str, side: int) -> Iterator[tu
     scale = min(1.0, side / max(picture.shape[:2]))
     size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    yield f"{set_name}/JPEGImages/{rest}.jpg", _encode(".jpg", small, quality)
+    quality = [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY]
+    yield f"{set_name}/JPEGImages/{rest}.webp", _encode(".webp", small, quality)
     if mask is not None:
         # Index images keep their indices; OpenCV would give the palette's colours.
         from PIL import Image

@@ -1,7 +1,7 @@
 """Trains a model from a pack of data in a given time, and exports it: one command on a rented GPU.
 
-    python scripts/train_packed.py PACK.tar OUT [--minutes 8] [--network NAME] [--pairs N]
-        [--batch 64] [--weights FILE.safetensors]
+    python scripts/train_packed.py PACK.tar OUT [--minutes 8] [--config NAME] [--network NAME]
+        [--pairs N] [--batch 64] [--clips 8] [--weights FILE.safetensors]
 
 PACK.tar comes from scripts/pack_training_data.py. A short run measures the pairs per second; the
 training then takes as many pairs as fit into the time, so that its learning rate ends at 0. OUT
@@ -22,11 +22,15 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / "config" / "training" / "siampolar_lite0.yaml"
+WEIGHTS = ROOT / "siampolar_model" / "weights" / "siampolar_lite0" / "weights.safetensors"
 
-#: Steps of the run that measures, and the share of the time that is left for training: starting,
-#: validation and export take the rest.
-PROBE_STEPS, SHARE = 60, 0.75
+#: The rate is measured over this many steps, by the slowest third of them.
+MEASURED_STEPS = 60
+#: Steps before, by the number of workers: the first ones load libraries (half a minute on a machine
+#: that has just started), and the next ones use up the batches that were made meanwhile.
+UNMEASURED_STEPS = 8
+#: Of the time that is left then; starting, validation, export and a slower rate take the rest.
+SHARE = 0.7
 
 _FIT = (
     "import sys; from siampolar_training.run.lightning_cli import TrainingCLI; "
@@ -43,10 +47,19 @@ def main() -> int:
     parser.add_argument("pack", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--network", default="siampolar_lite0", help="a file of config/network")
+    training, networks = files_of("training"), files_of("network")
+    parser.add_argument(
+        "--config", default="siampolar_lite0", choices=training, help="a file of config/training"
+    )
+    parser.add_argument(
+        "--network", choices=networks, help="a file of config/network, if not the configuration's"
+    )
     parser.add_argument("--pairs", type=int, help="instead of what fits into the time")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--weights", type=Path, help="default: the shipped model's, as far as fit")
+    parser.add_argument("--weights", type=Path, help="default: siampolar_lite0's, as far as fit")
+    parser.add_argument(
+        "--clips", type=int, default=8, help="validation clips of held-out photographs; 0: none"
+    )
     options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +74,7 @@ def main() -> int:
             pairs = max(options.batch, int(rate * left * SHARE))
             print(f"{rate:.0f} pairs per second: {pairs} pairs in {left:.0f} s", flush=True)
         run = options.out / "run"
-        fit(options, sources, run, pairs, clips=8)
+        fit(options, sources, run, pairs, every=20)
     checkpoint = next(
         path
         for name in ("best", "last")
@@ -70,6 +83,11 @@ def main() -> int:
     python(_EXPORT, checkpoint, options.out / "model")
     print(f"{options.out / 'model'} after {time.monotonic() - started:.0f} s")
     return 0
+
+
+def files_of(folder: str) -> list[str]:
+    """The names in a folder of config, without their endings."""
+    return sorted(path.stem for path in (ROOT / "config" / folder).glob("*.yaml"))
 
 
 def sources_of(data: Path) -> str:
@@ -85,33 +103,42 @@ def sources_of(data: Path) -> str:
 
 
 def measured_rate(options: argparse.Namespace, sources: str, run: Path) -> float:
-    """Pairs per second of a short training, without its start."""
-    fit(options, sources, run, options.batch * PROBE_STEPS, clips=1)
+    """Pairs per second of a short training when it runs evenly."""
+    steps = UNMEASURED_STEPS * len(os.sched_getaffinity(0)) + MEASURED_STEPS
+    fit(options, sources, run, options.batch * steps, every=MEASURED_STEPS // 3, validates=False)
     with (run / "log.csv").open(newline="") as file:
         rates = [float(row["images_per_s"]) for row in csv.DictReader(file) if row["images_per_s"]]
     shutil.rmtree(run)
-    return sorted(rates[1:] or rates)[len(rates[1:] or rates) // 2]
+    return min(rates[-3:])
 
 
-def fit(options: argparse.Namespace, sources: str, run: Path, pairs: int, *, clips: int) -> None:
+def fit(
+    options: argparse.Namespace,
+    sources: str,
+    run: Path,
+    pairs: int,
+    *,
+    every: int,
+    validates: bool = True,
+) -> None:
+    """Train in a process of its own."""
     steps = max(1, pairs // options.batch)
-    weights = options.weights
-    if weights is None:
-        weights = ROOT / "siampolar_model" / "weights" / "siampolar_lite0" / "weights.safetensors"
     settings = {
-        "model.network": ROOT / "config" / "network" / f"{options.network}.yaml",
-        "model.initial_weights": weights.resolve(),
+        "model.initial_weights": (options.weights or WEIGHTS).resolve(),
         "trainer.default_root_dir": run.resolve(),
-        "trainer.log_every_n_steps": max(1, min(20, steps // 3)),
+        "trainer.log_every_n_steps": max(1, min(every, steps // 3)),
         "trainer.val_check_interval": max(1, steps // 4),
-        "trainer.limit_val_batches": 0 if clips == 1 else 1.0,
+        "trainer.limit_val_batches": 1.0 if validates else 0,
         "data.sources": sources,
         "data.pairs": steps * options.batch,
         "data.batch": options.batch,
-        "data.clips": clips,
+        "data.clips": options.clips,
     }
+    if options.network is not None:
+        settings["model.network"] = ROOT / "config" / "network" / f"{options.network}.yaml"
     arguments = [f"--{name}={value}" for name, value in settings.items()]
-    python(_FIT, "fit", "--config", CONFIG, *arguments)
+    config = ROOT / "config" / "training" / f"{options.config}.yaml"
+    python(_FIT, "fit", "--config", config, *arguments)
 
 
 def python(code: str, *arguments: object) -> None:

@@ -194,8 +194,8 @@ def to_supervision(targets: Iterable[Target], height: int, width: int) -> Any:
     """Targets on one image as ``supervision.Detections``; lost ones are left out.
 
     Returns:
-        ``xyxy``, ``mask`` and ``tracker_id`` of each target, ``confidence`` (its score), and under
-        ``data`` ``quality`` and ``state`` (lower case).
+        ``xyxy``, ``mask``, ``tracker_id`` and ``confidence`` of each target, and under ``data``
+        ``state`` (lower case), ``reason``, ``score``, ``quality`` and ``velocity`` (N, 2).
 
     Raises:
         ImportError: supervision is not installed.
@@ -215,12 +215,15 @@ def to_supervision(targets: Iterable[Target], height: int, width: int) -> Any:
     return supervision.Detections(
         xyxy=np.array([one.box.as_xyxy() for one in seen], np.float32),
         mask=np.array([one.mask(height, width) for one in seen]),
-        confidence=np.array([one.score for one in seen], np.float32),
+        confidence=np.array([one.confidence for one in seen], np.float32),
         class_id=np.zeros(len(seen), int),
         tracker_id=np.array([one.id for one in seen]),
         data={
-            "quality": np.array([one.quality for one in seen], np.float32),
             "state": np.array([one.state.name.lower() for one in seen]),
+            "reason": np.array([one.reason for one in seen]),
+            "score": np.array([one.score for one in seen], np.float32),
+            "quality": np.array([one.quality for one in seen], np.float32),
+            "velocity": np.array([one.velocity_xy for one in seen], np.float32),
         },
     )
 

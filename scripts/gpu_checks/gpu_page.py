@@ -13,6 +13,9 @@ _TITLES = {
     "training": "Training throughput",
 }
 
+#: The heading of what people add to the page; a new run leaves it as it is.
+_BY_HAND = "## Added by hand"
+
 _HOW = """# On a GPU
 
 One command checks on an NVIDIA GPU what no other machine can check, in less than eight minutes. In
@@ -27,7 +30,8 @@ the exit status is 0 unless a part failed. `gpu_out/gpu.json` holds everything, 
 for people. `--photos FOLDER` trains on photographs in place of drawn ones (docs/data.md).
 `--packages FOLDER` takes packages from a folder, for a machine without network:
 `pip install --no-deps --target FOLDER tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs` elsewhere;
-files in it that end in `.xz` are unpacked first. TensorRT itself and a Jetson are checked by
+files in it that end in `.xz` are unpacked first. With `--write`, what the page says below "Added by
+hand" stays. TensorRT itself and a Jetson are checked by
 `pytest -m gpu` ([jetson.md](jetson.md)).
 """
 
@@ -55,6 +59,12 @@ def page(result: dict[str, Any]) -> str:
         checks = {text: "yes" if passed else "**no**" for text, passed in part["checks"].items()}
         lines += _table(("", ""), checks | part["notes"])
     return "\n".join(lines) + "\n"
+
+
+def by_hand(text: str) -> str:
+    """What people added to an earlier page, with an empty line before it."""
+    _, heading, added = text.partition(f"\n{_BY_HAND}")
+    return f"\n{_BY_HAND}{added}" if heading else ""
 
 
 def _table(head: tuple[str, str], rows: dict[str, Any]) -> list[str]:

@@ -67,8 +67,12 @@ def bench(
         ),
     ] = 1,
     peer: Annotated[
-        Path | None,
-        typer.Option(help="Folder with TrackerNano's two ONNX files, to run it alongside."),
+        str | None,
+        typer.Option(
+            metavar="nano:FOLDER",
+            help="Run OpenCV's TrackerNano alongside; the folder holds its two ONNX files. Spelled "
+            "as for `siampolar eval`, which takes other trackers as well.",
+        ),
     ] = None,
     full: Annotated[
         bool,
@@ -107,7 +111,8 @@ def bench(
     settings = set_values(assignments, TrackerSettings)
     settings_with(TrackerSettings, settings)  # refused here, not in the process that measures
     inputs = [video, *(image_files(video) if video.is_dir() else ())]
-    inputs += [] if peer is None else [peer / name for name in PEER_FILES]
+    peer_folder = None if peer is None else _nano_folder(peer)
+    inputs += [] if peer_folder is None else [peer_folder / name for name in PEER_FILES]
     outputs = (json_file, plot, write)
     check_distinct(inputs, outputs)
     for path in outputs:
@@ -126,7 +131,7 @@ def bench(
         num_threads=threads,
         provider=provider,
         targets=targets,
-        peer=None if peer is None else str(peer),
+        peer=None if peer_folder is None else str(peer_folder),
         settings=settings,
     )
     with progress_bar() as progress:
@@ -152,7 +157,8 @@ def bench(
         engine=None if engine == "auto" else engine,
         precision=None if precision == "auto" else precision,
         provider=None if provider == "cpu" else provider, threads=threads,
-        set=assignments, targets=None if targets == 1 else targets, peer=peer and peer.name,
+        set=assignments, targets=None if targets == 1 else targets,
+        peer=peer_folder and f"nano:{peer_folder.name}",
         full=full, loaded=loaded, node=node, write=write and write.name,
         first=first or None, last=last,
     )  # fmt: skip
@@ -164,6 +170,20 @@ def bench(
         picture = None if plot is None else os.path.relpath(plot, write.parent)
         write.write_text(benchmark_page(report, picture), encoding="utf-8")
     _print(report)
+
+
+def _nano_folder(text: str) -> Path:
+    """The folder of ``nano:FOLDER``.
+
+    Raises:
+        CommandError: another tracker, or no folder.
+    """
+    name, _, folder = text.partition(":")
+    if name != "nano" or not folder:
+        raise CommandError(
+            f"--peer {text}: must be nano:FOLDER, with the ONNX files of TrackerNano"
+        )
+    return Path(folder)
 
 
 def _node_benchmark() -> Callable[..., tuple[NodeResult, ...]]:

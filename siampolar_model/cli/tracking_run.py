@@ -16,6 +16,7 @@ from ..io.live import LiveSource, MotionJpeg
 from ..io.video import VideoFrame, VideoReader, VideoWriter
 from ..rendering.draw import draw
 from ..results import Target
+from ..tracking.elapsed import seconds_between
 from ..tracking.tracker import Tracker
 from .inits import Init
 from .interrupts import uninterrupted
@@ -94,12 +95,15 @@ class TrackingRun:
     def _tracked(self) -> Iterator[tuple[VideoFrame, list[Target]]]:
         try:
             self._pass_notices()
+            before_ns = None
             for frame in self._frames:
                 view = Frame.from_bgr(frame.image)
                 self._start(frame.index, view)
                 # The image of an init is tracked as well, as in the node, so that the target has
                 # an outline there too.
-                targets = self._tracker.update(view)
+                elapsed_s = seconds_between(before_ns, frame.stamp_ns)
+                before_ns = frame.stamp_ns
+                targets = self._tracker.update(view, elapsed_s=elapsed_s)
                 yield frame, targets
                 self._pass_notices()
             self._pass_notices()

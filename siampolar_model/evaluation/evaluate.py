@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import cv2
 import numpy as np
 
 from ..errors import BoxError, DatasetError, FrameError, TargetLimitError
 from ..geometry.box import Box
-from ..io.video import VideoWriter
 from ..rendering.draw import draw
 from .box_metrics import box_ious
 from .boxes import BOX_LAYOUT, BoxDataset, BoxSequence, open_boxes, truth_files
@@ -41,6 +40,9 @@ from .scores import (
     summarize_masks,
 )
 from .worst_frames import WorstFrames
+
+if TYPE_CHECKING:
+    from ..io.video import VideoWriter
 
 #: Images shown to the tracker before anything is timed.
 WARM_UP_FRAMES = 5
@@ -347,7 +349,11 @@ class _Run:
         self._tracker, self._name, self._worst = tracker, name, worst
         self._on_frame = on_frame
         self._index = 0
-        self._writer = VideoWriter(overlay, _OVERLAY_FPS) if overlay is not None else None
+        self._writer: VideoWriter | None = None
+        if overlay is not None:
+            from ..io.video import VideoWriter  # training scores clips without the package av
+
+            self._writer = VideoWriter(overlay, _OVERLAY_FPS)
         self.player = Player(tracker, fps)
 
     def __enter__(self) -> _Run:

@@ -19,6 +19,7 @@ from ..geometry.box import Box, as_box
 from ..io.video import VideoReader
 from ..rendering.draw import draw
 from ..results import Target, TargetState
+from ..tracking.elapsed import seconds_between
 from ..tracking.tracker import Tracker
 from .boxes import BoxSequence
 
@@ -130,9 +131,12 @@ def follow(
     frames = 0
     try:
         with VideoReader(video) as reader:
+            before_ns = None
             for frame in reader:
+                elapsed_s = seconds_between(before_ns, frame.stamp_ns)
+                before_ns = frame.stamp_ns
                 if frames:
-                    targets = tracker.update(frame.image)
+                    targets = tracker.update(frame.image, elapsed_s=elapsed_s)
                     shared.add(targets, frame.image.shape[:2])
                 else:
                     for box in boxes[0]:

@@ -14,7 +14,6 @@ from ..geometry.box import Box
 from ..geometry.region import Mask
 from ..images.frame import Frame
 from ..results import Target, TargetState
-from ..tracking.redetection import RedetectionBudget
 
 #: Files of the networks, as OpenCV's samples name them.
 _NANO_FILES = ("nanotrack_backbone*.onnx", "nanotrack_head*.onnx")
@@ -55,7 +54,7 @@ class Peer:
         self._trackers[id], self._boxes[id] = tracker, region
         return id
 
-    def update(self, frame: Frame, *, budget: RedetectionBudget | None = None) -> list[Target]:
+    def update(self, frame: Frame, *, elapsed_s: float = 0.0) -> list[Target]:
         """As :meth:`siampolar_model.tracking.tracker.Tracker.update`."""
         image = frame.to_bgr()
         return [self._update(id, image) for id in self._trackers]

@@ -22,7 +22,6 @@ from ..geometry.box import Box
 from ..geometry.region import Mask
 from ..images.frame import Frame
 from ..results import Target, TargetState
-from ..tracking.redetection import RedetectionBudget
 
 # Tolerance, in periods of the images, for an answer that is finished exactly when one arrives.
 _TINY = 1e-9
@@ -38,7 +37,7 @@ class Follower(Protocol):
             BoxError: a box that no target can start from.
         """
 
-    def update(self, frame: Frame, *, budget: RedetectionBudget = ...) -> list[Target]:
+    def update(self, frame: Frame, *, elapsed_s: float = ...) -> list[Target]:
         """All targets on the next image."""
 
     def reset(self) -> None:
@@ -162,8 +161,7 @@ class Player:
                 targets = self._tracker.update(frame)
             else:
                 elapsed_s = (self._index - self._last_index) / self._fps
-                budget = RedetectionBudget(elapsed_s=elapsed_s)
-                targets = self._tracker.update(frame, budget=budget)
+                targets = self._tracker.update(frame, elapsed_s=elapsed_s)
             track_s = time.perf_counter() - begin
             self._busy(track_s)
             self._newest = Answer(self._places(targets))

@@ -7,6 +7,7 @@
 - 16-bit and floating-point pictures become 8 bits by a value range, as `mono16` images do in the
   node: from the 1st to the 99th percentile of the first picture of a sequence.
 - A file that ends too early is refused; some decoders would fill the rest with grey.
+- A file that holds several pictures is refused; decoders would give the first alone.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import numpy as np
 
 from ..errors import FrameError
 from .compressed import png_is_whole
+from .picture_count import picture_count
 from .picture_size import picture_size
 from .value_range import value_range_of
 
 #: Files that count as pictures, in lower case.
-PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 #: Most pixels of a picture or a frame of a video; larger ones would take gigabytes.
 MAX_FILE_PIXELS = 100_000_000
@@ -48,7 +50,8 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
         is resolved to its colours and transparency is left out.
 
     Raises:
-        FrameError: no such file, not a picture, or a file that ends too early; it names the file.
+        FrameError: no such file, not a picture, several pictures, or a file that ends too early;
+            it names the file.
     """
     data = read_whole(path)
     try:
@@ -66,14 +69,16 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a picture file, checked as far as that goes without decoding them.
 
     Raises:
-        FrameError: no such file, an empty one, one that ends too early, or too many pixels; it
-            names the file.
+        FrameError: no such file, an empty one, one that ends too early, several pictures, or too
+            many pixels; it names the file.
     """
     try:
         data = Path(path).read_bytes()
         if not data or _ends_early(data):
             reason = "it ends too early or is damaged" if data else "it is empty"
             raise FrameError(f"not a readable image; {reason}")
+        if (count := picture_count(data)) > 1:
+            raise FrameError(f"holds {count} pictures; a file must hold one")
         check_size(*picture_size(data))
     except (OSError, ValueError) as error:  # FrameError, and a name that no file can have
         raise FrameError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
@@ -121,6 +126,22 @@ def check_size(width: int, height: int) -> None:
             f"{width}x{height} px are {width * height / 1e6:.0f} million pixels; at most "
             f"{MAX_FILE_PIXELS // 1_000_000} million are read"
         )
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name and its first bytes.
+
+    An animated PNG file is a video instead, as FFmpeg reads it; so is a file of another kind that
+    merely has such a name.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        return False
+    try:
+        check_picture(path)
+        data = path.read_bytes()
+    except (FrameError, OSError):
+        return False
+    return not (data.startswith(b"\x89PNG") and picture_count(data) > 1)
 
 
 def check_picture(path: Path) -> None:

@@ -63,7 +63,7 @@ class FrameTimes:
                 f"{counted(self._gaps, 'place')}"
             )
         if self._back:
-            reasons.append(f"{counted(self._back, 'frame')} do not come later than the one before")
+            reasons.append(f"{counted(self._back, 'frame')} not later than the one before")
         if length_s > self._end_s + _LATE * self._period_s:
             reasons.append(
                 f"ends after {self._end_s:.2f} s, but lasts {length_s:.2f} s by its header"

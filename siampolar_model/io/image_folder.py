@@ -7,8 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import FrameError, VideoError
+from ..errors import FrameError, VideoError, counted
 from ..images.picture import PICTURE_SUFFIXES, check_picture
+
+#: Pictures that are not read. Others than these, such as texts next to the frames, are no surprise.
+_OTHER_PICTURES = (
+    ".avif", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".jp2", ".jxl", ".pbm", ".pfm",
+    ".pnm", ".tga",
+)  # fmt: skip
 
 _WHOLE = re.compile(r"(\d+)")
 _DECIMAL = re.compile(r"(\d+(?:\.\d+)?)")
@@ -20,11 +26,12 @@ class ImageFolder:
 
     Attributes:
         files: sorted, numbers in names by their value.
-        notice: which order was taken where another one was possible; empty if there was no choice.
+        notices: pictures that are left out, and which order was taken where another one was
+            possible, one line each.
     """
 
     files: tuple[Path, ...]
-    notice: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def image_folder(folder: Path) -> ImageFolder:
@@ -39,13 +46,9 @@ def image_folder(folder: Path) -> ImageFolder:
         VideoError: a file that is missing behind a link, empty, or not a picture; the first such
             file is named, and how many there are.
     """
-    files = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    ]
+    shown = [p for p in folder.iterdir() if not p.name.startswith(".") and not p.is_dir()]
+    files = [path for path in shown if path.suffix.lower() in PICTURE_SUFFIXES]
+    others = [path for path in shown if path.suffix.lower() in _OTHER_PICTURES]
     damaged = []
     for path in sorted(files):
         try:
@@ -53,22 +56,26 @@ def image_folder(folder: Path) -> ImageFolder:
         except FrameError as error:
             damaged.append(str(error))
     if damaged:
-        others = f" ({len(damaged)} such files in this folder)" if len(damaged) > 1 else ""
-        raise VideoError(damaged[0] + others)
+        more = f" ({len(damaged)} such files in this folder)" if len(damaged) > 1 else ""
+        raise VideoError(damaged[0] + more)
+    notices = []
+    if others:
+        suffixes = ", ".join(sorted({path.suffix.lower() for path in others}))
+        notices.append(f"{folder}: {counted(len(others), 'picture')} left out ({suffixes})")
     counters = sorted(files, key=_key(_WHOLE, int))
     decimals = sorted(files, key=_key(_DECIMAL, float))
     if counters == decimals:
-        return ImageFolder(tuple(counters))
+        return ImageFolder(tuple(counters), tuple(notices))
     taken, name, other = (
         (counters, "counters", "decimal numbers")
         if _are_counters(files)
         else (decimals, "decimal numbers", "counters")
     )
-    notice = (
+    notices.append(
         f"{folder}: numbers with a point in file names are read as {name}, not as {other}; the "
         f"first images are {', '.join(path.name for path in taken[:3])}"
     )
-    return ImageFolder(tuple(taken), notice)
+    return ImageFolder(tuple(taken), tuple(notices))
 
 
 def image_files(folder: Path) -> list[Path]:

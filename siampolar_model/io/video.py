@@ -17,10 +17,17 @@ import cv2
 import numpy as np
 
 from ..errors import FrameError, VideoError, counted
-from ..images.picture import PICTURE_SUFFIXES, check_size, read_picture, to_bgr8
+from ..images.picture import (
+    PICTURE_SUFFIXES,
+    check_size,
+    is_picture,
+    read_picture,
+    to_bgr8,
+)
 from ..images.value_range import value_range_of
 from .frame_times import FrameTimes, length_s
 from .image_folder import image_folder
+from .orientation import orientation_of
 
 #: Frames a second of a folder of images, and of a video that does not say.
 DEFAULT_FPS = 30.0
@@ -63,9 +70,10 @@ class VideoFrame:
 class VideoReader:
     """The frames of a video file or of a folder of images in the order of their names.
 
-    Iterate over it once, best inside ``with``. The frames of a video are turned as they are
-    displayed; images of a folder are taken as they are stored (see ``images/picture.py``). Frames
-    with more than 8 bits become 8 bits by the value range of the first one.
+    Iterate over it once, best inside ``with``. The frames of a video are turned and mirrored as
+    they are displayed; a picture, alone or in a folder, is taken as it is stored (see
+    ``images/picture.py``). Frames with more than 8 bits become 8 bits by the value range of the
+    first one.
 
     Attributes:
         width, height: size of the first frame in pixels.
@@ -119,6 +127,7 @@ class VideoReader:
         self._first, self._last = first, last
         self.notices, self.damaged_packets = [], 0
         self._value_range: tuple[float, float] | None = None
+        self._is_askew = False
         self._container: Any = None
         self._frames: Generator[VideoFrame, None, None] | None = None
         self._next: VideoFrame | None = None
@@ -140,9 +149,13 @@ class VideoReader:
                 raise VideoError(
                     f"{self.path}: no images in this folder ({', '.join(PICTURE_SUFFIXES)})"
                 )
-            if folder.notice:
-                self.notices.append(folder.notice)
+            self.notices += folder.notices
             total = len(self._images)
+            self._frames = self._read_images()
+        elif is_picture(self.path):
+            self.fps = folder_fps
+            self._images = (self.path,)  # as in a folder: FFmpeg's rules are others
+            total = 1
             self._frames = self._read_images()
         else:
             self._stream = self._open_file()
@@ -219,6 +232,11 @@ class VideoReader:
         # Not the first one: that may be a cover picture.
         stream = self._container.streams.best("video")
         stream.thread_type = "AUTO"
+        if (count := sum(not _is_cover(one) for one in self._container.streams.video)) > 1:
+            self.notices.append(
+                f"{self.path}: has {count} videos; stream {stream.index}, of {stream.width}x"
+                f"{stream.height} px, is taken"
+            )
         return stream
 
     def _read_file(self) -> Generator[VideoFrame, None, None]:
@@ -231,11 +249,14 @@ class VideoReader:
                 stamp_ns = round(index * 1e9 / self.fps)
             else:
                 stamp_ns = round(frame.pts * frame.time_base * 1_000_000_000)
-            turns = round(frame.rotation / 90) % 4  # a phone held upright
-            image = self._to_bgr(_pixels(frame))
-            if turns:
-                image = np.ascontiguousarray(np.rot90(image, turns))
-            yield VideoFrame(index, stamp_ns, image)
+            orientation = orientation_of(frame)  # a phone held upright, a front camera
+            if not orientation.is_known and not self._is_askew:
+                self._is_askew = True
+                self.notices.append(
+                    f"{self.path}: its header asks for more than quarter turns and mirrors; frames "
+                    "are taken as they are stored"
+                )
+            yield VideoFrame(index, stamp_ns, orientation.apply(self._to_bgr(_pixels(frame))))
 
     def _decode(self) -> Generator[Any, None, None]:
         """Decoded frames; a packet that cannot be decoded is counted and skipped, as players do.
@@ -271,7 +292,7 @@ class VideoReader:
                 f"{self.path}: its index lists {counted(self._stream.frames, 'frame')}, but "
                 f"there are {packets}"
             )
-        if frames > 1 and int(self._container.format.flags) & _NO_TIMESTAMPS:
+        if int(self._container.format.flags) & _NO_TIMESTAMPS:
             self.notices.append(
                 f"{self.path}: a raw {self._container.format.name} stream says neither its length "
                 f"nor the times of its frames; {self.fps:g} a second are assumed"
@@ -441,6 +462,10 @@ class VideoWriter:
         context.colorspace = _BT601_MATRIX
         context.color_primaries, context.color_trc = _BT709_PRIMARIES, _BT709_TRANSFER
         context.color_range = _LIMITED_RANGE
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _frames_per_second(stream: Any) -> float:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from ..errors import FrameError
 from ..results import Target
-from ..tracking.redetection import RedetectionBudget
+from ..tracking.elapsed import seconds_between
 from .history import Entry, format_stamp
 from .notices import Notices
 from .redetection_limit import RedetectionLimit
@@ -17,11 +17,6 @@ from .schedule import Schedule
 from .target_list import TargetList, TrackerLike
 from .targets import Targets
 from .work import ChangeSettings, RemoveTargets, StartTarget, TrackLate, TrackLive, Work
-
-#: Longest time between two images that their stamps are believed about, and the time taken for
-#: stamps that do not advance: some cameras send no stamps, and some clocks jump.
-_LONGEST_GAP_S = 5.0
-_USUAL_GAP_S = 1 / 30
 
 
 class Executor:
@@ -103,14 +98,18 @@ class Executor:
         decoded_s = perf_counter()
         before = self._schedule.live
         self._warn_of_size(entry, before)
-        elapsed_s = _seconds_between(before, entry)
+        # Between the newest stamps by then: stamps that go back and on again would add up to more
+        # time than has passed.
+        before_ns = None if before is None else before.newest_ns
+        elapsed_s = seconds_between(before_ns, entry.newest_ns)
         wanted = self._tracker.settings.redetect_crops
         self._redetection_limit.count(work.skipped, wanted)
         late = self._schedule.begin_live(entry)
         results = self._target_list.track(
             entry.image,
             [id for id in self._target_list.ids if id not in late],
-            RedetectionBudget(elapsed_s, self._redetection_limit.crops(wanted)),
+            elapsed_s=elapsed_s,
+            redetect_crops=self._redetection_limit.crops(wanted),
         )
         tracked_s = perf_counter()
         dropped = self._target_list.time_out(results, elapsed_s, self._schedule.lost_timeout_s)
@@ -128,10 +127,11 @@ class Executor:
         results: tuple[Target, ...] = ()
         if self._can_be_read(work.entry):
             # One crop per target, because a live image may be waiting.
-            gap_s = self._target_list.seconds_since(work.ids, work.entry.image.stamp_ns)
-            elapsed_s = min(gap_s, _LONGEST_GAP_S) if gap_s > 0 else _USUAL_GAP_S
-            budget = RedetectionBudget(elapsed_s, crops=0)
-            results = self._target_list.track(work.entry.image, work.ids, budget)
+            image = work.entry.image
+            elapsed_s = seconds_between(self._target_list.last_stamp_ns(work.ids), image.stamp_ns)
+            results = self._target_list.track(
+                image, work.ids, elapsed_s=elapsed_s, redetect_crops=0
+            )
         if self._schedule.tracked_late(work.entry, work.ids):
             # The live image was reported without these targets and is reported again with them.
             merged = {result.id: result for result in (*self._live_results, *results)}
@@ -184,14 +184,3 @@ class Executor:
 
 def _send(reply: Reply) -> None:
     reply.callback(reply.result)
-
-
-def _seconds_between(before: Entry | None, entry: Entry) -> float:
-    """Time from one live image to the next.
-
-    It is the time between the newest stamps by then. Stamps that go back and on again would add up
-    to more time than has passed.
-    """
-    if before is None or entry.newest_ns <= before.newest_ns:
-        return _USUAL_GAP_S
-    return min((entry.newest_ns - before.newest_ns) / 1e9, _LONGEST_GAP_S)

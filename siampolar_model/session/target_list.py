@@ -13,7 +13,6 @@ from ..geometry.region import Region, bounds_of
 from ..images.frame import Frame
 from ..models.spec import ModelSpec
 from ..results import StateChange, Target, TargetState
-from ..tracking.redetection import RedetectionBudget
 from ..tracking.settings import TrackerSettings
 from .history import StampedImage
 
@@ -36,7 +35,8 @@ class TrackerLike(Protocol):
         frame: Frame,
         ids: Collection[int] | None = None,
         *,
-        budget: RedetectionBudget,
+        elapsed_s: float,
+        redetect_crops: int | None,
     ) -> list[Target]: ...
     def start_warning(self, frame: Frame, id: int) -> str: ...
     def remove(self, id: int) -> bool: ...
@@ -100,21 +100,29 @@ class TargetList:
         self._entries.pop(id, None)
 
     def track(
-        self, image: StampedImage, ids: Iterable[int], budget: RedetectionBudget
+        self, image: StampedImage, ids: Iterable[int], *, elapsed_s: float, redetect_crops: int
     ) -> tuple[Target, ...]:
-        """Find targets on an image; their results, sorted by id."""
+        """Find targets on an image; their results, sorted by id.
+
+        Args:
+            elapsed_s, redetect_crops: see :meth:`siampolar_model.tracking.tracker.Tracker.update`.
+        """
         ids = sorted(ids)
         fitting = [id for id in ids if self._entries[id].image_size == image.size]
-        found = self._tracker.update(image.frame, fitting, budget=budget) if fitting else []
-        results = {result.id: result for result in found}
+        results: dict[int, Target] = {}
+        if fitting:
+            found = self._tracker.update(
+                image.frame, fitting, elapsed_s=elapsed_s, redetect_crops=redetect_crops
+            )
+            results = {result.id: result for result in found}
         results.update({id: self._lost(id, image, _OTHER_SIZE) for id in ids if id not in results})
         for id, result in results.items():
             self._entries[id] = replace(self._entries[id], result=result, stamp_ns=image.stamp_ns)
         return tuple(results[id] for id in ids)
 
-    def seconds_since(self, ids: Iterable[int], stamp_ns: int) -> float:
-        """Time from the last image of these targets to a stamp; the shortest if they differ."""
-        return min((stamp_ns - self._entries[id].stamp_ns) / 1e9 for id in ids)
+    def last_stamp_ns(self, ids: Iterable[int]) -> int:
+        """Stamp of the last image of these targets; the newest if they differ."""
+        return max(self._entries[id].stamp_ns for id in ids)
 
     def lose_all(self, image: StampedImage) -> tuple[Target, ...]:
         """All targets as lost, sorted by id."""

@@ -23,6 +23,10 @@ _MOST = 32
 #: What overlaps a target by more than this share of the smaller box may be a part of it.
 _APART = 0.3
 
+#: What appears next to a target may be a part of it, on the other side of something in front of it,
+#: if a box around both is at most this many times as wide and as high as the target usually is.
+_WHOLE = 1.3
+
 #: IoU from which two boxes are of the same thing.
 _SAME = 0.5
 
@@ -65,6 +69,7 @@ def updated(
     settlement: Settlement,
     elsewhere: Sequence[Box],
     tracking: Collection[int],
+    sizes: Mapping[int, tuple[float, float]],
     least_score: float,
 ) -> tuple[Distractor, ...]:
     """The distractors after one image.
@@ -74,6 +79,7 @@ def updated(
         settlement: of this image, with those of the distractors that are known.
         elsewhere: what was found in the crops in which lost targets are searched for.
         tracking: ids of the targets that are tracked.
+        sizes: usual width and height of the targets, by id.
         least_score: from which something is taken for a target.
     """
     things, claims = settlement.things, settlement.claims
@@ -108,7 +114,11 @@ def updated(
     taken = set(given.values())
     for column, thing in enumerate(things):
         ids = _not_this(thing, claimed, tracking, least_score)
-        if column not in taken and ids and not any(_touch(thing.box, box) for box in owned):
+        part = any(
+            _touch(thing.box, one.image_box) or _fills(thing.box, one.image_box, sizes[id])
+            for id, one in claimed.items()
+        )
+        if column not in taken and ids and not part:
             found.append(Distractor(thing.box, Motion.starting(thing.box), ids))
     found.sort(key=lambda one: one.unseen_images)
     return tuple(found[:_MOST])
@@ -128,3 +138,10 @@ def _not_this(
 def _touch(a: Box, b: Box) -> bool:
     smaller = min(a.area, b.area)
     return smaller <= 0 or a.intersection(b) > _APART * smaller
+
+
+def _fills(a: Box, b: Box, size: tuple[float, float]) -> bool:
+    """Whether a box around both is not much larger than a size."""
+    width = max(a.x2, b.x2) - min(a.x1, b.x1)
+    height = max(a.y2, b.y2) - min(a.y1, b.y1)
+    return width <= _WHOLE * size[0] and height <= _WHOLE * size[1]

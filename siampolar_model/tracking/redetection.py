@@ -17,21 +17,6 @@ _SPACING = 0.5
 
 
 @dataclass(frozen=True)
-class RedetectionBudget:
-    """What the search of the whole frame may cost on one image.
-
-    Attributes:
-        elapsed_s: seconds since the last image. More time makes more windows due, see
-            ``redetect_period_s``.
-        crops: windows allowed for all lost targets together, if fewer than ``redetect_crops``;
-            None allows ``redetect_crops``.
-    """
-
-    elapsed_s: float = 1 / 30
-    crops: int | None = None
-
-
-@dataclass(frozen=True)
 class _Grid:
     """Windows of one size, row by row."""
 

@@ -17,7 +17,7 @@ from ..geometry.soft_mask import SoftMask
 #: If the bounding boxes of mask and outline and the predicted box overlap by this IoU or more, they
 #: are averaged: their errors are independent. If not, the outline probably misses a part (a swan's
 #: neck), and the predicted box is kept.
-_AGREE = 0.7
+AGREE = 0.7
 
 #: How far beyond the box a mask may reach: this share of half the box's side and so many pixels of
 #: the search crop, as far as rays do.
@@ -154,6 +154,6 @@ def candidates_of(search_crop: SearchCrop, found: Candidates, i: int, id: int) -
 
 def _agreed(a: Box, b: Box) -> Box:
     """The first box, or the mean of both if they agree."""
-    if a.iou(b) < _AGREE:
+    if a.iou(b) < AGREE:
         return a
     return Box((a.x1 + b.x1) / 2, (a.y1 + b.y1) / 2, (a.x2 + b.x2) / 2, (a.y2 + b.y2) / 2)

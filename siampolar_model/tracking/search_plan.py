@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..geometry.box import Box
 from ..geometry.crops import search_window
 from ..models.spec import ModelSpec
-from .redetection import RedetectionBudget, RedetectionWindows, extra_crops
+from .redetection import RedetectionWindows, extra_crops
 from .search_crop import SearchCrop
 from .settings import TrackerSettings
 from .target_state import TrackedTarget
@@ -25,6 +25,10 @@ class SearchPlan:
 
     Args:
         targets: the targets to find, sorted by id.
+        elapsed_s: seconds since the last image. More time makes more windows of the whole frame
+            due, see ``redetect_period_s``.
+        redetect_crops: windows allowed for all lost targets together, if fewer than the setting of
+            this name; None allows as many.
 
     Attributes:
         crops: pairs of id and crop, sorted by id. The first crop of a target that is not lost is
@@ -35,7 +39,8 @@ class SearchPlan:
     def __init__(
         self,
         targets: Mapping[int, TrackedTarget],
-        budget: RedetectionBudget,
+        elapsed_s: float,
+        redetect_crops: int | None,
         settings: TrackerSettings,
         spec: ModelSpec,
     ) -> None:
@@ -44,9 +49,9 @@ class SearchPlan:
         self.crops: list[tuple[int, SearchCrop]] = []
         self.targets = dict(targets)
         windows = self._windows()
-        due = {id: self._crops_due(id, len(windows[id]), budget.elapsed_s) for id in windows}
+        due = {id: self._crops_due(id, len(windows[id]), elapsed_s) for id in windows}
         limit = settings.redetect_crops
-        extra = extra_crops(due, limit if budget.crops is None else min(limit, budget.crops))
+        extra = extra_crops(due, limit if redetect_crops is None else min(limit, redetect_crops))
         for id, target in targets.items():
             if not target.lost:
                 self._add(id, self._near_last_place(target))
@@ -84,7 +89,7 @@ class SearchPlan:
     def _crops_due(self, id: int, windows: int, elapsed_s: float) -> float:
         all_crops = windows * _LAST_PLACE_EVERY / (_LAST_PLACE_EVERY - 1)
         due = self.targets[id].crops_due + all_crops * elapsed_s / self._settings.redetect_period_s
-        # Crops that the budget did not allow are forgotten, so that no burst follows later.
+        # Crops that were not allowed are forgotten, so that no burst follows later.
         return min(due, 1.0 + self._settings.redetect_crops)
 
     def _near(self, target: TrackedTarget, box: Box, growth: float) -> SearchCrop:

@@ -15,7 +15,7 @@ from ..results import Target, TargetState
 from .claims import CLEAR, SPREAD, Claim
 from .confidence import Calibration, Evidence, risk_after_return, risk_later
 from .motion import Motion
-from .search_crop import Candidate
+from .search_crop import AGREE, Candidate
 from .settings import TrackerSettings
 
 #: Factor by which the search window grows on every uncertain image.
@@ -32,6 +32,10 @@ _DOUBT_FRAMES = 8
 
 #: Confidence from which a target is tracked, and below which it is no longer.
 TRACKING_CONFIDENCE, _TRUSTED_STILL = 0.5, 0.4
+
+#: What a target's usual size is more than its present one falls to 1/e in this many seconds: it is
+#: still known after something has passed in front of the target.
+_SIZE_S = 4.0
 
 _NO_EVIDENCE = Evidence()
 
@@ -53,6 +57,7 @@ class TrackedTarget:
         value_range: see :meth:`siampolar_model.images.frame.Frame.value_range`.
         motion: where its middle is expected, and how fast it is.
         start_box: the box that it was started from.
+        usual_size: the largest width and height of the last seconds in which it was tracked.
         calibration: what makes a confidence of evidence.
         alike: ids of the other targets that it looks like: each was found for both.
         usual_score: mean of the last scores while tracking; 0 before the first one.
@@ -81,6 +86,7 @@ class TrackedTarget:
     value_range: tuple[float, float] | None
     motion: Motion
     start_box: Box
+    usual_size: tuple[float, float]
     calibration: Calibration
     alike: frozenset[int] = frozenset()
     usual_score: float = 0.0
@@ -126,8 +132,9 @@ class TrackedTarget:
         calibration: Calibration,
     ) -> TrackedTarget:
         """A target before its second image."""
-        motion = Motion.starting(result.box)
-        return cls(result, image_size, value_range, motion, result.box, calibration)
+        box = result.box
+        motion, size = Motion.starting(box), (box.width, box.height)
+        return cls(result, image_size, value_range, motion, box, size, calibration)
 
     @property
     def lost(self) -> bool:
@@ -151,7 +158,15 @@ class TrackedTarget:
     def later(self, elapsed_s: float) -> TrackedTarget:
         """What is expected on an image some seconds later."""
         mistaken = risk_later(self.mistaken, elapsed_s)
-        moved = replace(self, motion=self.motion.after(elapsed_s), mistaken=mistaken)
+        size = self.usual_size
+        if self.tracking:
+            box, kept = self.result.box, math.exp(-elapsed_s / _SIZE_S)
+            size = (
+                box.width + max(size[0] - box.width, 0.0) * kept,
+                box.height + max(size[1] - box.height, 0.0) * kept,
+            )
+        motion = self.motion.after(elapsed_s)
+        moved = replace(self, motion=motion, mistaken=mistaken, usual_size=size)
         return replace(moved, predicted_box=moved.expected_box)
 
     def searching(self, settings: TrackerSettings) -> bool:
@@ -229,6 +244,7 @@ class TrackedTarget:
             self.value_range,
             motion,
             self.start_box,
+            self.usual_size,
             self.calibration,
             alike=self.alike,
             usual_score=usual_score,
@@ -359,11 +375,21 @@ class TrackedTarget:
         return replace(
             self.result,
             state=state,
+            box=self._drawn_box(),
             confidence=confidence,
             velocity_xy=self.motion.velocity_xy,
             predicted_box=self.predicted_box,
             reason=reason,
         )
+
+    def _drawn_box(self) -> Box:
+        """The box of the mask if it agrees with the one that is followed, which is smoother but
+        less exact (docs/experiments.md, "The box that is published")."""
+        followed, mask = self.result.box, self.result.soft_mask
+        drawn = mask.bounding_box() if mask is not None else None
+        if drawn is None or drawn.iou(followed) < AGREE:
+            return followed
+        return drawn.clip(*self.image_size)
 
     def _at(self, candidate: Candidate, state: TargetState, settings: TrackerSettings) -> Target:
         """The result if a candidate is believed: its position, and its smoothed size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -14,7 +15,7 @@ from ..engines.base import Engine, Prior
 from ..engines.loading import load_engine
 from ..errors import FrameError
 from ..geometry import polar
-from ..geometry.crops import CropWindow, search_window, template_window
+from ..geometry.crops import CropWindow, template_window
 from ..geometry.region import Mask, Outline, Point, Region, as_region, bounds_of
 from ..images.frame import Frame
 from ..images.resample import cut_array
@@ -24,9 +25,9 @@ from ..results import Target, TargetState
 from .claims import alike_targets, settle
 from .confidence import Calibration, Evidence
 from .distractors import Distractor, updated
+from .elapsed import USUAL_S
 from .outline_overlap import same_region
 from .point_start import box_about
-from .redetection import RedetectionBudget
 from .search_crop import Candidate, SearchCrop, candidates_of
 from .search_plan import SearchPlan
 from .settings import TrackerSettings
@@ -34,9 +35,6 @@ from .start_check import start_warning
 from .start_rules import check_start
 from .target_state import TrackedTarget
 from .turns import resting
-
-#: For video of 30 images per second of which none is skipped.
-_USUAL_BUDGET = RedetectionBudget()
 
 
 class Tracker:
@@ -68,6 +66,8 @@ class Tracker:
         self._calibration = Calibration.of(engine.spec)
         self._targets: dict[int, TrackedTarget] = {}
         self._distractors: tuple[Distractor, ...] = ()
+        # What was found for new targets on their starting images, until their first update.
+        self._at_start: dict[int, tuple[Frame, SearchCrop, list[Candidate]]] = {}
         self._next_id = 1  # ids are not reused: a result of an old target may be on its way
         size = engine.spec.search_size
         self._crops = np.empty((engine.spec.max_targets, size, size, 3), np.uint8)
@@ -190,6 +190,7 @@ class Tracker:
         mask = _mask_of(region, frame) if self.spec.takes_mask else None
         given = () if mask is None else (_cut_mask(mask, window),)
         self._engine.encode(new_id, crop, inside.as_xyxy(), *given)
+        self._at_start.pop(new_id, None)
         result = Target(
             id=new_id,
             state=TargetState.TRACKING,
@@ -208,7 +209,8 @@ class Tracker:
         frame: Frame | np.ndarray,
         ids: Collection[int] | None = None,
         *,
-        budget: RedetectionBudget = _USUAL_BUDGET,
+        elapsed_s: float = USUAL_S,
+        redetect_crops: int | None = None,
     ) -> list[Target]:
         """Find targets in the next image.
 
@@ -216,8 +218,10 @@ class Tracker:
             frame: the image, or a uint8 (H, W, 3) BGR array, of the size that the targets
                 started on.
             ids: targets to find; None finds all.
-            budget: what the search of the whole frame for lost targets may cost; the default
-                suits video of 30 images per second.
+            elapsed_s: seconds since the last image; the default suits video of 30 images per
+                second.
+            redetect_crops: windows of the whole frame that may be searched for all lost targets
+                together, if fewer than the setting of this name; None: as many.
 
         Returns:
             One result per target, sorted by id. A lost target keeps its last believed position
@@ -228,7 +232,10 @@ class Tracker:
         Raises:
             FrameError: the image does not have the size of the image that a target started on.
             KeyError: an id that is not followed.
+            ValueError: a time below 0 or not finite.
         """
+        if not 0 <= elapsed_s < math.inf:
+            raise ValueError(f"elapsed_s is {elapsed_s}; it must be 0 or more seconds")
         frame = _as_frame(frame)
         chosen = sorted(self._targets if ids is None else set(ids))
         for id in chosen:
@@ -238,14 +245,14 @@ class Tracker:
                     f"image is {frame.width}x{frame.height} but target {id} was started on "
                     f"{started[0]}x{started[1]}"
                 )
-        targets = {id: self._targets[id].later(budget.elapsed_s) for id in chosen}
+        targets = {id: self._targets[id].later(elapsed_s) for id in chosen}
         rests = set() if self._engine.cheap_batches else resting(targets, self.settings)
         for id in rests:
             self._targets[id] = targets.pop(id).moved()
-        plan = SearchPlan(targets, budget, self.settings, self.spec)
+        plan = SearchPlan(targets, elapsed_s, redetect_crops, self.settings, self.spec)
         self._targets.update(plan.targets)
         candidates = self._search(frame, plan.crops)
-        self._follow(targets, candidates, rests, budget.elapsed_s)
+        self._follow(targets, candidates, rests, elapsed_s)
         return [self._targets[id].published for id in chosen]
 
     def _follow(
@@ -299,7 +306,8 @@ class Tracker:
             for candidate in found
             if candidate.score >= least_score
         ]
-        self._distractors = updated(expected, given, far, tracked, least_score)
+        sizes = {id: self._targets[id].usual_size for id in near}
+        self._distractors = updated(expected, given, far, tracked, sizes, least_score)
 
     def _doubt_same_regions(self, ids: Collection[int]) -> None:
         """Of two targets with one outline, the less probable one becomes uncertain."""
@@ -324,7 +332,8 @@ class Tracker:
         """What a user should know about the box of a target that was just started; empty if it is
         good: that there is little to hold on to, or that most of it is background.
 
-        The target is searched for once on its starting image, which takes as long as an update.
+        The target is searched for on its starting image, which takes as long as an update. Its
+        first update, if on the same :class:`Frame`, takes what was found.
 
         Args:
             frame: the image that it was started on.
@@ -332,14 +341,16 @@ class Tracker:
         Raises:
             KeyError: an id that is not followed.
         """
-        box, size = self._targets[id].result.box, self.spec.search_size
-        window = search_window(box.center_xy, box.width, box.height, self.spec.search_factor, size)
-        crop = SearchCrop(window, box.width, box.height, self.settings.window_weight, 0.0)
-        return start_warning(box, self._search(_as_frame(frame), [(id, crop)])[id][0])
+        frame, target = _as_frame(frame), self._targets[id]
+        ((_, crop),) = SearchPlan({id: target}, 0.0, 0, self.settings, self.spec).crops
+        (found,) = self._search(frame, [(id, crop)])[id]
+        self._at_start[id] = frame, crop, found
+        return start_warning(target.result.box, found)
 
     def remove(self, id: int) -> bool:
         """Stop following a target; False if there was none with this id."""
         self._engine.release(id)
+        self._at_start.pop(id, None)
         return self._targets.pop(id, None) is not None
 
     def reset(self) -> None:
@@ -352,7 +363,8 @@ class Tracker:
         self, frame: Frame, search_crops: list[tuple[int, SearchCrop]]
     ) -> dict[int, list[list[Candidate]]]:
         """What the network finds in each target's crops, in as few batches as possible."""
-        candidates: dict[int, list[list[Candidate]]] = {}
+        candidates = self._found_at_start(frame, search_crops)
+        search_crops = [one for one in search_crops if one[0] not in candidates]
         for start in range(0, len(search_crops), len(self._crops)):
             batch = search_crops[start : start + len(self._crops)]
             for crop, (id, search_crop) in zip(self._crops, batch, strict=False):
@@ -362,6 +374,18 @@ class Tracker:
             found = self._engine.search([id for id, _ in batch], crops, prior)
             for i, (id, search_crop) in enumerate(batch):
                 candidates.setdefault(id, []).append(candidates_of(search_crop, found, i, id))
+        return candidates
+
+    def _found_at_start(
+        self, frame: Frame, search_crops: Sequence[tuple[int, SearchCrop]]
+    ) -> dict[int, list[list[Candidate]]]:
+        """What is known of these crops because new targets were searched for in them already."""
+        candidates = {}
+        for id, crop in search_crops:
+            if id in self._at_start:
+                seen, searched, found = self._at_start.pop(id)
+                if seen is frame and searched == crop:
+                    candidates[id] = [found]
         return candidates
 
     def _prior(self, search_crop: SearchCrop) -> Prior:

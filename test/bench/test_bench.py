@@ -471,7 +471,7 @@ class TestCommand:
             ((case.video, "--box", "1,2,3"), "box"),
             ((case.video, "--box", "1,2,30,40", "--json", tmp_path / "no" / "x"), "its folder"),
             ((tmp_path / "none.mp4", "--box", "1,2,30,40"), "none.mp4"),
-            ((case.video, "--box", "1,2,30,40", "--peer", tmp_path), PEER_MISSING),
+            ((case.video, "--box", "1,2,30,40", "--peer", f"nano:{tmp_path}"), PEER_MISSING),
         ):
             assert self.run(*arguments) == 2
             said = capsys.readouterr().err.strip().splitlines()

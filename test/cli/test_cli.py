@@ -242,6 +242,8 @@ class TestErrors:
             (["eval", "--data", "{data}", "--peer", "mil", "--peer", "mil"], "is given 2 times"),
             (["eval", "--data", "{data}", "--sheet", "{tmp}/a.gif"], "must end in .jpg or .png"),
             (["bench", "{video}", "--box", BOX, "--last", "0"], "needs at least 2"),
+            (["bench", "{video}", "--box", BOX, "--peer", "{tmp}"], "must be nano:FOLDER, with"),
+            (["bench", "{video}", "--box", BOX, "--peer", "nano:"], "must be nano:FOLDER, with"),
             (["bench", "{video}", "--box", BOX, "--threads", "0"], "--threads"),
             (
                 ["bench", "{video}", "--box", BOX, "--set", "lost_frames=0"],
@@ -289,7 +291,7 @@ class TestErrors:
             ["bench", "{tmp}/a.mp4", "--box", BOX, "--json", "{tmp}/a.mp4"],
             ["bench", "{video}", "--box", BOX, "--json", "{video}/00003.png"],
             [
-                "bench", "{video}", "--box", BOX, "--peer", "{tmp}",
+                "bench", "{video}", "--box", BOX, "--peer", "nano:{tmp}",
                 "--json", "{tmp}/nanotrack_head.onnx",
             ],
             ["eval", "--data", "{data}", "--json", "{data}/JPEGImages/480p/ball/00001.jpg"],

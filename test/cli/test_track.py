@@ -18,9 +18,11 @@ from siampolar_model.cli import main as cli
 from siampolar_model.cli import select
 from siampolar_model.cli.interrupts import sigterm_as_interrupt, uninterrupted
 from siampolar_model.cli.summary import Summary
+from siampolar_model.cli.tracking_run import TrackingRun
 from siampolar_model.errors import CommandError
 from siampolar_model.geometry.box import Box
-from siampolar_model.io.video import VideoReader
+from siampolar_model.images.frame import Frame
+from siampolar_model.io.video import VideoReader, VideoWriter
 from siampolar_model.results import Target, TargetState
 from support.ball_frames import BOX, image, write_frames
 
@@ -247,6 +249,32 @@ def test_a_source_that_breaks_off_keeps_what_was_tracked(
         assert len(list(reader)) == 4
     error = capsys.readouterr().err.splitlines()
     assert "frame 4 is 320x100 px" in error[-1] and f"wrote {jsonl}" in error
+
+
+class Clock:
+    """A tracker that notes how much time passes between its images."""
+
+    def __init__(self) -> None:
+        self.elapsed_s: list[float] = []
+
+    def update(self, frame: Frame, *, elapsed_s: float) -> list[Target]:
+        self.elapsed_s.append(elapsed_s)
+        return []
+
+
+@pytest.mark.parametrize("fps", [15, 60])
+def test_the_tracker_is_told_the_time_between_frames(fps: int, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "clip.mp4", fps) as out:
+        for index in range(6):
+            out.write(image(index))
+    clock = Clock()
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        run = TrackingRun(
+            clock, reader, reader, [], video=None, exports=[], on_notice=print  # type: ignore[arg-type]
+        )  # fmt: skip
+        run.work(lambda: None)
+    # To the first frame there is no time.
+    assert clock.elapsed_s == pytest.approx([1 / 30, *[1 / fps] * 5], rel=1e-3)
 
 
 def jpegs(count: int) -> bytes:

@@ -468,8 +468,13 @@ def test_what_tensorrt_refuses_is_told_with_its_cause(model: Path, cache: Path) 
 
 
 def test_a_call_that_tensorrt_refuses_is_told_with_its_cause(model: Path, cache: Path) -> None:
-    context = sys.modules["tensorrt"].IExecutionContext
-    context.set_device_memory = lambda self, memory, size: None
+    """And not with what was logged before the call."""
+    tensorrt = sys.modules["tensorrt"]
+
+    def complain(context: Any, memory: int, size: int) -> None:
+        context._engine._logger.log(tensorrt.ILogger.ERROR, "an earlier complaint")
+
+    tensorrt.IExecutionContext.set_device_memory = complain
     with pytest.raises(
         EngineError, match=r"the network cannot be enqueued\): a shape or the device"
     ):

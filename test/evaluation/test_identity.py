@@ -51,7 +51,7 @@ class Script:
     def start(self, image: np.ndarray, box: Box) -> None:
         self._boxes.append((box, TargetState.TRACKING))
 
-    def update(self, image: np.ndarray) -> list[Target]:
+    def update(self, image: np.ndarray, *, elapsed_s: float = 0.0) -> list[Target]:
         self._t += 1
         self._boxes = self._places.get(self._t, self._boxes)
         return self.targets

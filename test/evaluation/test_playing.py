@@ -13,9 +13,7 @@ from siampolar_model.evaluation import playing
 from siampolar_model.evaluation.playing import Player, Start
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
-from siampolar_model.tracking.redetection import RedetectionBudget
-
-USUAL = RedetectionBudget()
+from siampolar_model.tracking.elapsed import USUAL_S
 
 
 class Timed:
@@ -31,10 +29,10 @@ class Timed:
         self.now += next(self._seconds)
         return 1
 
-    def update(self, frame: Any, *, budget: RedetectionBudget = USUAL) -> list[Any]:
+    def update(self, frame: Any, *, elapsed_s: float = USUAL_S) -> list[Any]:
         self.now += next(self._seconds)
         self.seen.append(int(frame.planes[0][0, 0, 0]))
-        self.elapsed_s.append(budget.elapsed_s)
+        self.elapsed_s.append(elapsed_s)
         box = Box.from_xywh(self.seen[-1], 0, 10, 10)
         state = TargetState.TRACKING
         return [SimpleNamespace(id=1, box=box, polygon_xy=box.corners_xy(), state=state)]

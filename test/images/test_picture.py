@@ -15,6 +15,7 @@ from siampolar_model.errors import FrameError
 from siampolar_model.images.compressed import CompressedFrame
 from siampolar_model.images.frame import Frame
 from siampolar_model.images.picture import check_picture, read_bgr, read_picture
+from siampolar_model.images.picture_count import picture_count
 from siampolar_model.images.picture_size import picture_size
 
 RNG = np.random.default_rng(3)
@@ -161,3 +162,46 @@ def test_a_png_chunk_longer_than_its_file_is_refused_at_once(tmp_path: Path, at:
         read_bgr(path)
     with pytest.raises(FrameError, match=r"PNG image|cut off"):
         CompressedFrame(bytes(data)).decode()
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".png", ".webp"])
+def test_several_pictures_in_one_file_are_refused(tmp_path: Path, suffix: str) -> None:
+    """Decoders give the first one without a word about the others."""
+    image_module = pytest.importorskip("PIL.Image", reason="needs pillow")
+    pages = [image_module.fromarray(np.roll(COLOUR, 5 * shift, 1)) for shift in range(3)]
+    path = tmp_path / f"a{suffix}"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert picture_count(path.read_bytes()) == 3
+    with pytest.raises(FrameError, match=f"a{suffix}: holds 3 pictures; a file must hold one"):
+        read_picture(path)
+    pages[0].save(path)
+    assert picture_count(path.read_bytes()) == 1
+    assert read_picture(path).shape == COLOUR.shape
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_smaller_copies_in_a_tiff_file_are_not_pages(order: str, big: bool) -> None:
+    """Scanners and cameras store one next to the picture."""
+    place, count = ("Q", "Q") if big else ("I", "H")
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}H", 43 if big else 42)
+    head += struct.pack(f"{order}HHQ", 8, 0, 16) if big else struct.pack(f"{order}I", 8)
+
+    def directory(at: int, kind: int, last: bool) -> bytes:
+        value = struct.pack(f"{order}HH{place}", 254, 4, 1)
+        value += struct.pack(f"{order}I", kind) + bytes(4 if big else 0)
+        size = struct.calcsize(f"{order}{count}{place}") + len(value)
+        after = struct.pack(f"{order}{place}", 0 if last else at + size)
+        return struct.pack(f"{order}{count}", 1) + value + after
+
+    data = head
+    for kind in (0, 1, 4, 0):
+        data += directory(len(data), kind, last=False)
+    data += directory(len(data), 1, last=True)
+    assert picture_count(data) == 2
+    assert picture_count(data[:-3]) == 2 and picture_count(head) == 1
+
+
+def test_a_chain_of_tiff_directories_without_an_end_is_left() -> None:
+    circle = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 0) + struct.pack("<I", 8)
+    assert picture_count(circle) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -28,7 +29,19 @@ def disc(id: int, x: float, y: float, radius: float, state: TargetState) -> Targ
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     outline = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], 1)
     box = Box(x - radius, y - radius, x + radius, y + radius)
-    return Target(id, state, 0.75, 0.5, box, outline.astype(np.float32))
+    tracked = state == TargetState.TRACKING
+    return Target(
+        id,
+        state,
+        score=0.75,
+        quality=0.5,
+        box=box,
+        polygon_xy=outline.astype(np.float32),
+        confidence=0.875,
+        velocity_xy=(125.0, -2.5),
+        predicted_box=Box(x, y, x + 4, y + 6) if tracked else None,
+        reason="" if tracked else "looks, like another",
+    )
 
 
 FRAMES = [
@@ -81,6 +94,12 @@ def test_coco_by_pycocotools(tmp_path: Path) -> None:
         mask = coco.annToMask(one)
         np.testing.assert_array_equal(mask, mask_of(frame, place))
         assert one["area"] == mask.sum() and coco.imgs[one["image_id"]]["height"] == H
+        told = frame.targets[place].to_dict()
+        assert one["bbox"] == told["box"]
+        for name in (
+            "state", "reason", "confidence", "score", "quality", "velocity", "predicted_box",
+        ):  # fmt: skip
+            assert one[name] == told[name]
 
 
 def test_mot_by_motmetrics(tmp_path: Path) -> None:
@@ -89,37 +108,65 @@ def test_mot_by_motmetrics(tmp_path: Path) -> None:
     assert len(table) == 7 and set(table.index.get_level_values("Id")) == {3, 9}
     row = table.loc[(2, 3)]  # its frames count from 1; it counts pixels from 0
     assert row[["X", "Y", "Width", "Height"]].tolist() == [17, 12, 16, 16]
-    assert row["Confidence"] == 0.75
+    assert row["Confidence"] == 0.875
 
 
 def test_rerun_by_its_own_reader(tmp_path: Path) -> None:
     reading = pytest.importorskip("rerun.chunk", reason="needs rerun-sdk 0.41 or later")
     path = export(tmp_path / "a.rrd", "rerun")
     logged: dict[str, list[str]] = {}
-    frames = set()
+    frames: set[int] = set()
+    told: list[str] = []
     for chunk in reading.RrdReader(path).stream():
         batch = chunk.to_record_batch()
         names = [field.name for field in batch.schema]
         logged.setdefault(chunk.entity_path, []).extend(names)
         if "frame" in names:
             frames.update(batch.column("frame").to_pylist())
+        if chunk.entity_path == "/log":
+            told += [text for (text,) in batch.column("TextLog:text").to_pylist()]
     assert {0, 1, 2, 3} <= frames
     for entity, what in (
         ("/video", "EncodedImage:blob"), ("/video/target_3", "LineStrips2D:strips"),
         ("/video/target_9/box", "Boxes2D:half_sizes"), ("/score/target_3", "Scalars:scalars"),
-        ("/confidence/target_9", "Scalars:scalars"),
+        ("/confidence/target_9", "Scalars:scalars"), ("/quality/target_9", "Scalars:scalars"),
     ):  # fmt: skip
         assert any(what in name for name in logged[entity]), (entity, logged)
+    assert told == [
+        "target 3: tracking",
+        "target 9: uncertain (looks, like another)",
+        "target 9: lost (looks, like another)",
+        "target 9: uncertain (looks, like another)",
+    ]
 
 
-def test_csv_and_json_lines(tmp_path: Path) -> None:
+def test_csv_by_pandas(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.read_csv(export(tmp_path / "a.csv", "csv"), keep_default_na=False)
+    assert len(table) == 8
+    assert table.loc[2].to_dict() == {
+        "frame": 1, "stamp_s": 0.04, "id": 3, "state": "tracking", "reason": "",
+        "confidence": 0.875, "score": 0.75, "quality": 0.5,
+        "x": 17, "y": 12, "width": 16, "height": 16, "velocity_x": 125, "velocity_y": -2.5,
+        "predicted_x": "25.0", "predicted_y": "20.0", "predicted_width": "4.0",
+        "predicted_height": "6.0", "mask_area_px": mask_of(FRAMES[1], 0).sum(),
+    }  # fmt: skip
+    lost = table.loc[5]
+    assert lost["state"] == "lost" and lost["mask_area_px"] == 0 and lost["x"] == 54
+    assert lost["reason"] == "looks, like another" and lost["predicted_x"] == ""
+
+
+def test_a_row_of_csv_has_the_fields_of_the_message(tmp_path: Path) -> None:
+    message = (Path(__file__).parents[2] / "msg" / "Target.msg").read_text()
+    fields = {name for _, name in re.findall(r"^(\w+) (\w+)$", message, re.MULTILINE)}
     with export(tmp_path / "a.csv", "csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 8 and rows[5]["state"] == "lost" and rows[5]["mask_area_px"] == "0"
-    assert rows[2]["stamp_s"] == "0.040000000" and float(rows[2]["x"]) == 17
-    assert int(rows[0]["mask_area_px"]) == mask_of(FRAMES[0], 0).sum()
-    lines = export(tmp_path / "a.jsonl", "jsonl").read_text().splitlines()
-    assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2, 3]
+        assert set(next(csv.reader(file))) >= fields
+
+
+def test_json_lines_are_what_targets_tell(tmp_path: Path) -> None:
+    lines = [json.loads(one) for one in export(tmp_path / "a.jsonl", "jsonl").open()]
+    assert [line["frame"] for line in lines] == [0, 1, 2, 3]
+    assert lines[2]["targets"] == [target.to_dict() for target in FRAMES[2].targets]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -162,8 +209,11 @@ def test_supervision_takes_what_is_not_lost() -> None:
     assert isinstance(found, supervision.Detections) and len(found) == 2
     np.testing.assert_array_equal(found.xyxy[0], FRAMES[1].targets[0].box.as_xyxy())
     np.testing.assert_array_equal(found.mask[1], mask_of(FRAMES[1], 1) > 0)
-    assert found.tracker_id.tolist() == [3, 9] and found.confidence.tolist() == [0.75, 0.75]
+    assert found.tracker_id.tolist() == [3, 9] and found.confidence.tolist() == [0.875, 0.875]
     assert found.data["state"].tolist() == ["tracking", "uncertain"]
+    assert found.data["reason"].tolist() == ["", "looks, like another"]
+    assert found.data["score"].tolist() == [0.75, 0.75]
+    assert found[1].data["velocity"].tolist() == [[125.0, -2.5]]
     image = StampedImage(0, Frame.from_bgr(np.zeros((H, W, 3), np.uint8)), None)
     assert len(Targets(image, tuple(FRAMES[2].targets)).to_supervision()) == 1
     assert len(to_supervision([], H, W)) == 0

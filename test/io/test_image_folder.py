@@ -46,8 +46,8 @@ def test_a_recorder_that_prints_no_trailing_zeros(tmp_path: Path) -> None:
 def test_the_order_taken_is_reported_where_there_was_a_choice(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    assert image_folder(fill(tmp_path / "a", ["0.1.png", "0.2.png"])).notice == ""
-    notice = image_folder(fill(tmp_path / "b", ["5.9.png", "5.11.png", "5.2.png"])).notice
+    assert image_folder(fill(tmp_path / "a", ["0.1.png", "0.2.png"])).notices == ()
+    (notice,) = image_folder(fill(tmp_path / "b", ["5.9.png", "5.11.png", "5.2.png"])).notices
     assert "read as decimal numbers, not as counters" in notice and "5.11.png, 5.2.png" in notice
 
 
@@ -66,3 +66,10 @@ def test_a_file_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     (tmp_path / "4.png").touch()
     with pytest.raises(VideoError, match=r"\(2 such files in this folder\)"):
         image_files(tmp_path)
+
+
+def test_pictures_of_a_kind_that_is_not_read_are_counted(tmp_path: Path) -> None:
+    folder = fill(tmp_path, ["1.png", "2.GIF", "3.png", "4.heic", "5.gif", "boxes.txt"])
+    read = image_folder(folder)
+    assert [path.name for path in read.files] == ["1.png", "3.png"]
+    assert read.notices == (f"{folder}: 3 pictures left out (.gif, .heic)",)

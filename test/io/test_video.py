@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -243,6 +244,7 @@ def test_a_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
     with VideoReader(tmp_path / "cover.mp4") as reader:
         assert (reader.width, reader.height) == (96, 64)
         assert sum(1 for _ in reader) == 8
+        assert reader.notices == []
 
 
 @pytest.mark.parametrize(
@@ -389,3 +391,119 @@ def test_images_with_times_of_their_own(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         shown = [round(frame.stamp_ns / 1e6) for frame in reader]
         assert shown == [0, 40, 140, 145, 146, 400]
+
+
+#: What a header can ask for: a point (x, y) is shown at (a * x + c * y, b * x + d * y).
+TURNS = {
+    "as it is": ((1, 0, 0, 1), lambda image: image),
+    "quarter turn": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    "half turn": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "three quarter turns": ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+    "front camera": ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+    "upside down in a mirror": ((1, 0, 0, -1), lambda image: image[::-1]),
+    "rows as columns": ((0, 1, 1, 0), lambda image: image.swapaxes(0, 1)),
+    "rows as columns, from the end": (
+        (0, -1, -1, 0), lambda image: image[::-1, ::-1].swapaxes(0, 1)
+    ),
+    "tilted by two degrees": ((0.9994, 0.0349, -0.0349, 0.9994), lambda image: image),
+}  # fmt: skip
+
+
+def write_turned(path: Path, numbers: tuple[float, ...]) -> Path:
+    """A video whose track header asks for an orientation."""
+    data = bytearray(write_video(path, 2).read_bytes())
+    at = data.index(b"tkhd") + 4 + 40  # version 0
+    a, b, c, d = (round(number * 65536) for number in numbers)
+    struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_video_is_turned_and_mirrored_as_it_is_displayed(tmp_path: Path, turn: str) -> None:
+    numbers, shown = TURNS[turn]
+    with VideoReader(write_video(tmp_path / "plain.mp4", 2)) as reader:
+        stored = next(iter(reader)).image
+    with VideoReader(write_turned(tmp_path / "a.mp4", numbers)) as reader:
+        image = next(iter(reader)).image
+        assert reader.notices == []
+    np.testing.assert_array_equal(image, shown(stored))
+    assert image.flags.c_contiguous
+
+
+@pytest.mark.parametrize("numbers", [(0.7, 0.7, -0.7, 0.7), (0, 0, 0, 0), (1, 1, 0, 1)])
+def test_an_orientation_between_quarter_turns_is_told(
+    tmp_path: Path, numbers: tuple[float, ...]
+) -> None:
+    with VideoReader(write_video(tmp_path / "plain.mp4", 2)) as reader:
+        stored = next(iter(reader)).image
+    path = write_turned(tmp_path / "a.mp4", numbers)
+    with VideoReader(path) as reader:
+        np.testing.assert_array_equal(next(iter(reader)).image, stored)
+        assert reader.notices == [
+            f"{path}: its header asks for more than quarter turns and mirrors; frames are taken as "
+            "they are stored"
+        ]
+
+
+def test_a_picture_alone_is_read_as_in_a_folder(tmp_path: Path) -> None:
+    """With all its bits, and as it is stored; FFmpeg reads more than one kind of them otherwise."""
+    deep = (7000 + np.arange(64 * 96).reshape(64, 96) // 8).astype(np.uint16)
+    for name in ("a.tiff", "a.png"):
+        (tmp_path / name[-4:]).mkdir()
+        path = tmp_path / name[-4:] / name
+        path.write_bytes(cv2.imencode(path.suffix, deep)[1].tobytes())
+        with VideoReader(path) as alone, VideoReader(path.parent) as folder:
+            assert alone.n_frames == 1
+            (one,), (other,) = list(alone), list(folder)
+        np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_pages_of_a_tiff_file_are_not_dropped_and_an_animated_png_is_a_video(
+    tmp_path: Path,
+) -> None:
+    image_module = pytest.importorskip("PIL.Image", reason="needs pillow")
+    pages = [image_module.fromarray(picture(index)[..., ::-1].copy()) for index in range(4)]
+    for suffix in (".tiff", ".png"):
+        options = {} if suffix == ".tiff" else {"duration": 40}
+        pages[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=pages[1:], **options)
+    with pytest.raises(VideoError, match=r"a.tiff: holds 4 pictures; a file must hold one"):
+        VideoReader(tmp_path / "a.tiff")
+    with VideoReader(tmp_path / "a.png") as reader:
+        for index, frame in enumerate(reader):
+            np.testing.assert_array_equal(frame.image, picture(index))
+        assert index == 3
+
+
+def test_a_raw_stream_says_that_it_has_no_times_however_short(tmp_path: Path) -> None:
+    """An MP4 file without its headers may be taken for one, of a single frame."""
+    path = tmp_path / "a.m4v"
+    with av.open(str(path), "w", format="m4v") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 96, 64
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), "bgr24")))
+        out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 1
+        assert "a raw m4v stream says neither its length nor the times" in reader.notices[0]
+
+
+def test_a_video_with_the_name_of_a_picture_is_read_as_a_video(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", 5).rename(tmp_path / "a.png")
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 5
+
+
+def test_which_of_several_videos_in_a_file_is_taken_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "pair.mkv"
+    with av.open(str(path), "w") as out:
+        streams = [out.add_stream("libx264", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(3):
+            for stream in streams:
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), "bgr24")))
+        for stream in streams:
+            out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert reader.notices == [f"{path}: has 2 videos; stream 0, of 96x64 px, is taken"]

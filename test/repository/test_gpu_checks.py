@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -69,16 +70,31 @@ def test_the_page_shows_what_failed_and_that_no_gpu_was_there(
     assert "On Card." in text and "| works | **no** |" in text and "| times | 1: 2, 3 |" in text
 
 
+def test_limits_of_the_parts_are_less_than_eight_minutes_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT))
+    spec = importlib.util.spec_from_file_location("gpu_checks_main", SCRIPT / "__main__.py")
+    assert spec is not None and spec.loader is not None
+    main = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(main)
+    assert set(main.PARTS) == PARTS and sum(main.PARTS.values()) < 480
+
+
 @pytest.mark.slow
 def test_the_command_ends_cleanly_without_a_gpu(tmp_path: Path) -> None:
-    done = run("--out", tmp_path, "--write", tmp_path / "page.md")
+    written = tmp_path / "page.md"
+    written.write_text("An earlier run.\n\n## Added by hand\nTwo words.\n")
+    done = run("--out", tmp_path, "--write", written)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "gpu.json").read_text())
     assert set(result["parts"]) == PARTS
     for name, part in result["parts"].items():
         assert part["status"] == ("stand-in" if name == "engine" else "not run"), (name, part)
         assert part["reason"] or name == "engine"
-    assert "**No GPU has run this yet.**" in (tmp_path / "page.md").read_text()
+    text = written.read_text()
+    assert "**No GPU has run this yet.**" in text and "An earlier run." not in text
+    assert text.endswith("\n\n## Added by hand\nTwo words.\n")
 
 
 def test_the_page_in_docs_is_one_of_this_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,11 +43,6 @@ def test_the_quickstart_runs(executed: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="with four candidates the half of the ball that appears behind the post is taken for "
-    "something that only looks like it, so the ball is lost",
-)
 def test_the_ball_is_followed_past_the_post(executed: Any) -> None:
     text = printed(executed)
     overlaps = [float(one) for one in re.findall(r"mean IoU ([\d.]+)", text)]

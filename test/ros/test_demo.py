@@ -16,7 +16,7 @@ import pytest
 from siampolar_model.geometry import polar
 from siampolar_model.geometry.box import Box
 from siampolar_model.io.video import VideoReader
-from siampolar_model.tracking.redetection import RedetectionBudget
+from siampolar_model.tracking.elapsed import USUAL_S
 from siampolar_model.tracking.tracker import Tracker
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
@@ -123,14 +123,13 @@ def test_the_node_at_5_hz_equals_the_tracker_alone(tmp_path: Path, cyclist: Clip
     node = read_lines(tmp_path / "demo" / "targets.jsonl")
     # Motion is a matter of time: the tracker is told when the node's images were taken.
     stamps_ns = [line["stamp_ns"] for line in node]
-    gaps_s = [(now - before) / 1e9 for before, now in pairwise(stamps_ns)]
-    budgets = [RedetectionBudget(), *(RedetectionBudget(elapsed_s=gap_s) for gap_s in gaps_s)]
+    gaps_s = [USUAL_S, *((now - before) / 1e9 for before, now in pairwise(stamps_ns))]
     tracker, alone = Tracker.from_pretrained(), []
     with VideoReader(cyclist.path, first=cyclist.first, last=cyclist.last) as frames:
-        for frame, budget in zip(frames, budgets, strict=True):
+        for frame, gap_s in zip(frames, gaps_s, strict=True):
             if not alone:
                 tracker.start(frame.image, cyclist.box_xywh)
-            alone.append(tracker.update(frame.image, budget=budget))
+            alone.append(tracker.update(frame.image, elapsed_s=gap_s))
     assert [line["frame"] for line in node] == list(range(cyclist.first, cyclist.last + 1))
     for one, (result,) in zip(node, alone, strict=True):
         (by_node,), by_itself = one["targets"], result.to_dict()

@@ -23,7 +23,6 @@ from siampolar_model.session.history import History, StampedImage, format_stamp
 from siampolar_model.session.requests import InitRequest, InitResult, TargetIds
 from siampolar_model.session.session import Counters, Session, Targets
 from siampolar_model.session.settings import SessionSettings
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 
@@ -54,7 +53,8 @@ class FakeTracker:
     fail_on: int | None = None
     refuse: bool = False
     states: dict[int, TargetState] = field(default_factory=dict)
-    budgets: list[RedetectionBudget] = field(default_factory=list)
+    elapsed_s: list[float] = field(default_factory=list)
+    redetect_crops: list[int] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     gate: threading.Event | None = None
     warning: str = ""
@@ -80,9 +80,11 @@ class FakeTracker:
         frame: Frame,
         ids: Collection[int] | None = None,
         *,
-        budget: RedetectionBudget,
+        elapsed_s: float,
+        redetect_crops: int,
     ) -> list[Target]:
-        self.budgets.append(budget)
+        self.elapsed_s.append(elapsed_s)
+        self.redetect_crops.append(redetect_crops)
         self.threads.add(threading.get_ident())
         if self.gate is not None:
             assert self.gate.wait(5)
@@ -515,7 +517,7 @@ def test_the_tracker_gets_the_time_that_has_passed() -> None:
         frame = Frame.from_bgr(np.zeros((48, 64, 3), np.uint8))
         rig.session.add_image(StampedImage(start_ns + round(after_s * 1e9), frame))
         rig.session.drain()
-        elapsed_s.append(rig.tracker.budgets[-1].elapsed_s)
+        elapsed_s.append(rig.tracker.elapsed_s[-1])
     assert elapsed_s == pytest.approx([0.1, 0.1, 1 / 30, 5.0, 1 / 30, 0.1])
 
 
@@ -524,11 +526,11 @@ def test_skipped_images_leave_fewer_crops_for_searching() -> None:
     rig.add(0)
     rig.init()
     rig.add(1)
-    assert rig.tracker.budgets[-1].crops == 4
+    assert rig.tracker.redetect_crops[-1] == 4
     rig.session.add_image(image(2))
     rig.session.add_image(image(3))
     rig.session.drain()
-    assert rig.tracker.budgets[-1].crops == 2
+    assert rig.tracker.redetect_crops[-1] == 2
 
 
 def test_targets_are_lost_on_another_image_size_until_theirs_returns() -> None:
@@ -627,7 +629,8 @@ def test_images_out_of_order_or_sent_twice_are_followed_and_leave_the_history_al
     rig.init()
     rig.add(4, 3, 4, 5, 6, 6)
     assert rig.tracker.tracked(1) == [2, 4, 3, 4, 5, 6, 6]
-    elapsed_s = [b.elapsed_s for b in rig.tracker.budgets if b.crops]
+    calls = zip(rig.tracker.elapsed_s, rig.tracker.redetect_crops, strict=True)
+    elapsed_s = [seconds for seconds, crops in calls if crops]
     usual = 1 / 30
     assert elapsed_s == pytest.approx([0.2, usual, usual, 0.1, 0.1, usual])
     assert rig.init(1).success  # type: ignore[union-attr]
@@ -884,7 +887,7 @@ def test_session_and_tracker_alone_agree_however_late_the_init(asked_after: int)
     # It is searched for on its first image as well, to which there is no time.
     gaps_s = [1 / 30] + [PERIOD_NS / 1e9] * 7
     expected = [
-        alone.update(image.frame, budget=RedetectionBudget(gap_s))[0]
+        alone.update(image.frame, elapsed_s=gap_s)[0]
         for image, gap_s in zip(images, gaps_s, strict=True)
     ]
 

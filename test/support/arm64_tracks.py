@@ -22,8 +22,14 @@ from siampolar_model.errors import EngineError
 from siampolar_model.geometry.box import Box
 from siampolar_model.tracking.tracker import Tracker
 
-#: How far score, and by how many pixels box and outline, may be off on another processor.
-ALLOWED = {"fp32": (1e-3, 0.05), "int8": (0.02, 2.0)}
+#: How far score, and by how many pixels box and outline, may be off on another processor: of
+#: targets that were started one image before, and of one that was followed through all images.
+#: There rounding adds up: on one x86 processor alone, a start box moved by a millionth of a pixel
+#: changes outlines by up to 0.3 px in fp32 and 1.3 px in int8; pixels of crops are whole numbers.
+ALLOWED = {
+    "fp32": {"started": (1e-3, 0.05), "followed": (5e-3, 1.0)},
+    "int8": {"started": (0.02, 2.0), "followed": (0.02, 2.0)},
+}
 
 _FRAMES = 12
 
@@ -44,12 +50,22 @@ def images() -> list[np.ndarray]:
     return found
 
 
-def tracks(precision: str) -> list[dict[str, Any]]:
-    """The target on every image but the first."""
+def tracks(precision: str) -> dict[str, list[dict[str, Any]]]:
+    """The target on every image but the first, by the keys of ``ALLOWED``."""
     tracker = Tracker.from_pretrained(engine="onnxruntime", precision=precision, num_threads=1)
-    first, *rest = images()
-    tracker.start(first, Box.from_xywh(94, 96, 72, 48))
-    return [tracker.update(image)[0].to_dict() for image in rest]
+    first, *rest = every = images()
+    tracker.start(first, _box(0))
+    found = {"started": [], "followed": [tracker.update(image)[0].to_dict() for image in rest]}
+    for index, image in enumerate(rest):
+        tracker.reset()
+        tracker.start(every[index], _box(index))
+        found["started"].append(tracker.update(image)[0].to_dict())
+    return found
+
+
+def _box(index: int) -> Box:
+    """Around the object on one of :func:`images`; the object turns in it."""
+    return Box.from_xywh(94 + 6 * index, 96 + 2 * index, 72, 48)
 
 
 def main() -> int:
@@ -65,24 +81,33 @@ def main() -> int:
         return 0
     other = json.loads(Path(compare[1]).read_text())
     bad = 0
-    for precision, targets in found.items():
-        if precision not in other["targets"]:
-            continue
-        score, pixels = 0.0, 0.0
-        for ours, theirs in zip(targets, other["targets"][precision], strict=True):
-            bad += ours["state"] != theirs["state"]
-            score = max(score, abs(ours["score"] - theirs["score"]))
-            for key in ("box", "polygon"):
-                off = np.abs(np.array(ours[key]) - np.array(theirs[key])).max()
-                pixels = max(pixels, float(off))
-        allowed = ALLOWED[precision]
-        print(
-            f"{precision}: {len(targets)} images on {platform.machine()} and {other['machine']}: "
-            f"scores differ by at most {score:.4f} (allowed {allowed[0]}), boxes and outlines by "
-            f"{pixels:.2f} px (allowed {allowed[1]})"
-        )
-        bad += score > allowed[0] or pixels > allowed[1]
+    for precision, kinds in found.items():
+        for kind, targets in kinds.items():
+            theirs = other["targets"].get(precision)
+            if theirs is None:
+                continue
+            score, pixels, states = differences(targets, theirs[kind])
+            most_score, most_pixels = ALLOWED[precision][kind]
+            print(
+                f"{precision}, {kind}: {len(targets)} images on {platform.machine()} and "
+                f"{other['machine']}: scores differ by at most {score:.4f} (allowed {most_score}), "
+                f"boxes and outlines by {pixels:.2f} px (allowed {most_pixels}), {states} states"
+            )
+            bad += states or score > most_score or pixels > most_pixels
     return int(bad > 0 or not found)
+
+
+def differences(
+    ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
+) -> tuple[float, float, int]:
+    """Largest differences of scores, of boxes and outlines, and the number of other states."""
+    score, pixels, states = 0.0, 0.0, 0
+    for a, b in zip(ours, theirs, strict=True):
+        states += a["state"] != b["state"]
+        score = max(score, abs(a["score"] - b["score"]))
+        for key in ("box", "polygon"):
+            pixels = max(pixels, float(np.abs(np.array(a[key]) - np.array(b[key])).max()))
+    return score, pixels, states
 
 
 if __name__ == "__main__":

@@ -2,87 +2,36 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from siampolar_model.engines.base import Candidates, Engine
 from siampolar_model.geometry.box import Box
-from siampolar_model.models.spec import ModelSpec
 from siampolar_model.results import Target, TargetState
-from siampolar_model.tracking.search_crop import SearchCrop, candidates_of
-from siampolar_model.tracking.tracker import Tracker
+from support.seen_boxes import FRAME, Scene
 
-FRAME = np.zeros((360, 640, 3), np.uint8)
 SIDE = 40.0
 
 
-class Nobody(Engine):
-    """Only has a spec: what is found comes from the tracker below."""
-
-    name = "nobody"
-    spec = ModelSpec("nobody", 127, 255, 1.7, 36, 16)
-
-    def encode(self, *_: object) -> None: ...
-    def release(self, slot: int) -> None: ...
-    def search(self, *_: object) -> Candidates:
-        raise NotImplementedError
-
-
-class Scene(Tracker):
-    """Finds identical squares wherever a crop shows them, the nearest to its middle first.
-
-    Attributes:
-        squares: centres of the squares that are in sight, and their scores.
-    """
-
-    def __init__(self, candidates: int) -> None:
-        super().__init__(Nobody())
-        self.squares: dict[tuple[float, float], float] = {}
-        self._count = candidates
-
-    def _search(self, frame: object, search_crops: list[tuple[int, SearchCrop]]) -> dict:
-        found: dict[int, list] = {}
-        for id, search_crop in search_crops:
-            window = search_crop.window
-            inside = [
-                (window.box_to_crop(Box.from_center(x, y, SIDE, SIDE)), score)
-                for (x, y), score in self.squares.items()
-                if max(abs(x - window.cx), abs(y - window.cy)) < window.side / 2
-            ]
-            middle = np.array([127.5, 127.5])
-            inside.sort(key=lambda one: float(np.abs(one[0].center_xy - middle).sum()))
-            k, rays = self._count, 36
-            row = Candidates(
-                np.zeros((1, k), np.float32),
-                np.zeros((1, k), np.float32),
-                np.tile(np.float32([100, 100, 155, 155]), (1, k, 1)),
-                np.full((1, k, 2), 127.5, np.float32),
-                np.full((1, k, rays), 20, np.float32),
-            )
-            for i, (box, score) in enumerate(inside[:k]):
-                row.score[0, i], row.box_xyxy[0, i] = score, box.as_xyxy()
-                row.center_xy[0, i], row.rays_px[0, i] = box.center_xy, box.width / 2
-            found.setdefault(id, []).append(candidates_of(search_crop, row, 0, id))
-        return found
+def square(x: float, y: float) -> Box:
+    return Box.from_center(x, y, SIDE, SIDE)
 
 
 def scene(candidates: int, *places: tuple[float, float]) -> Scene:
     """A target on every square."""
     made = Scene(candidates)
     for x, y in places:
-        made.start(FRAME, Box.from_center(x, y, SIDE, SIDE))
+        made.start(FRAME, square(x, y))
     return made
 
 
 def shown(scene: Scene, *places: tuple[float, float], images: int = 1) -> list[Target]:
     for _ in range(images):
-        scene.squares = dict.fromkeys(places, 0.9)
+        scene.seen = {square(*place): 0.9 for place in places}
         results = scene.update(FRAME)
     return results
 
 
 def on(target: Target, place: tuple[float, float]) -> bool:
-    return target.box.iou(Box.from_center(*place, SIDE, SIDE)) > 0.5
+    return target.box.iou(square(*place)) > 0.5
 
 
 @pytest.mark.parametrize("candidates", [1, 4])

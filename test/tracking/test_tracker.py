@@ -15,7 +15,6 @@ from siampolar_model.images.frame import Frame
 from siampolar_model.models.spec import ModelSpec
 from siampolar_model.results import TargetState
 from siampolar_model.settings import Setting, settings_of
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.settings import TrackerSettings
 from siampolar_model.tracking.tracker import Tracker
 from support.blob_engine import BlobEngine
@@ -64,6 +63,35 @@ class ScriptedEngine(Engine):
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine()
+
+
+def test_a_start_that_was_checked_is_not_searched_for_again_on_its_image() -> None:
+    unchecked, checked = ScriptedEngine(), ScriptedEngine()
+    plain, tracker = Tracker(unchecked), Tracker(checked)
+    frame = Frame.from_bgr(FRAME)
+    other_box = Box.from_xywh(400, 200, 60, 60)
+    for one in (plain, tracker):
+        assert (one.start(frame, BOX), one.start(frame, other_box)) == (1, 2)
+    assert tracker.start_warning(frame, 1) == ""
+    assert checked.batches == [[1]]
+    for one, other in zip(tracker.update(frame), plain.update(frame), strict=True):
+        assert one.state == other.state == TargetState.TRACKING
+        assert (one.box, one.score, one.confidence) == (other.box, other.score, other.confidence)
+    assert (checked.batches, unchecked.batches) == ([[1], [2]], [[1, 2]])
+    tracker.update(frame)
+    assert checked.batches[2:] == [[1, 2]]
+
+
+@pytest.mark.parametrize("change", ["another image", "started again"])
+def test_what_a_check_of_a_start_found_counts_for_its_image_and_template(change: str) -> None:
+    engine = ScriptedEngine()
+    tracker, frame = Tracker(engine), Frame.from_bgr(FRAME)
+    id = tracker.start(frame, BOX)
+    tracker.start_warning(frame, id)
+    if change == "started again":
+        tracker.start(frame, BOX, id=id)
+    tracker.update(Frame.from_bgr(FRAME) if change == "another image" else frame)
+    assert len(engine.batches) == 2
 
 
 def test_a_still_target_stays_where_it_is(engine: ScriptedEngine) -> None:
@@ -313,8 +341,8 @@ def test_the_search_costs_what_the_settings_allow() -> None:
     assert all(batch.count(2) == 1 and 1 <= batch.count(1) <= 4 for batch in engine.batches)
     assert max(batch.count(1) for batch in engine.batches) == 4
     engine.batches.clear()
-    tracker.update(without, budget=RedetectionBudget(crops=1))
-    tracker.update(without, budget=RedetectionBudget(crops=0))
+    tracker.update(without, redetect_crops=1)
+    tracker.update(without, redetect_crops=0)
     assert [batch.count(1) for batch in engine.batches] == [2, 1]
 
 
@@ -323,7 +351,7 @@ def test_a_search_that_gets_no_crops_of_its_own_still_sees_the_whole_frame() -> 
     tracker.start(blobs(((80, 80), 60, GREEN)), Box.from_center(80, 80, 60, 60))
     lose(tracker, blobs())
     back = blobs(((560, 280), 60, GREEN))
-    states = [tracker.update(back, budget=RedetectionBudget(crops=0))[0].state for _ in range(250)]
+    states = [tracker.update(back, redetect_crops=0)[0].state for _ in range(250)]
     assert states[-1] == TargetState.TRACKING
 
 
@@ -400,14 +428,14 @@ def test_low_rates_and_gaps_only_make_the_search_use_its_limit() -> None:
     lose(tracker, blobs())
     engine.batches.clear()
     for elapsed_s in (5.0, 1 / 30, 5.0):
-        tracker.update(blobs(), budget=RedetectionBudget(elapsed_s))
+        tracker.update(blobs(), elapsed_s=elapsed_s)
     assert [len(batch) for batch in engine.batches] == [3, 3, 3]
     # A target that fills the frame has few windows, for which one crop per image is enough.
     tracker.start(blobs(((320, 180), 300, RED)), Box.from_center(320, 180, 300, 300), id=1)
     lose(tracker, blobs())
     engine.batches.clear()
     for _ in range(30):
-        tracker.update(blobs(), budget=RedetectionBudget(1 / 30))
+        tracker.update(blobs(), elapsed_s=1 / 30)
     assert sum(map(len, engine.batches)) <= 45
 
 

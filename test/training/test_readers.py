@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -352,21 +354,23 @@ def _runs(mask: np.ndarray) -> list[int]:
 
 class TestPreload:
     class Counting(Photos):
-        decoded = 0
+        def __init__(self, root: Path) -> None:
+            super().__init__(root)
+            self.decoded: list[int] = []
 
         def read(self, sequence: int, frame: int = 0) -> LabelledImage:
-            self.decoded += 1
+            self.decoded.append(sequence)
             return super().read(sequence, frame)
 
     def test_what_fits_is_decoded_once(self, tmp_path: Path) -> None:
         reader = self.Counting(drawn_sets.write_photos(tmp_path, [0, 1, 2, 3], bare=(3,)))
         kept, used_bytes = preload(reader, 10**6)
         assert used_bytes == sum(reader.read(i).nbytes for i in range(4))
-        reader.decoded = 0
+        reader.decoded.clear()
         for sequence in (3, 0, 0, 2):
             read = kept.read(sequence)
             np.testing.assert_array_equal(read.image, Photos(tmp_path).read(sequence).image)
-        assert reader.decoded == 0
+        assert not reader.decoded
         assert names(kept) == names(reader) and kept.frames(1) == 1
         assert list(kept.annotated) == [0, 1, 2] and kept.root == reader.root
         assert kept.similar(kept.read(0), 1) == reader.similar(reader.read(0), 1)
@@ -385,7 +389,30 @@ class TestPreload:
         max_bytes = int(images * Photos(tmp_path).read(0).nbytes)
         kept, used_bytes = preload(reader, max_bytes)
         assert kept is reader and used_bytes == 0
-        assert reader.decoded == decoded
+        assert len(reader.decoded) == decoded
+
+    def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
+        drawn_sets.write_photos(tmp_path, range(9))
+        (tmp_path / "JPEGImages/photos/00005.jpg").write_bytes(b"\xff\xd8\xff damaged")
+        with pytest.raises(DatasetError, match=r"photos/00005.jpg: not a readable image"):
+            preload(Photos(tmp_path), 10**6)
+
+
+def test_photographs_and_davis_need_neither_pycocotools_nor_av(tmp_path: Path) -> None:
+    photos = drawn_sets.write_photos(tmp_path / "photos", [0, 1])
+    davis = drawn_sets.write_davis(tmp_path / "davis", {"train": ["bear"]})
+    child = (
+        "import sys; sys.modules['av'] = sys.modules['pycocotools'] = None\n"
+        "from siampolar_training.data.config import SourceConfig, open_reader\n"
+        "for kind, root in (('photos', sys.argv[1]), ('davis', sys.argv[2])):\n"
+        "    reader = open_reader(SourceConfig(kind, root))\n"
+        "    print(reader.name(0), reader.read(0).objects)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", child, photos, davis], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "00000 (1, 2)\nbear (2,)\n"
 
 
 def test_a_large_set_stays_small_in_memory(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Oracle:
     def start(self, frame: np.ndarray, box: object) -> None:
         self._box = box
 
-    def update(self, frame: np.ndarray, *, budget: object) -> list[object]:
+    def update(self, frame: np.ndarray, *, elapsed_s: float) -> list[object]:
         self._t += 1
         since = self._t - BEFORE
         tracking = since < self._false or since - HIDDEN >= self._found_after

@@ -72,7 +72,7 @@ class Oracle:
         self._boxes.append(box)
         return len(self._boxes)
 
-    def update(self, frame: np.ndarray, *, budget: object) -> list[object]:
+    def update(self, frame: np.ndarray, *, elapsed_s: float) -> list[object]:
         self._t += 1
         masks = self._clip.frame(self._t)[1]
         self._boxes = [mask_box(m) or b for m, b in zip(masks, self._boxes, strict=True)]

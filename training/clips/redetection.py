@@ -14,7 +14,6 @@ import numpy as np
 
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.results import TargetState
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.tracker import Tracker
 
 from ..data.instances import Instance, Pool
@@ -181,7 +180,7 @@ def judge(tracker: Tracker, clip: HidingClip) -> Outcome:
     right, false = 0, 0
     for t in range(1, len(clip)):
         frame, mask = clip.frame(t)
-        (result,) = tracker.update(frame, budget=RedetectionBudget(1 / RATE_HZ))
+        (result,) = tracker.update(frame, elapsed_s=1 / RATE_HZ)
         tracking = result.state == TargetState.TRACKING
         true_box = mask_box(mask)
         good = tracking and true_box is not None and result.box.iou(true_box) >= FOUND_IOU

@@ -15,7 +15,6 @@ import numpy as np
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import Target, TargetState
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.tracker import Tracker
 
 from ..data.augment.sharpness import compress
@@ -251,7 +250,7 @@ def judge(
     own_iou, seen = np.ones(states.shape), np.ones(states.shape)
     for t in range(1, FRAMES):
         frame, masks, seen[t] = clip.frame(t)
-        targets = tracker.update(frame, budget=RedetectionBudget(1 / RATE_HZ))
+        targets = tracker.update(frame, elapsed_s=1 / RATE_HZ)
         on_frame(t, frame, targets)
         boxes = [mask_box(mask) for mask in masks]
         overlaps = np.array([[box.iou(target.box) if box else 0.0 for box in boxes]

@@ -11,7 +11,6 @@ import numpy as np
 from siampolar_model.evaluation.metrics import mask_box
 from siampolar_model.geometry.box import Box
 from siampolar_model.results import TargetState
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.tracker import Tracker
 
 from ..data.readers.base import Reader
@@ -96,7 +95,7 @@ def judge(tracker: Tracker, reader: Reader, one: NothingBox) -> NothingOutcome:
     warning = tracker.start_warning(image, tracker.start(image, one.box))
     for t in range(1, min(reader.frames(one.sequence), round(DOUBT_S * RATE_HZ) + 1)):
         image = reader.read(one.sequence, t).image
-        (target,) = tracker.update(image, budget=RedetectionBudget(1 / RATE_HZ))
+        (target,) = tracker.update(image, elapsed_s=1 / RATE_HZ)
         if target.state != TargetState.TRACKING:
             return NothingOutcome(warning, t / RATE_HZ)
     return NothingOutcome(warning, None)

@@ -11,7 +11,6 @@ import numpy as np
 from siampolar_model.evaluation.metrics import mask_box, region_similarity
 from siampolar_model.results import TargetState
 from siampolar_model.tracking.confidence import Evidence
-from siampolar_model.tracking.redetection import RedetectionBudget
 from siampolar_model.tracking.tracker import Tracker
 
 from ..clips.redetection import HidingClip
@@ -97,7 +96,7 @@ def follow(tracker: Tracker, frames: Iterable[Labelled]) -> Samples:
             continue
         if not chosen:
             break
-        targets = tracker.update(image, budget=RedetectionBudget(1 / 30))
+        targets = tracker.update(image, elapsed_s=1 / 30)
         for target, (id, i) in zip(targets, chosen, strict=True):
             if target.state == TargetState.LOST:
                 continue

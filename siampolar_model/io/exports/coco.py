@@ -10,12 +10,16 @@ from ...geometry.rle import encode_rle
 from ...results import TargetState
 from .base import FrameResult
 
+#: What an annotation tells of its target besides its place.
+FIELDS = ("state", "reason", "confidence", "score", "quality", "velocity", "predicted_box")
+
 
 class CocoJson:
     """One JSON file that ``pycocotools.coco.COCO`` loads.
 
-    Every annotation carries ``track_id`` (the target's id) and ``score`` besides COCO's own fields.
-    Lost targets have no annotation on that frame. File names are ``00000.jpg`` and so on.
+    Besides COCO's own fields every annotation carries ``track_id`` (the target's id) and those of
+    :data:`FIELDS`, as :meth:`siampolar_model.results.Target.to_dict` gives them. Lost targets have
+    no annotation on that frame. File names are ``00000.jpg`` and so on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,15 +41,15 @@ class CocoJson:
         for target in frame.targets:
             if target.state == TargetState.LOST:
                 continue
-            mask = target.mask(frame.height, frame.width)
+            mask, plain = target.mask(frame.height, frame.width), target.to_dict()
             self._annotations.append(
                 {
                     "id": len(self._annotations) + 1,
                     "image_id": image_id,
                     "category_id": 1,
                     "track_id": target.id,
-                    "score": round(float(target.score), 4),
-                    "bbox": [round(float(value), 2) for value in target.box.as_xywh()],
+                    **{name: plain[name] for name in FIELDS},
+                    "bbox": plain["box"],
                     "area": int(mask.sum()),
                     "iscrowd": 0,
                     "segmentation": encode_rle(mask),

@@ -24,7 +24,7 @@ class MotText:
             x, y, width, height = target.box.as_xywh()
             self._file.write(
                 f"{frame.index + 1},{target.id},{x + 1:.2f},{y + 1:.2f},{width:.2f},{height:.2f},"
-                f"{target.score:.4f},-1,-1,-1\n"
+                f"{target.confidence:.4f},-1,-1,-1\n"
             )
 
     def close(self) -> None:

@@ -19,8 +19,9 @@ class RerunRecording:
     """One ``.rrd`` file, which ``rerun FILE`` shows.
 
     Entities: ``video`` (frames), ``video/target_ID`` (outline) and ``video/target_ID/box`` of every
-    target that is not lost, and ``score/target_ID``, ``confidence/target_ID`` over the timelines
-    ``frame`` and ``time``.
+    target that is not lost, and of every target ``confidence/target_ID``, ``score/target_ID`` and
+    ``quality/target_ID``, over the timelines ``frame`` and ``time``. Where its state or its reason
+    changes, ``log`` says so.
 
     Raises:
         ImportError: the package ``rerun-sdk`` is not installed.
@@ -33,6 +34,7 @@ class RerunRecording:
         self._recording = rerun.RecordingStream("siampolar", recording_id=path.stem)
         self._recording.save(str(path))
         self._shown: set[int] = set()
+        self._told: dict[int, str] = {}
 
     def write(self, frame: FrameResult) -> None:
         rerun, recording = self._rerun, self._recording
@@ -48,8 +50,16 @@ class RerunRecording:
         for one in seen.values():
             self._log_target(one, frame.height, frame.width)
         for one in frame.targets:
-            recording.log(f"score/target_{one.id}", rerun.Scalars(one.score))
-            recording.log(f"confidence/target_{one.id}", rerun.Scalars(one.confidence))
+            for name in ("confidence", "score", "quality"):
+                recording.log(f"{name}/target_{one.id}", rerun.Scalars(getattr(one, name)))
+            self._log_change(one)
+
+    def _log_change(self, target: Target) -> None:
+        text = f"target {target.id}: {target.state.name.lower()}"
+        text += f" ({target.reason})" if target.reason else ""
+        if self._told.get(target.id) != text:
+            self._told[target.id] = text
+            self._recording.log("log", self._rerun.TextLog(text))
 
     def _log_target(self, target: Target, height: int, width: int) -> None:
         blue, green, red = color_of(target.id)

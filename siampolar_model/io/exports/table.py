@@ -5,16 +5,22 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from ...results import TargetState
 from .base import FrameResult
 
+#: As the fields of the message Target, then the area of the mask.
 COLUMNS = (
-    "frame", "stamp_s", "id", "state", "score", "quality", "x", "y", "width", "height",
-    "mask_area_px",
+    "frame", "stamp_s", "id", "state", "reason", "confidence", "score", "quality",
+    "x", "y", "width", "height", "velocity_x", "velocity_y",
+    "predicted_x", "predicted_y", "predicted_width", "predicted_height", "mask_area_px",
 )  # fmt: skip
 
 
 class CsvTable:
-    """Columns as in :data:`COLUMNS`; lost targets are rows with their last box and no area."""
+    """Columns as in :data:`COLUMNS`; lost targets are rows with their last box and no area.
+
+    Where no box is predicted, its four cells are empty.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
@@ -23,14 +29,14 @@ class CsvTable:
 
     def write(self, frame: FrameResult) -> None:
         for target in frame.targets:
-            name = target.state.name.lower()
-            lost = name == "lost"
+            lost = target.state == TargetState.LOST
             area = 0 if lost else int(target.mask(frame.height, frame.width).sum())
-            box = (f"{value:.2f}" for value in target.box.as_xywh())
+            plain = target.to_dict()
             self._rows.writerow(
                 [
-                    frame.index, f"{frame.stamp_ns / 1e9:.9f}", target.id, name,
-                    f"{target.score:.4f}", f"{target.quality:.4f}", *box, area,
+                    frame.index, f"{frame.stamp_ns / 1e9:.9f}",
+                    *(plain[name] for name in COLUMNS[2:8]),
+                    *plain["box"], *plain["velocity"], *(plain["predicted_box"] or [""] * 4), area,
                 ]
             )  # fmt: skip
 

@@ -75,7 +75,7 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, sequence: int, frame: int = 0) -> LabelledImage:
-        """Decode one frame.
+        """Decode one frame. Several threads may call this at the same time.
 
         Raises:
             DatasetError: a damaged file; it names the file.

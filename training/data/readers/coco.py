@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# pycocotools reads the compressed run lengths of COCO's C code; it has wheels for every Python
-# and platform that we support and depends on NumPy alone.
-from pycocotools import mask as coco_mask
-
 from siampolar_model.errors import DatasetError
 
 from .base import LabelledImage, Reader
 from .coco_outline import OutlineError, checked_outline
-from .decode import labelled, read_image
+from .decode import check_same_size, labelled, read_image
 from .holdout import empty_side, held_out
 
 LAYOUT = "a JSON file with images, annotations and categories, and the folder of the images"
 
 
 class Coco(Reader):
-    """One side of a set of photographs; crowds and boxes without an outline are left out.
+    """One side of a set of photographs; crowds are left out.
 
-    So are annotations whose outline is damaged (``coco_outline.py``), with one warning that names
-    the first of them: pycocotools takes numbers as they come, and ends the process on some.
+    So are annotations without an outline or with a damaged one (``coco_outline.py``), with a
+    warning that tells how many and names the first: pycocotools takes numbers as they come, and
+    ends the process on some.
 
     Segmentations stay packed as JSON text in one buffer, about the size of the file: a million of
     them as Python objects would take gigabytes, in every worker.
@@ -52,7 +50,7 @@ class Coco(Reader):
         if not path.is_file():
             raise DatasetError(f"{path}: no such file; expected {LAYOUT}")
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_bytes())
             self._load(data, path, validation)
         except DatasetError:
             raise
@@ -70,10 +68,15 @@ class Coco(Reader):
         self._sizes = np.array([(one["height"], one["width"]) for one in kept], np.int32)
         self.categories = {int(one["id"]): str(one["name"]) for one in data["categories"]}
         known = {one["id"] for one in everything}
+        if len(known) < len(everything):
+            ids = [one["id"] for one in everything]
+            twice = next(a for a, b in pairwise(ids) if a == b)
+            raise DatasetError(f"{path}: image {twice} is listed {ids.count(twice)} times")
         row = {one["id"]: index for index, one in enumerate(kept)}
         size = {one["id"]: (int(one["height"]), int(one["width"])) for one in kept}
         owners, classes, texts = [], [], []
         damaged: list[str] = []
+        without: list[Any] = []
         for one in data["annotations"]:
             if one["image_id"] not in known or one["category_id"] not in self.categories:
                 raise DatasetError(
@@ -86,7 +89,8 @@ class Coco(Reader):
             except OutlineError as error:
                 damaged.append(f"annotation {one['id']}: {error}")
                 continue
-            if not outline:
+            if outline is None:
+                without.append(one["id"])
                 continue
             owners.append(row[one["image_id"]])
             classes.append(one["category_id"])
@@ -97,6 +101,12 @@ class Coco(Reader):
         if damaged:
             warnings.warn(
                 f"{path}: {len(damaged)} damaged annotations are left out; {damaged[0]}",
+                stacklevel=3,
+            )
+        if without:
+            warnings.warn(
+                f"{path}: {len(without)} annotations without an outline are left out; the first is "
+                f"annotation {without[0]}",
                 stacklevel=3,
             )
         order = np.argsort(np.array(owners), kind="stable")
@@ -125,6 +135,7 @@ class Coco(Reader):
         path = self.root / self._names[sequence]
         image = read_image(path)
         height, width = (int(v) for v in self._sizes[sequence])
+        check_same_size(image, (height, width), path)
         first, last = np.searchsorted(self._owner, [sequence, sequence + 1])
         if first == last:
             return labelled(self.name(sequence), sequence, image, None)
@@ -140,6 +151,9 @@ class Coco(Reader):
 
     def _mask(self, annotation: int, height: int, width: int) -> np.ndarray:
         """uint8 (height, width), 1 inside one annotation's polygons or run lengths."""
+        # Reads the compressed run lengths of COCO's C code. Other data sets go without it.
+        from pycocotools import mask as coco_mask
+
         start = int(self._ends[annotation - 1]) if annotation else 0
         parts = json.loads(self._text[start : self._ends[annotation]])
         try:

@@ -21,7 +21,7 @@ class OutlineError(SiampolarError, ValueError):
 
 
 def checked_outline(outline: Any, height: int, width: int) -> Any:
-    """The outline as it is safe to hand to pycocotools; None if it encloses nothing.
+    """The outline as it is safe to hand to pycocotools; None if there is none.
 
     Args:
         outline: a list of polygons ``[x0, y0, x1, y1, ...]``, or run lengths
@@ -29,8 +29,8 @@ def checked_outline(outline: Any, height: int, width: int) -> Any:
         height, width: of the image, pixels.
 
     Raises:
-        OutlineError: numbers that are missing, not finite or far outside the image, or run lengths
-            that do not add up to the image.
+        OutlineError: numbers that are missing, not finite or far outside the image, polygons that
+            enclose nothing of it, or run lengths that do not add up to it.
     """
     if not outline:
         return None
@@ -45,7 +45,11 @@ def checked_outline(outline: Any, height: int, width: int) -> Any:
     polygons = [polygon for polygon in outline if len(polygon) >= 6]
     for polygon in polygons:
         _check_polygon(polygon, height, width)
-    return polygons or None
+    if not polygons:
+        raise OutlineError("no polygon has three points")
+    if all(_is_outside(polygon, height, width) for polygon in polygons):
+        raise OutlineError("all polygons lie outside the image")
+    return polygons
 
 
 def _check_polygon(polygon: Sequence[Any], height: int, width: int) -> None:
@@ -60,6 +64,11 @@ def _check_polygon(polygon: Sequence[Any], height: int, width: int) -> None:
             raise OutlineError(
                 f"a corner lies at {value:g}; it must be from {-margin:g} to {side + margin:g}"
             )
+
+
+def _is_outside(polygon: Sequence[float], height: int, width: int) -> bool:
+    x, y = polygon[::2], polygon[1::2]
+    return max(x) <= 0 or max(y) <= 0 or min(x) >= width or min(y) >= height
 
 
 def _check_runs(runs: dict[str, Any], height: int, width: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from siampolar_model.errors import DatasetError, FrameError, VideoError
+from siampolar_model.evaluation.pictures import check_exact
 from siampolar_model.images.picture import read_bgr, read_whole
 from siampolar_model.io.image_folder import image_files
 
@@ -47,12 +48,14 @@ def read_labels(path: Path) -> np.ndarray:
     In a colour image, all that is not black is object 1.
 
     Raises:
-        DatasetError: not a readable image, more than 8 bits, or several colours without a palette.
+        DatasetError: not a readable image, a JPEG file, more than 8 bits, or several colours
+            without a palette.
     """
     try:
         data = read_whole(path)
     except FrameError as error:
         raise DatasetError(str(error)) from None
+    check_exact(path, data)
     try:
         with Image.open(io.BytesIO(data)) as opened:
             mode, pixels = opened.mode, np.array(opened)
@@ -84,8 +87,13 @@ def labelled(
     """
     if labels is None:
         return LabelledImage(name, sequence, image)
-    if labels.shape != image.shape[:2]:
-        size, expected = ("x".join(map(str, a.shape[1::-1])) for a in (labels, image))
-        raise DatasetError(f"{mask_path}: is {size} px; its image is {expected}")
+    check_same_size(image, labels.shape, mask_path)
     objects = tuple(int(v) for v in np.flatnonzero(np.bincount(labels.ravel())) if v)
     return LabelledImage(name, sequence, image, labels, objects, categories or {})
+
+
+def check_same_size(image: np.ndarray, shape: tuple[int, ...], path: Path | None) -> None:
+    """Raises DatasetError, which names ``path``, if a mask (height, width) does not fit."""
+    if shape != image.shape[:2]:
+        size, expected = ("x".join(map(str, one[1::-1])) for one in (shape, image.shape))
+        raise DatasetError(f"{path}: is {size} px; its image is {expected}")

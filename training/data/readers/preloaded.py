@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from .base import LabelledImage, Reader
+
+#: Images that are decoded before their size is added up.
+_AT_ONCE = 64
 
 
 class Preloaded(Reader):
@@ -35,7 +39,9 @@ class Preloaded(Reader):
 
 
 def preload(reader: Reader, max_bytes: int) -> tuple[Reader, int]:
-    """Decode a whole data set, if it fits: of a part, random draws would find little.
+    """Decode a whole data set by several threads, if it fits.
+
+    Nothing is kept of a set that does not fit: random draws would find little in a part of it.
 
     Returns:
         The reader to use, and the bytes it holds: the given one and 0 if the set is too large.
@@ -47,10 +53,14 @@ def preload(reader: Reader, max_bytes: int) -> tuple[Reader, int]:
     # The first image tells whether it is worth a try.
     if reader.read(*places[0]).nbytes * len(places) > 2 * max_bytes:
         return reader, 0
-    images, used_bytes = {}, 0
-    for place in places:
-        images[place] = reader.read(*place)
-        used_bytes += images[place].nbytes
-        if used_bytes > max_bytes:
-            return reader, 0
+    images: dict[tuple[int, int], LabelledImage] = {}
+    used_bytes = 0
+    with ThreadPoolExecutor() as pool:
+        for at in range(0, len(places), _AT_ONCE):
+            part = places[at : at + _AT_ONCE]
+            decoded = list(pool.map(lambda place: reader.read(*place), part))
+            images.update(zip(part, decoded, strict=True))
+            used_bytes += sum(image.nbytes for image in decoded)
+            if used_bytes > max_bytes:
+                return reader, 0
     return Preloaded(reader, images), used_bytes
