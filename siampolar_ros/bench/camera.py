@@ -159,8 +159,10 @@ class Camera(Node):
                         self.reported[value.key].append(float(value.value))
 
     def _on_answer(self, message: InitResult) -> None:
-        # Before the first image an init is held, and refused once that lasts too long.
-        if not message.success and "no image" not in message.message:
+        # Before the first image an init is held, and refused once that lasts too long; on a busy
+        # machine one may still wait when the next is sent.
+        again = any(words in message.message for words in ("no image", "took its place"))
+        if not message.success and not again:
             self._refused = f"the node refused the target: {message.message}"
 
 
