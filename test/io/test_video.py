@@ -507,3 +507,23 @@ def test_which_of_several_videos_in_a_file_is_taken_is_told(tmp_path: Path) -> N
             out.mux(stream.encode())
     with VideoReader(path) as reader:
         assert reader.notices == [f"{path}: has 2 videos; stream 0, of 96x64 px, is taken"]
+
+
+def test_parts_that_a_stream_lost_on_its_way_are_told(tmp_path: Path) -> None:
+    """A recording of a stream over a network: the decoder fills in what is missing."""
+    path = tmp_path / "a.ts"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"g": "5", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(20):
+            noise = np.random.default_rng(index).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(noise, "bgr24")))
+        out.mux(stream.encode())
+    data = path.read_bytes()
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 20 and reader.notices == []
+    half = len(data) // 188 // 2 * 188
+    path.write_bytes(data[:half] + data[half + 6 * 188 :])
+    with VideoReader(path) as reader:
+        assert 18 <= sum(1 for _ in reader) <= 20
+        assert any("arrived with parts missing" in one for one in reader.notices), reader.notices
