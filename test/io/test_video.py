@@ -300,6 +300,27 @@ def test_frames_missing_in_the_middle_or_repeated_are_told(tmp_path: Path) -> No
         ]
 
 
+def test_a_rate_that_varies_on_purpose_is_no_loss(tmp_path: Path) -> None:
+    """Phones record when the light allows."""
+    path = tmp_path / "a.mp4"
+    times_ms = np.cumsum(
+        [33, 33, 100, 33, 500, 33, 33, 20, 20, 90, 33, 33, 33, 250, 33, 33, 40, 33]
+    )
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, time_ms in enumerate(times_ms):
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = int(time_ms), Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        stamps_ms = [round(frame.stamp_ns / 1e6) for frame in reader]
+        assert np.diff(stamps_ms).tolist() == np.diff(times_ms).tolist()
+        assert reader.notices == []
+
+
 def test_a_title_in_any_encoding_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as out:
