@@ -55,11 +55,11 @@ class FrameTimes:
         self._expected_s = time_s + lasts_s
         self._end_s = max(self._end_s, self._expected_s)
 
-    def missing(self, length_s: float, known: int) -> list[str]:
+    def missing(self, length_s: float | None, known: int) -> list[str]:
         """One text each for gaps, steps back and a missing end; empty for a whole video.
 
         Args:
-            length_s: when the video ends by its header; 0 if unknown.
+            length_s: when the video ends by its header, see :func:`length_s`.
             known: missing frames that have been told already.
         """
         reasons = []
@@ -70,7 +70,12 @@ class FrameTimes:
             )
         if self._back:
             reasons.append(f"{counted(self._back, 'frame')} not later than the one before")
-        if length_s > self._end_s + _LATE * self._period_s:
+        if length_s == 0:
+            reasons.append(
+                "does not say how long it is, as if its recorder had been stopped; a missing end "
+                "would not be seen"
+            )
+        elif length_s is not None and length_s > self._end_s + _LATE * self._period_s:
             reasons.append(
                 f"ends after {self._end_s:.2f} s, but lasts {length_s:.2f} s by its header"
             )
@@ -84,14 +89,14 @@ class FrameTimes:
         return bool((abs(multiples - np.round(multiples)) > _UNEVEN).mean() > _UNEVEN_SHARE)
 
 
-def length_s(container: Any, stream: Any) -> float:
+def length_s(container: Any, stream: Any) -> float | None:
     """When a video stream ends by the file's header, in seconds as its frames count them.
 
     Returns:
-        0 if the file does not say.
+        None for a kind of file that never says; 0 if the header of another one does not.
     """
     if not container.format.name.startswith(_WITH_LENGTH):
-        return 0.0
+        return None
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     if container.duration and all(one.type == "video" for one in container.streams):

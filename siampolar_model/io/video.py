@@ -285,8 +285,7 @@ class VideoReader:
             self.notices.append(f"{self.path}: {self._damage()} could not be decoded")
         if marked:
             self.notices.append(
-                f"{self.path}: {counted(marked, 'packet')} arrived with parts missing; the decoder "
-                "filled them in"
+                f"{self.path}: {counted(marked, 'packet')} arrived with parts missing"
             )
         known = self.damaged_packets
         silent = packets - frames - known

@@ -300,6 +300,34 @@ def test_frames_missing_in_the_middle_or_repeated_are_told(tmp_path: Path) -> No
         ]
 
 
+def test_a_recording_that_was_never_finished_says_that_it_has_no_length(tmp_path: Path) -> None:
+    class Pipe:
+        """What a recorder wrote into before it was killed: it never goes back to the header."""
+
+        def __init__(self) -> None:
+            self.data = bytearray()
+
+        def write(self, data: bytes) -> int:
+            self.data += bytes(data)
+            return len(data)
+
+    pipe, path = Pipe(), tmp_path / "a.mkv"
+    with av.open(pipe, "w", format="matroska") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for index in range(6):
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24").reformat(format="yuvj420p")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    path.write_bytes(pipe.data)
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 6
+        assert reader.notices == [
+            f"{path}: does not say how long it is, as if its recorder had been stopped; a missing "
+            "end would not be seen"
+        ]
+
+
 def test_a_rate_that_varies_on_purpose_is_no_loss(tmp_path: Path) -> None:
     """Phones record when the light allows."""
     path = tmp_path / "a.mp4"
