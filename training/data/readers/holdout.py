@@ -6,8 +6,9 @@ from pathlib import Path
 
 from siampolar_model.errors import DatasetError
 
-#: One run of GROUP numbers in HOLDOUT_EVERY is held out. Photographs with neighbouring
-#: numbers are similar (one source, often one class), so a run stays on one side.
+#: Of every HOLDOUT_EVERY runs of GROUP neighbouring numbers one is held out, 10 of every 200.
+#: Photographs with neighbouring numbers are similar (one source, often one class), so a run stays
+#: on one side.
 GROUP = 10
 HOLDOUT_EVERY = 20
 _HELD_OUT = 7
