@@ -18,12 +18,11 @@ def label_of(target_id: int) -> int:
     return 1 + (target_id - 1) % _MAX_LABEL
 
 
-def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarray:
+def label_image(results: Iterable[Target], height: int, width: int) -> np.ndarray:
     """Every target's mask filled with :func:`label_of` its id, uint16 (height, width).
 
-    0 is background. ``width`` comes before ``height``, unlike in :meth:`Target.mask`. Where masks
-    overlap, the higher id lies on top. Lost targets are left out, because their last mask need not
-    fit this image.
+    0 is background. Where masks overlap, the higher id lies on top. Lost targets are left out,
+    because their last mask need not fit this image.
     """
     labels = np.zeros((height, width), np.uint16)
     for result in sorted(results, key=lambda result: result.id):

@@ -407,7 +407,7 @@ class TrackedTarget:
         image_w, image_h = self.image_size
         window, search_crop = candidate.search_crop.window, candidate.search_crop
         seen = candidate.image_box
-        rate = settings.size_smoothing * candidate.score
+        rate = settings.size_update * candidate.score
         box = _keep_inside(
             seen.center_xy,
             search_crop.width + (seen.width - search_crop.width) * rate,

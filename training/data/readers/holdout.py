@@ -23,7 +23,7 @@ def empty_side(root: Path, count: int, validation: bool) -> DatasetError:
     """The error for a set with no photograph on one side."""
     side, first = "validation" if validation else "training", _HELD_OUT * GROUP
     return DatasetError(
-        f"{root}: none of {count} photographs is on the {side} side of the split; one run of "
-        f"{GROUP} numbers in {HOLDOUT_EVERY} is held out, "
+        f"{root}: none of {count} photographs is on the {side} side of the split; of "
+        f"every {HOLDOUT_EVERY} runs of {GROUP} numbers one is held out, "
         f"from {first:05d} to {first + GROUP - 1:05d} first"
     )
