@@ -108,10 +108,10 @@ class SoftMask:
 
 def _span(profile: np.ndarray) -> tuple[float, float] | None:
     """Where values first and last cross :data:`LEVEL`, in cells from the first cell's edge."""
-    above = np.flatnonzero(profile > LEVEL)
-    if not len(above):
+    above = (profile > LEVEL).tolist()
+    if True not in above:
         return None
-    first, last = int(above[0]), int(above[-1])
+    first, last = above.index(True), len(above) - 1 - above[::-1].index(True)
     # Half a cell lies between a border and the middle of its cell, where the value holds.
     low = first + 0.5 - _beyond(profile, first, first - 1) if first else 0.0
     high = last + 0.5 + _beyond(profile, last, last + 1) if last + 1 < len(profile) else last + 1.0

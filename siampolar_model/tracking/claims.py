@@ -108,6 +108,9 @@ def settle(
     """
     things = things_of(candidates)
     ids = sorted(candidates)
+    if len(ids) == len(things) == 1 and not distractors and not alike[ids[0]]:
+        # The usual case: there is nobody else to claim what was found for the only target.
+        return Settlement({ids[0]: Claim(things[0].candidates[ids[0]])}, things, {})
     rows = len(ids) + len(distractors)
     costs = np.full((rows, len(things)), np.inf)
     for column, thing in enumerate(things):
@@ -167,7 +170,7 @@ def things_of(candidates: Mapping[int, Sequence[Candidate]]) -> list[Thing]:
     things: list[Thing] = []
     for id, _, candidate in ordered:
         box = candidate.image_box
-        thing = max(things, key=lambda thing: thing.box.iou(box), default=None)
+        thing = max(things, key=lambda thing: thing.box.iou(box)) if things else None
         if thing is None or thing.box.iou(box) < _ONE_THING:
             thing = Thing(box)
             things.append(thing)

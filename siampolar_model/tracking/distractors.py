@@ -114,11 +114,12 @@ def updated(
     taken = set(given.values())
     for column, thing in enumerate(things):
         ids = _not_this(thing, claimed, tracking, least_score)
-        part = any(
+        if column in taken or not ids:
+            continue
+        if not any(
             _touch(thing.box, one.image_box) or _fills(thing.box, one.image_box, sizes[id])
             for id, one in claimed.items()
-        )
-        if column not in taken and ids and not part:
+        ):
             found.append(Distractor(thing.box, Motion.starting(thing.box), ids))
     found.sort(key=lambda one: one.unseen_images)
     return tuple(found[:_MOST])

@@ -157,17 +157,21 @@ class TrackedTarget:
 
     def later(self, elapsed_s: float) -> TrackedTarget:
         """What is expected on an image some seconds later."""
-        mistaken = risk_later(self.mistaken, elapsed_s)
-        size = self.usual_size
+        box, size = self.result.box, self.usual_size
         if self.tracking:
-            box, kept = self.result.box, math.exp(-elapsed_s / _SIZE_S)
+            kept = math.exp(-elapsed_s / _SIZE_S)
             size = (
                 box.width + max(size[0] - box.width, 0.0) * kept,
                 box.height + max(size[1] - box.height, 0.0) * kept,
             )
         motion = self.motion.after(elapsed_s)
-        moved = replace(self, motion=motion, mistaken=mistaken, usual_size=size)
-        return replace(moved, predicted_box=moved.expected_box)
+        return replace(
+            self,
+            motion=motion,
+            mistaken=risk_later(self.mistaken, elapsed_s),
+            usual_size=size,
+            predicted_box=_keep_inside(motion.center_xy, box.width, box.height, *self.image_size),
+        )
 
     def searching(self, settings: TrackerSettings) -> bool:
         """Whether the whole frame is searched: it is lost, or not tracked for ``lost_frames``."""
@@ -232,11 +236,17 @@ class TrackedTarget:
         return any(rival.surprise(place.box, SPREAD) < mine + CLEAR for rival in rivals)
 
     def _found(
-        self, result: Target, motion: Motion, usual_score: float, evidence: Evidence
+        self,
+        result: Target,
+        motion: Motion,
+        usual_score: float,
+        evidence: Evidence,
+        steadiness: float = 0.0,
     ) -> TrackedTarget:
         """The target while it is tracked: nothing is remembered of doubts before."""
         mistaken = risk_after_return(self.mistaken) if self.ambiguous else self.mistaken
-        evidence = replace(evidence, mistaken=mistaken)
+        if evidence.mistaken != mistaken:
+            evidence = replace(evidence, mistaken=mistaken)
         least = _TRUSTED_STILL if self.trusted else TRACKING_CONFIDENCE
         return TrackedTarget(
             result,
@@ -252,6 +262,7 @@ class TrackedTarget:
             predicted_box=self.predicted_box,
             mistaken=mistaken,
             trusted=self.calibration.confidence(evidence) >= least,
+            steadiness=steadiness,
         )
 
     def _follow(self, claim: Claim, settings: TrackerSettings) -> TrackedTarget:
@@ -274,8 +285,8 @@ class TrackedTarget:
             usual_score = self.usual_score + (score - self.usual_score) * rate
             result = self._at(candidate, TargetState.TRACKING, settings)
             motion = self.motion.seen(candidate.image_box)
-            found = self._found(result, motion, usual_score, evidence)
-            return replace(found, steadiness=self.expected_box.iou(result.box))
+            steadiness = self.expected_box.iou(result.box)
+            return self._found(result, motion, usual_score, evidence, steadiness)
         state = TargetState.LOST if low_frames >= settings.lost_frames else TargetState.UNCERTAIN
         doubted = replace(
             self,
