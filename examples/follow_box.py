@@ -32,8 +32,8 @@ class FollowBox(Node):
     def read(self, message: Targets) -> None:
         for target in message.targets:
             outline = np.reshape(target.polygon_xy, (-1, 2))  # pixels, clockwise
-            if target.state == Target.LOST or not len(outline):
-                continue  # the outline of a lost target is an old one
+            if target.state != Target.TRACKING or not len(outline):
+                continue  # uncertain: it may be something else; lost: the outline is an old one
             x, y = outline.mean(0)
             self.log.info(f"target {target.id} is at {x:.0f}, {y:.0f} px")
 

@@ -11,6 +11,7 @@ from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -23,6 +24,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from siampolar_ros.demo.advice import CYCLIST, OWN
 from siampolar_ros.demo.default_clip import default_clip, moving_clip
 from siampolar_ros.runtime.environment import share_file
 from siampolar_ros.runtime.launching import check_module, check_package, launch_environment
@@ -72,8 +74,9 @@ def _video(context: LaunchContext) -> list:
         parameters=[{"port": int(port)}],
         output="screen",
     )
+    advice = LogInfo(msg=f"Open the address that the console prints. {OWN if video else CYCLIST}")
     actions: list = [
-        *([console] if live else []),
+        *([advice, console] if live else []),
         publisher,
         RegisterEventHandler(
             OnProcessExit(target_action=publisher, on_exit=[EmitEvent(event=Shutdown())])

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Where the disc of the clip is on its first frame.
 BOX = "50,60,60,60"
 
-#: A live source is followed for this long.
+#: A live source is followed for this long after the model was loaded.
 _LIVE_S = 6.0
 
 # Runs where Pillow, pycocotools, motmetrics and pandas are: the exports of one run, each opened by
@@ -178,18 +178,39 @@ class Steps:
             if name not in ("PYTHONPATH", "AMENT_PREFIX_PATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
         }
 
-    def run(self, title: str, *command: object, code: int = 0, stop_after_s: float = 0) -> str:
-        """The output of a command, which must end with ``code``; SIGINT ends it if asked for."""
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [str(one) for one in command], cwd=self.folder, env=self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        try:
-            text = process.communicate(timeout=stop_after_s or 900)[0]
-        except subprocess.TimeoutExpired:
+    def run(self, title: str, *command: object) -> str:
+        """The output of a command, which must succeed."""
+        return self._run(title, command, 0, lambda process, _: process.wait(900))
+
+    def run_live(self, title: str, *command: object) -> str:
+        """The output of a command that SIGINT ends, some seconds after it loaded its model."""
+
+        def interrupt(process: subprocess.Popen[bytes], output: Path) -> None:
+            end = time.monotonic() + 300
+            while b"runs on" not in output.read_bytes() and time.monotonic() < end:
+                time.sleep(0.1)
+            time.sleep(_LIVE_S)
             process.send_signal(signal.SIGINT)
-            text = process.communicate(timeout=60)[0]
+            process.wait(120)
+
+        return self._run(title, command, 130, interrupt)
+
+    def _run(
+        self,
+        title: str,
+        command: Sequence[object],
+        code: int,
+        wait: Callable[[subprocess.Popen[bytes], Path], object],
+    ) -> str:
+        began = time.monotonic()
+        output = self.folder / "output.txt"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [str(one) for one in command], cwd=self.folder, env=self.environment,
+                stdout=file, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            wait(process, output)
+        text = output.read_text("utf-8", errors="replace")
         if process.returncode != code:
             sys.exit(f"{title}: ended with {process.returncode}, not {code}\n{text[-3000:]}")
         print(f"{time.monotonic() - began:6.1f} s  {title}", flush=True)
@@ -262,10 +283,8 @@ def track(
     }  # fmt: skip
     exports = [f"--export={kind}:{path}" for kind, path in out.items()]
     video = steps.folder / f"{name}_tracked.mp4"
-    text = steps.run(
-        title, *begin, "track", source, "--box", BOX, "-o", video, *exports,
-        code=130 if live else 0, stop_after_s=_LIVE_S if live else 0,
-    )  # fmt: skip
+    run = steps.run_live if live else steps.run
+    text = run(title, *begin, "track", source, "--box", BOX, "-o", video, *exports)
     lines = [json.loads(line) for line in out["jsonl"].read_text().splitlines()]
     with out["csv"].open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -309,8 +328,9 @@ def main() -> int:
             print("          RTSP is left out: GStreamer's RTSP server is not installed")
         for title, interpreter, code, address in servers:
             server = subprocess.Popen(
-                [interpreter, "-c", code, clip], stdout=subprocess.PIPE, text=True
-            )
+                [interpreter, "-c", code, clip], stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
             try:
                 assert server.stdout is not None
                 url = address.format(server.stdout.readline().strip())

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 _WEBP_QUALITY = 75
+_BLOCK = 512
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -49,8 +50,9 @@ def main() -> int:
             image, mask, name = files[index]
             side = options.frame_side if name.startswith("davis/") else options.side
             parts = list(encoded(image, mask, name, side))
-            room = sum(len(data) + 1536 for _, data in parts)  # headers and padding of tar
-            if size + room > limit - 10_240:
+            # A block for each header, whole blocks for each file, and up to 22 at the end.
+            room = sum(_BLOCK + -(-len(data) // _BLOCK) * _BLOCK for _, data in parts)
+            if size + room > limit - 22 * _BLOCK:
                 lacking += 1
                 continue
             size += room

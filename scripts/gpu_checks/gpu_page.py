@@ -25,13 +25,17 @@ the environment of the repository (`make setup-dev`):
 scripts/with_env python scripts/gpu_checks --write docs/gpu.md
 ```
 
-Every part is a process of its own with a time limit; what cannot run is named with its reason, and
-the exit status is 0 unless a part failed. `gpu_out/gpu.json` holds everything, this page the same
-for people. `--photos FOLDER` trains on photographs in place of drawn ones (docs/data.md).
-`--packages FOLDER` takes packages from a folder, for a machine without network:
-`pip install --no-deps --target FOLDER tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs` elsewhere;
-files in it that end in `.xz` are unpacked first. With `--write`, what the page says below "Added by
-hand" stays. TensorRT itself and a Jetson are checked by
+Every part is a process of its own with a time limit. A part that cannot run is listed with the
+reason, and the exit status is 0 unless a part failed. The results are in `gpu_out/gpu.json`;
+`--write` makes this page from them and keeps what stands below "Added by hand".
+
+- `--photos FOLDER` trains on photographs ([Data](data.md)) instead of drawn ones.
+- `--packages FOLDER` takes packages from a folder, for a machine without network. Fill it elsewhere
+  with
+  `pip install --no-deps --target FOLDER tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs`;
+  files in it that end in `.xz` are unpacked first.
+
+TensorRT itself and a Jetson are checked by
 `pytest -m gpu` ([jetson.md](jetson.md)).
 """
 

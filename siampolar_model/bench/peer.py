@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ..errors import BenchError
+from ..evaluation.peers import quiet_opencv
 from ..geometry.box import Box
 from .stages import Timings
 
@@ -44,7 +45,7 @@ class Peer:
         parameters = make_parameters()
         parameters.backbone, parameters.neckhead = map(str, files)
         self._folder = folder
-        with _one_line_errors(folder), _quiet_opencv():
+        with _one_line_errors(folder), quiet_opencv():
             self._tracker: Any = create(parameters)
 
     def run(self, images: Sequence[np.ndarray], box: Box) -> Timings:
@@ -68,17 +69,3 @@ def _one_line_errors(folder: Path) -> Iterator[None]:
     except cv2.error as error:
         reason = str(error).strip().splitlines()[0]
         raise BenchError(f"{folder}: TrackerNano cannot run ({reason})") from None
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV 5 from warning that its new graph engine has only one target."""
-    logging = getattr(cv2.utils, "logging", None)
-    if logging is None:
-        yield
-        return
-    before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: Exit codes, as shells give them: 128 and the number of the signal.
+#: Exit codes, as shells give them: 128 plus the number of the signal.
 SIGINT_CODE, SIGTERM_CODE = 130, 143
 
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[list[int]]:
-    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does; the handler before is put back.
+    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does; then restore the previous handler.
+
+    Outside the main thread, which alone may set handlers, it does nothing.
 
     Yields:
-        The signals that came, empty until then. Only the first SIGTERM raises, so that a second
-        one does not disturb what the first one ends.
+        The numbers of the signals received so far: a list that fills while the block runs. Only the
+        first SIGTERM raises, so that a second one does not disturb the clean-up after the first.
     """
     came: list[int] = []
 
@@ -39,7 +41,10 @@ def sigterm_as_interrupt() -> Iterator[list[int]]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the block has ended."""
+    """Let Ctrl-C and SIGTERM wait until the block has ended; the first of them then takes effect.
+
+    Outside the main thread, which alone may set handlers, it does nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -33,10 +33,12 @@ def quantize(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the model with its new files; default: the model's own."),
+        typer.Option(
+            help="Folder to copy the model to, with its new files; default: the model's own."
+        ),
     ] = None,
 ) -> None:
-    """Derive search graphs of lower precision from a model."""
+    """Derive search graphs of lower precision from a model's fp32 search graph."""
     folder = ModelFolder.open(model)
     target = out or folder.path
     if precision is SmallPrecision.fp16:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-#: Calls whose median is compared, and calls of a trial.
+#: How many of the last calls the present number of threads is measured by, and calls of a trial.
 _USUAL, _TRIAL = 15, 3
 
-#: Calls before the next trial: the first ones after a change, and as many at most.
+#: Calls before a trial: the first one after a start or a change, doubled after each trial that
+#: changes nothing, up to the second number.
 _SOON, _LATEST = 16, 512
 
-#: A way must be faster by this factor to be taken, and a way that has become slower by the second
-#: factor is compared at once.
+#: The other number of threads is taken if its median time is below the first share of the present
+#: one's; a trial comes at once if calls take longer than the second multiple of what they took.
 _FASTER, _SLOWER = 0.95, 1.25
 
 
@@ -23,12 +24,12 @@ class ThreadChoice:
     they wait for each other in every layer, and few threads on the other cores are faster. Both
     give the same numbers.
 
-    The other way is tried for three calls: soon after the start, as soon as calls take longer than
-    before, and otherwise after 32, 64 and so on up to 512 calls, so that trials delay less than
-    one call in a hundred.
+    The other number of threads is tried for three calls: soon after the start, as soon as calls
+    take longer than before, and otherwise after 32, 64 and so on up to 512 calls, so that trials
+    delay less than one call in a hundred.
 
     Attributes:
-        few: whether the next call is to run on few threads.
+        few: whether the next call should run on few threads.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,7 @@ class ThreadChoice:
         self._left = self._wait = _SOON
 
     def took(self, seconds: float) -> None:
-        """Take note of a call in the way that :attr:`few` asked for."""
+        """Record how long a call took as :attr:`few` asked for, and decide on the next one."""
         if self._trial is None:
             self._times.append(seconds)
             self._left -= 1

@@ -213,6 +213,6 @@ def _read_labels(path: Path, count: int) -> np.ndarray:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror or error}") from None

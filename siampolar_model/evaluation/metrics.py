@@ -42,7 +42,7 @@ def region_similarity(mask_true: np.ndarray, mask_pred: np.ndarray) -> float:
     """J: intersection over union in [0, 1] of two masks (H, W), non-zero inside; 1 if both empty.
 
     Raises:
-        ValueError: two different shapes.
+        ValueError: the shapes differ, or are not two-dimensional.
     """
     true, pred = _binary_pair(mask_true, mask_pred)
     union = cv2.countNonZero(true | pred)
@@ -58,7 +58,7 @@ def boundary_accuracy(
     diagonal, rounded up to whole pixels.
 
     Raises:
-        ValueError: two different shapes.
+        ValueError: the shapes differ, or are not two-dimensional.
     """
     true, pred = _binary_pair(mask_true, mask_pred)
     radius = math.ceil(tolerance * math.hypot(*true.shape))

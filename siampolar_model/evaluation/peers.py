@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,10 @@ class Peer:
         """
         if isinstance(region, Mask):
             raise EngineError(f"{self.name} takes no mask")
-        tracker = self._make()
         clipped = region.clip(frame.width, frame.height)
         try:
+            with quiet_opencv():
+                tracker = self._make()
             tracker.init(frame.to_bgr(), tuple(round(value) for value in clipped.as_xywh()))
         except cv2.error as error:
             raise BoxError(f"{self.name}: {' '.join(str(error).split())}") from None
@@ -127,3 +129,17 @@ def _checked(text: str, peer: Peer) -> Peer:
         raise CommandError(f"--peer {text}: {' '.join(str(error).split())}") from None
     peer.reset()
     return peer
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV 5 from warning that its new graph engine has only one target."""
+    logging = getattr(cv2.utils, "logging", None)
+    if logging is None:
+        yield
+        return
+    before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)

@@ -68,7 +68,8 @@ def read_labels(path: Path) -> np.ndarray:
     In an image of one colour on black, without a palette, that colour is object 1.
 
     Raises:
-        DatasetError: not a readable image, more than 8 bits, or several colours without a palette.
+        DatasetError: not a readable image, a JPEG file, more than 8 bits, or several colours
+            without a palette.
     """
     indices = _palette_indices(path)
     if indices is not None:
@@ -82,6 +83,12 @@ def read_labels(path: Path) -> np.ndarray:
     if (pixels[on] != pixels[on][:1]).any():
         raise DatasetError(f"{path}: has several colours; a mask is an index image or a grey one")
     return np.asarray(on, np.uint8)
+
+
+def check_exact(path: Path, data: bytes) -> None:
+    """Raises DatasetError for a mask in a JPEG file, which changes labels along every edge."""
+    if data.startswith(b"\xff\xd8\xff"):
+        raise DatasetError(f"{path}: is a JPEG file, which changes labels; store masks as PNG")
 
 
 def has_void(labels: Iterable[int]) -> bool:
@@ -103,6 +110,7 @@ def _palette_indices(path: Path) -> np.ndarray | None:
         content = read_whole(path)
     except FrameError as error:
         raise DatasetError(str(error)) from None
+    check_exact(path, content)
     if not content.startswith(_PNG) or content[_COLOUR_TYPE_AT : _COLOUR_TYPE_AT + 1] != _PALETTE:
         return None
     import av  # only such masks need it

@@ -20,6 +20,7 @@ from ..evaluation.pictures import VOID, has_void, read_image, read_labels
 from ..geometry.box import Box
 from ..geometry.crops import search_window, template_window
 from ..images.frame import Frame
+from ..images.picture import PICTURE_SUFFIXES
 from ..models.spec import ModelSpec
 from ..tracking.settings import TrackerSettings
 
@@ -78,7 +79,8 @@ def crop_pairs(folder: str | Path, spec: ModelSpec, count: int) -> Iterator[Crop
 def _read(folder: Path, mask_path: Path) -> tuple[np.ndarray, Box]:
     """A photograph and the box of its largest object."""
     image_path = folder / "JPEGImages" / mask_path.relative_to(folder / "Annotations")
-    image_path = image_path.with_suffix(".jpg")
+    named = (image_path.with_suffix(suffix) for suffix in PICTURE_SUFFIXES)
+    image_path = next((path for path in named if path.is_file()), image_path.with_suffix(".jpg"))
     try:
         image, labels = read_image(image_path), read_labels(mask_path)
     except DatasetError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import av
+import numpy as np
 
 from ..errors import counted
 
@@ -14,8 +15,10 @@ _WITH_LENGTH = ("mov", "matroska", "avi", "flv", "asf")
 # A frame may come this many periods late before one is missing.
 _LATE = 0.75
 
-# More gaps than one in so many frames: the rate varies on purpose.
+# More gaps than one in three frames, or more than a fifth of the times between frames that are no
+# multiple of the usual one, to a quarter of it: the rate varies on purpose, as phones do it.
 _FRAMES_PER_GAP = 3
+_UNEVEN, _UNEVEN_SHARE = 0.25, 0.2
 
 
 class FrameTimes:
@@ -30,6 +33,7 @@ class FrameTimes:
         self._frames = self._gaps = self._missing = self._back = 0
         self._expected_s: float | None = None  # when the next frame is due
         self._last_s: float | None = None
+        self._between_s: list[float] = []
         self._end_s = 0.0
 
     def take(self, frame: Any) -> None:
@@ -44,41 +48,55 @@ class FrameTimes:
         if self._expected_s is not None and time_s > self._expected_s + _LATE * lasts_s:
             self._gaps += 1
             self._missing += max(1, round((time_s - self._expected_s) / lasts_s))
-        self._back += self._last_s is not None and time_s <= self._last_s
+        if self._last_s is not None:
+            self._back += time_s <= self._last_s
+            self._between_s.append(time_s - self._last_s)
         self._last_s = time_s
         self._expected_s = time_s + lasts_s
         self._end_s = max(self._end_s, self._expected_s)
 
-    def missing(self, length_s: float, known: int) -> list[str]:
+    def missing(self, length_s: float | None, known: int) -> list[str]:
         """One text each for gaps, steps back and a missing end; empty for a whole video.
 
         Args:
-            length_s: when the video ends by its header; 0 if unknown.
+            length_s: when the video ends by its header, see :func:`length_s`.
             known: missing frames that have been told already.
         """
         reasons = []
-        if self._missing > known and self._gaps * _FRAMES_PER_GAP <= self._frames:
+        if self._missing > known and not self._varies():
             reasons.append(
                 f"missing by the times of its frames: about {counted(self._missing, 'frame')}, in "
                 f"{counted(self._gaps, 'place')}"
             )
         if self._back:
             reasons.append(f"{counted(self._back, 'frame')} not later than the one before")
-        if length_s > self._end_s + _LATE * self._period_s:
+        if length_s == 0:
+            reasons.append(
+                "does not say how long it is, as if its recorder had been stopped; a missing end "
+                "would not be seen"
+            )
+        elif length_s is not None and length_s > self._end_s + _LATE * self._period_s:
             reasons.append(
                 f"ends after {self._end_s:.2f} s, but lasts {length_s:.2f} s by its header"
             )
         return reasons
 
+    def _varies(self) -> bool:
+        if self._gaps * _FRAMES_PER_GAP > self._frames:
+            return True
+        between_s = np.array(self._between_s)
+        multiples = between_s / np.median(between_s[between_s > 0])
+        return bool((abs(multiples - np.round(multiples)) > _UNEVEN).mean() > _UNEVEN_SHARE)
 
-def length_s(container: Any, stream: Any) -> float:
+
+def length_s(container: Any, stream: Any) -> float | None:
     """When a video stream ends by the file's header, in seconds as its frames count them.
 
     Returns:
-        0 if the file does not say.
+        None for a kind of file that never says; 0 if the header of another one does not.
     """
     if not container.format.name.startswith(_WITH_LENGTH):
-        return 0.0
+        return None
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     if container.duration and all(one.type == "video" for one in container.streams):

@@ -263,7 +263,7 @@ class VideoReader:
 
         At the end of the file, notices say what is missing.
         """
-        packets = frames = 0
+        packets = frames = marked = 0
         times = FrameTimes(1 / self.fps)
         for packet in self._packets():
             packets += packet.size > 0
@@ -272,6 +272,7 @@ class VideoReader:
             except av.FFmpegError:
                 self.damaged_packets += 1
                 continue
+            marked += packet.is_corrupt
             frames += len(decoded)
             for frame in decoded:
                 try:
@@ -282,6 +283,10 @@ class VideoReader:
                 yield frame
         if self.damaged_packets:
             self.notices.append(f"{self.path}: {self._damage()} could not be decoded")
+        if marked:
+            self.notices.append(
+                f"{self.path}: {counted(marked, 'packet')} arrived with parts missing"
+            )
         known = self.damaged_packets
         silent = packets - frames - known
         if silent > 0 and self._stream.codec_context.name in _FRAME_PER_PACKET:

@@ -257,13 +257,27 @@ def read_yaml(path: str | Path, error: type[ValueError]) -> Any:
     """What a YAML file holds.
 
     Raises:
-        error: the file is not YAML.
+        error: the file is not YAML, or gives a key twice.
         OSError: it cannot be read.
     """
     try:
-        return yaml.safe_load(Path(path).read_text())
+        return yaml.load(Path(path).read_text(encoding="utf-8-sig"), _UniqueKeys)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise error(f"{path}: not YAML ({' '.join(str(problem).split())})") from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if isinstance(key, str) and key != "<<" and keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} is given {keys.count(key)} times",
+                    problem_mark=node.start_mark,
+                )
+        return super().construct_mapping(node, deep)
 
 
 def keys_of(cls: type) -> str:

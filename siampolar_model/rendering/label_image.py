@@ -18,11 +18,11 @@ def label_of(target_id: int) -> int:
     return 1 + (target_id - 1) % _MAX_LABEL
 
 
-def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarray:
-    """Masks filled with their target's label, uint16 (height, width); 0 is background.
+def label_image(results: Iterable[Target], height: int, width: int) -> np.ndarray:
+    """Every target's mask filled with :func:`label_of` its id, uint16 (height, width).
 
-    Where masks overlap, the higher id lies on top. Lost targets are left out, because
-    their last mask need not fit this image.
+    0 is background. Where masks overlap, the higher id lies on top. Lost targets are left out,
+    because their last mask need not fit this image.
     """
     labels = np.zeros((height, width), np.uint16)
     for result in sorted(results, key=lambda result: result.id):
@@ -32,10 +32,10 @@ def label_image(results: Iterable[Target], width: int, height: int) -> np.ndarra
 
 
 def color_image(labels: np.ndarray, results: Iterable[Target]) -> np.ndarray:
-    """The same in the targets' colours of :func:`siampolar_model.rendering.draw.color_of`.
+    """A label image in the targets' colours, see :func:`siampolar_model.rendering.draw.color_of`.
 
     Args:
-        labels: what :func:`label_image` returned for these results.
+        labels: uint16 (height, width), what :func:`label_image` returned for these results.
 
     Returns:
         uint8 (height, width, 3), BGR; black is background.

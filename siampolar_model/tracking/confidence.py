@@ -58,7 +58,7 @@ class Calibration:
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Calibration:
-        """The calibration of a model, or that of the shipped ones if it has none.
+        """The calibration of a model, or :data:`CALIBRATION` if it has none.
 
         Raises:
             EngineError: a coefficient is missing or unknown, or is not a number.
@@ -91,6 +91,7 @@ class Calibration:
         return 1 / (1 + math.exp(-log_odds))
 
 
+#: For models without coefficients of their own (the shipped ones have some in ``model.json``).
 #: Fitted to 4,586 results of siampolar_lite0 with four candidates that were not lost: of all
 #: targets of nine generated clips of identical twins, and of every second frame of fifteen
 #: sequences of DAVIS train. With whole clips held out in turn, the expected calibration error is

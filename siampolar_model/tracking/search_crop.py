@@ -19,8 +19,8 @@ from ..geometry.soft_mask import SoftMask
 #: neck), and the predicted box is kept.
 AGREE = 0.7
 
-#: How far beyond the box a mask may reach: this share of half the box's side and so many pixels of
-#: the search crop, as far as rays do.
+#: How far beyond the box a mask may reach: this share of half the box's side, plus this many pixels
+#: of the search crop, as far as rays do.
 _BEYOND, _BEYOND_PX = 0.2, 4.0
 
 

@@ -34,8 +34,8 @@ class TrackerSettings:
         0.15, 0.0, 2.0,
         help="How strongly a change of size or aspect ratio counts against a candidate.",
     )  # fmt: skip
-    size_smoothing: float = setting(
-        0.7, 0.05, 1.0,
+    size_update: float = setting(
+        0.7, 0.05, 1.0, old_name="size_smoothing",
         help="Share of a new size that is taken over at once if the score is 1; less at lower "
         "scores.",
     )  # fmt: skip

@@ -27,14 +27,14 @@ _SAME_OBJECT = 0.5
 #: A target of less than this share of the area that it started with is not believed any longer.
 _LEAST_AREA = 0.1
 
-#: As many images in a row without tracking are full doubt.
+#: After this many images in a row without tracking, doubt is full.
 _DOUBT_FRAMES = 8
 
 #: Confidence from which a target is tracked, and below which it is no longer.
 TRACKING_CONFIDENCE, _TRUSTED_STILL = 0.5, 0.4
 
-#: What a target's usual size is more than its present one falls to 1/e in this many seconds: it is
-#: still known after something has passed in front of the target.
+#: The excess of a target's usual size over its present one falls to 1/e in this many seconds, so
+#: the usual size is still known after something has passed in front of the target.
 _SIZE_S = 4.0
 
 _NO_EVIDENCE = Evidence()
@@ -407,7 +407,7 @@ class TrackedTarget:
         image_w, image_h = self.image_size
         window, search_crop = candidate.search_crop.window, candidate.search_crop
         seen = candidate.image_box
-        rate = settings.size_smoothing * candidate.score
+        rate = settings.size_update * candidate.score
         box = _keep_inside(
             seen.center_xy,
             search_crop.width + (seen.width - search_crop.width) * rate,

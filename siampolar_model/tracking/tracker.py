@@ -330,7 +330,8 @@ class Tracker:
 
     def start_warning(self, frame: Frame | np.ndarray, id: int) -> str:
         """What a user should know about the box of a target that was just started; empty if it is
-        good: that there is little to hold on to, or that most of it is background.
+        good: there is little to hold on to, most of it is background, or a similar object is in
+        sight.
 
         The target is searched for on its starting image, which takes as long as an update. Its
         first update, if on the same :class:`Frame`, takes what was found.

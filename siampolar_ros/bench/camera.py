@@ -159,9 +159,19 @@ class Camera(Node):
                         self.reported[value.key].append(float(value.value))
 
     def _on_answer(self, message: InitResult) -> None:
-        # Before the first image an init is held, and refused once that lasts too long.
-        if not message.success and "no image" not in message.message:
-            self._refused = f"the node refused the target: {message.message}"
+        self._refused = self._refused or refusal(message)
+
+
+def refusal(answer: InitResult) -> str:
+    """What the node has against the target; empty if it may still take it.
+
+    Until the target is there, the camera asks again and again. An init from before the first image
+    is refused once it has waited too long, and one that a slow node has not read yet is replaced by
+    the next one.
+    """
+    if answer.success or "no image" in answer.message or "took its place" in answer.message:
+        return ""
+    return f"the node refused the target: {answer.message}"
 
 
 def measure(request: Request) -> NodeResult:

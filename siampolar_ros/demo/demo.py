@@ -22,9 +22,10 @@ from siampolar_model.tracking.settings import TrackerSettings
 
 from ..runtime.environment import dds_environment, local_environment
 from ..runtime.launching import check_module
+from .advice import CYCLIST, OWN
 from .children import Children, DemoError
 from .default_clip import Clip, default_clip, moving_clip
-from .live import CYCLIST, OWN, run_live
+from .live import run_live
 
 #: Seconds until the processes must have found each other, and without news before giving up.
 _START_S, _SILENT_S = 60.0, 10.0

@@ -24,13 +24,6 @@ PORT = 8090
 #: Seconds until the page must be served, and between two looks at the processes.
 _START_S, _LOOK_S = 120.0, 0.5
 
-#: What to look at.
-CYCLIST = (
-    "The cyclist is followed; a van hides him: uncertain, lost, found again. Drag a box around "
-    "anything else, such as the motorcycle."
-)
-OWN = "Drag a box around the object to follow; freeze the picture first if it is fast (space)."
-
 
 def run_live(clip: Clip, box: Box | None, advice: str, rate: float | None, out: Path) -> None:
     """Run until Ctrl-C.

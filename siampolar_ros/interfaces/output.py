@@ -82,7 +82,8 @@ class Scene:
     @cached_property
     def labels(self) -> np.ndarray:
         """uint16 (H, W): see :func:`siampolar_model.rendering.label_image.label_image`."""
-        return label_image(self.targets.targets, *self.targets.image.size)
+        image = self.targets.image
+        return label_image(self.targets.targets, image.frame.height, image.frame.width)
 
 
 class Output(ABC):

@@ -1,1 +1,1 @@
-"""The nodes; each file is one executable."""
+"""The nodes; each file whose name ends in ``_node`` is one executable."""

@@ -228,3 +228,8 @@ class TestEvaluate:
         assert (tmp_path / "Disc.mp4").stat().st_size > 1000
         assert [one.name for one in scores.skipped] == ["Bad"]
         assert "0003.jpg: not a readable image" in scores.skipped[0].reason
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "groundtruth.txt").write_bytes(b"\xef\xbb\xbf1,2,3,4\r\n5\t6\t7\t8.5\r\n")
+    assert read_boxes(tmp_path / "groundtruth.txt").tolist() == [[1, 2, 3, 4], [5, 6, 7, 8.5]]

@@ -78,3 +78,15 @@ def test_a_frame_of_undecided_pixels_alone_has_no_object(tmp_path: Path) -> None
     frame = sequence.read(1)
     assert not frame.mask.any() and frame.void is not None and frame.void.sum() == 100
     assert sequence.read(2).mask.sum() == 100
+
+
+def test_a_mask_in_a_jpeg_file_is_refused(tmp_path: Path) -> None:
+    """Its labels are others along every edge, each of which would count as an object."""
+    training = pytest.importorskip("siampolar_training.data.readers.decode")
+    square = np.zeros((48, 64), np.uint8)
+    square[10:30, 20:45] = 2
+    path = tmp_path / "mask.jpg"
+    cv2.imwrite(str(path), square * 100)
+    for read in (read_labels, training.read_labels):
+        with pytest.raises(DatasetError, match=r"mask.jpg: is a JPEG file, which changes labels"):
+            read(path)

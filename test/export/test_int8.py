@@ -179,6 +179,14 @@ class TestErrors:
         with pytest.raises(DatasetError, match="0 annotated photographs"):
             quantize("siampolar_lite0", tmp_path, tmp_path / "out")
 
+    def test_photographs_may_be_of_any_kind_of_picture(self, tmp_path: Path) -> None:
+        spec = load_engine("siampolar_lite0", "onnxruntime").spec
+        folder = draw_photos(tmp_path, 2)
+        jpeg = folder / "JPEGImages" / "photos" / "00000.jpg"
+        assert cv2.imwrite(str(jpeg.with_suffix(".webp")), cv2.imread(str(jpeg)))
+        jpeg.unlink()
+        assert len(list(crop_pairs(folder, spec, 2))) == 2
+
     def test_damaged_photographs(self, tmp_path: Path) -> None:
         spec = load_engine("siampolar_lite0", "onnxruntime").spec
         folder = draw_photos(tmp_path, 2)

@@ -300,6 +300,55 @@ def test_frames_missing_in_the_middle_or_repeated_are_told(tmp_path: Path) -> No
         ]
 
 
+def test_a_recording_that_was_never_finished_says_that_it_has_no_length(tmp_path: Path) -> None:
+    class Pipe:
+        """What a recorder wrote into before it was killed: it never goes back to the header."""
+
+        def __init__(self) -> None:
+            self.data = bytearray()
+
+        def write(self, data: bytes) -> int:
+            self.data += bytes(data)
+            return len(data)
+
+    pipe, path = Pipe(), tmp_path / "a.mkv"
+    with av.open(pipe, "w", format="matroska") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for index in range(6):
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24").reformat(format="yuvj420p")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    path.write_bytes(pipe.data)
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 6
+        assert reader.notices == [
+            f"{path}: does not say how long it is, as if its recorder had been stopped; a missing "
+            "end would not be seen"
+        ]
+
+
+def test_a_rate_that_varies_on_purpose_is_no_loss(tmp_path: Path) -> None:
+    """Phones record when the light allows."""
+    path = tmp_path / "a.mp4"
+    times_ms = np.cumsum(
+        [33, 33, 100, 33, 500, 33, 33, 20, 20, 90, 33, 33, 33, 250, 33, 33, 40, 33]
+    )
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, time_ms in enumerate(times_ms):
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = int(time_ms), Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with VideoReader(path) as reader:
+        stamps_ms = [round(frame.stamp_ns / 1e6) for frame in reader]
+        assert np.diff(stamps_ms).tolist() == np.diff(times_ms).tolist()
+        assert reader.notices == []
+
+
 def test_a_title_in_any_encoding_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as out:
@@ -507,3 +556,23 @@ def test_which_of_several_videos_in_a_file_is_taken_is_told(tmp_path: Path) -> N
             out.mux(stream.encode())
     with VideoReader(path) as reader:
         assert reader.notices == [f"{path}: has 2 videos; stream 0, of 96x64 px, is taken"]
+
+
+def test_parts_that_a_stream_lost_on_its_way_are_told(tmp_path: Path) -> None:
+    """A recording of a stream over a network: the decoder fills in what is missing."""
+    path = tmp_path / "a.ts"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"g": "5", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(20):
+            noise = np.random.default_rng(index).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(noise, "bgr24")))
+        out.mux(stream.encode())
+    data = path.read_bytes()
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) == 20 and reader.notices == []
+    half = len(data) // 188 // 2 * 188
+    path.write_bytes(data[:half] + data[half + 6 * 188 :])
+    with VideoReader(path) as reader:
+        assert 18 <= sum(1 for _ in reader) <= 20
+        assert any("arrived with parts missing" in one for one in reader.notices), reader.notices

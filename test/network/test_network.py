@@ -237,6 +237,12 @@ def test_configurations_are_refused_by_name(values: dict, words: str) -> None:
         ("- 3", r"is \[3\]; it must be a group of"),
         ("name: [", "not YAML"),
         ("[" * 9000, "not YAML"),
+        ("name: a\nwidth: 8\nname: b\n", r"not YAML \(the key 'name' is given 2 times"),
+        ("head: {rays: 36, rays: 72}\n", r"not YAML \(the key 'rays' is given 2 times"),
+        (
+            "name: !!python/object/apply:os.getcwd []\n",
+            r"not YAML \(could not determine a constructor",
+        ),
     ],
 )
 def test_configuration_files_are_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:

@@ -136,7 +136,7 @@ def test_the_images_copy_and_install_what_there_is(name: str) -> None:
     for source in re.findall(r"^COPY (?!--from)(\S+)", text, re.M):
         assert (ROOT / source).exists(), source
     extras = re.findall(r"src/siampolar_ros\[([a-z,]+)\]", text)
-    assert extras
+    assert extras and "console" in extras[0].split(",")
     declared = (ROOT / "pyproject.toml").read_text()
     for extra in extras[0].split(","):
         assert re.search(rf"^{extra} = \[", declared, re.M), extra

@@ -22,6 +22,7 @@ from siampolar_ros.bench import camera as bench_camera
 from siampolar_ros.bench import node as bench_node
 from siampolar_ros.messages.conversions import stamp_to_ns
 from siampolar_ros.messages.serialized_image import read_stamp
+from siampolar_ros.msg import InitResult
 from siampolar_ros.runtime.environment import dds_environment, local_environment
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,15 @@ def test_a_refused_target_is_said(case: Case) -> None:
     outside = Case(**{**vars(case), "box_xywh": (900.0, 900.0, 60.0, 60.0)})
     with pytest.raises(BenchError, match=r"the node refused the target: .*outside"):
         bench_node.measure_one(outside, (640, 480), 10.0, 1.0)
+
+
+def test_a_camera_that_asks_again_takes_only_a_real_refusal() -> None:
+    """On a busy machine a node answers later than the camera repeats its request."""
+    for later in ("a later request for target 1 took its place", "no image has arrived yet"):
+        assert not bench_camera.refusal(InitResult(success=False, id=1, message=later))
+    assert not bench_camera.refusal(InitResult(success=True, id=1))
+    refused = bench_camera.refusal(InitResult(success=False, id=1, message="box is outside"))
+    assert refused == "the node refused the target: box is outside"
 
 
 def test_all_sizes_and_rates(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,7 @@ def test_the_demo_goes_on_with_a_console_until_an_interrupt(launched: Any, tmp_p
         cv2.imwrite(str(video / f"{k:02d}.png"), np.zeros((96, 128, 3), np.uint8))
     child, log = launched("demo.launch.py", f"video:={video}", "engine:=onnxruntime", "port:=0")
     text = wait_for(log, "open http://127.0.0.1:")
+    assert "Open the address that the console prints. Drag a box around the object" in text
     wait_for(log, "active: images from")
     time.sleep(2.0)  # longer than the video
     assert child.poll() is None

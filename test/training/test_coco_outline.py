@@ -138,3 +138,10 @@ def test_no_mask_is_drawn_in_a_size_that_its_image_does_not_have(tmp_path: Path)
     reader = Coco(path, tmp_path, validation=None)
     with pytest.raises(DatasetError, match=r"1.png: is 32x350000000 px; its image is 32x24"):
         reader.read(0)
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """As programs on Windows write it."""
+    path = coco_file(tmp_path, lambda d: None)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert Coco(path, tmp_path, validation=None).read(0).objects == (2,)

@@ -24,8 +24,8 @@ def export(
     network: Annotated[
         Path | None,
         typer.Option(
-            help="Configuration to export, if not the run's: its weights must be the same, its "
-            "candidates, given_mask and map's outlines may be others."
+            help="Network configuration to export instead of the run's: candidates, given_mask and "
+            "the map's outlines may differ, the weights that it needs may not."
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,5 @@
-"""Checkpoints: written whole or not at all, the last one and the best one, read with care."""
+"""Checkpoints of a run, the last one and the best one: written whole or not at all, and checked
+when they are read."""
 
 from __future__ import annotations
 
@@ -22,17 +23,17 @@ FOLDER, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 #: clips (see clips/moving.py).
 SCORE = "score"
 
-#: Key of what a checkpoint says about its run.
+#: Key under which a checkpoint describes its run.
 ABOUT = "siampolar"
 
 _PREFIX = "model."
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a new file next to the old one, then replaces that: a kill leaves a whole file.
+    """Writes a new file next to the old one, then replaces the old one: a kill leaves a whole file.
 
-    Lightning's own writes to the system's temporary folder first, which may be on another disk;
-    the move is a copy then.
+    Lightning's own class writes to the system's temporary folder first. If that is on another disk,
+    the move to the final place is a copy, which a kill can cut short.
     """
 
     def save_checkpoint(
@@ -52,10 +53,13 @@ class LastCheckpoint(Checkpoint):
     """Keeps ``last.ckpt``, from which a run goes on.
 
     A step that is validated is saved after its validation, so that the score is never lost; the
-    last step of a run is validated always.
+    last step of a run is always validated.
 
     Args:
-        every: steps from one to the next.
+        every: optimizer steps from one save to the next, 1 or more.
+
+    Raises:
+        TrainingError: ``every`` is less than 1.
     """
 
     def __init__(self, every: int = 250) -> None:
@@ -119,10 +123,10 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """What a run saved.
+    """The content of a run's checkpoint, on the CPU: at least ``state_dict`` and :data:`ABOUT`.
 
     Raises:
-        TrainingError: there is none, it is damaged, or it was not written by this package.
+        TrainingError: there is no file, it is damaged, or it was not written by this package.
     """
     if not Path(path).is_file():
         raise TrainingError(f"{path}: no such checkpoint; train first")

@@ -33,6 +33,9 @@ def build(folder: Path, precision: str, lean: bool, report: Callable[..., None])
     """Build both graphs of a model for this machine and store them.
 
     Args:
+        folder: the model's.
+        precision: as in :class:`siampolar_model.engines.base.EngineOptions`.
+        lean: build for the lean runtime.
         report: called with ``graph``, ``phase``, ``step`` and ``steps`` by name.
 
     Returns:
@@ -59,7 +62,7 @@ def build(folder: Path, precision: str, lean: bool, report: Callable[..., None])
 
 
 class _Build:
-    """One graph."""
+    """The build of one graph, from an ONNX file to the bytes of a plan."""
 
     def __init__(self, path: Path, key: EngineKey, cache: EngineCache) -> None:
         self._path, self._key, self._cache = path, key, cache
@@ -67,7 +70,13 @@ class _Build:
         self._logger = trt.make_logger(self._messages, _to_stderr)
 
     def run(self, batches: tuple[int, ...], report: Callable[..., None]) -> bytes:
-        """The plan; see cache.RECIPE before a setting is changed here."""
+        """Build the plan, with one optimization profile for each batch size.
+
+        Raise cache.RECIPE with every change of a setting here.
+
+        Raises:
+            EngineError: TensorRT cannot read the file or cannot build it.
+        """
         builder = trt.construct(trt.Builder, self._logger, self._messages)
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, self._logger)

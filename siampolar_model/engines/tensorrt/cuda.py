@@ -50,7 +50,13 @@ class FatalCudaError(CudaError, ProcessUnusable):
 
 @dataclass(frozen=True)
 class Gpu:
-    """The device that engines are built for. An engine's key holds its ``str``."""
+    """The device that engines are built for. An engine's key holds its ``str``.
+
+    Attributes:
+        name: as CUDA reports it.
+        capability: compute capability, major and minor.
+        multiprocessors: how many it has.
+    """
 
     name: str
     capability: tuple[int, int]
@@ -65,7 +71,14 @@ class Gpu:
 class Cuda:
     """A non-default stream with its memory and graphs, all freed together.
 
-    Any thread may use it, but only one at a time.
+    Any thread may use it, but only one at a time. Device addresses are plain integers. Copies are
+    enqueued on the stream and return at once; an error of enqueued work is raised by a later call,
+    mostly :meth:`synchronize`. Methods that call CUDA may raise :class:`CudaError`.
+
+    Attributes:
+        gpu: the device.
+        stream: the stream's handle, as TensorRT takes it.
+        close: frees everything; called at exit, or when this object is collected, if not before.
 
     Raises:
         EngineError: no driver, one too old for the installed cuda-python, or no device.
@@ -82,7 +95,6 @@ class Cuda:
         self._held = held
         self._stream = self._call("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
         self._hold("cudaStreamDestroy", self._stream)
-        #: The stream's handle, as TensorRT takes it.
         self.stream = int(self._stream)
         flags = self._runtime.cudaEventBlockingSync | self._runtime.cudaEventDisableTiming
         self._done = self._call("cudaEventCreateWithFlags", flags)
@@ -120,16 +132,16 @@ class Cuda:
         )
 
     def device_memory(self, nbytes: int) -> int:
-        """Address of device memory, filled with zeros and aligned for every use."""
+        """Address of ``nbytes`` of device memory, filled with zeros and aligned for every use."""
         address: int = self._call("cudaMalloc", max(nbytes, 1))
         self._hold("cudaFree", address)
         self._call("cudaMemsetAsync", address, 0, max(nbytes, 1), self._stream)
         return address
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Page-locked host memory, which the device can copy from and to on its own.
+        """An array in page-locked host memory, which the device can copy from and to on its own.
 
-        The array must not be used after :meth:`close`.
+        Its content is undefined. The array must not be used after :meth:`close`.
         """
         nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address: int = self._call("cudaHostAlloc", nbytes, self._runtime.cudaHostAllocDefault)
@@ -138,15 +150,15 @@ class Cuda:
         return np.frombuffer(memory, dtype).reshape(shape)
 
     def copy_in(self, device: int, host: np.ndarray) -> None:
-        """Enqueue a copy of pinned memory to the device."""
+        """Enqueue a copy of all of ``host``, pinned memory, to the address ``device``."""
         self._copy(device, host.ctypes.data, host.nbytes, "cudaMemcpyHostToDevice")
 
     def copy_out(self, host: np.ndarray, device: int) -> None:
-        """Enqueue a copy from the device to pinned memory."""
+        """Enqueue a copy from the address ``device`` that fills ``host``, pinned memory."""
         self._copy(host.ctypes.data, device, host.nbytes, "cudaMemcpyDeviceToHost")
 
     def copy(self, target: int, source: int, nbytes: int) -> None:
-        """Enqueue a copy within the device."""
+        """Enqueue a copy within the device, from the address ``source`` to ``target``."""
         self._copy(target, source, nbytes, "cudaMemcpyDeviceToDevice")
 
     def synchronize(self) -> None:
@@ -159,10 +171,11 @@ class Cuda:
         self._call("cudaEventSynchronize", self._done)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record what ``work`` enqueues, without doing it; what is returned enqueues all of it.
+        """Record what ``work`` enqueues, without doing it, as one CUDA graph.
 
-        TensorRT has networks that cannot be captured. ``work`` itself is returned then, and the
-        reason is logged once.
+        Returns:
+            A function that enqueues all of it at once. Some networks of TensorRT cannot be
+            captured: then ``work`` itself is returned, and the reason is logged once.
 
         Raises:
             ProcessUnusable: a call failed with one of :data:`FATAL`.

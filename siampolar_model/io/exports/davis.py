@@ -39,7 +39,7 @@ class DavisMasks:
                 f"{self._folder.name}: {len(self._values)} targets; index images hold "
                 f"{_MAX_TARGETS} at most"
             )
-        labels = label_image(frame.targets, frame.width, frame.height)
+        labels = label_image(frame.targets, frame.height, frame.width)
         values = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
         for id, value in self._values.items():
             if id < len(values):

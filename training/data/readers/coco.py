@@ -50,7 +50,7 @@ class Coco(Reader):
         if not path.is_file():
             raise DatasetError(f"{path}: no such file; expected {LAYOUT}")
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_bytes())
             self._load(data, path, validation)
         except DatasetError:
             raise

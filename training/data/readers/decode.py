@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from siampolar_model.errors import DatasetError, FrameError, VideoError
+from siampolar_model.evaluation.pictures import check_exact
 from siampolar_model.images.picture import read_bgr, read_whole
 from siampolar_model.io.image_folder import image_files
 
@@ -47,12 +48,14 @@ def read_labels(path: Path) -> np.ndarray:
     In a colour image, all that is not black is object 1.
 
     Raises:
-        DatasetError: not a readable image, more than 8 bits, or several colours without a palette.
+        DatasetError: not a readable image, a JPEG file, more than 8 bits, or several colours
+            without a palette.
     """
     try:
         data = read_whole(path)
     except FrameError as error:
         raise DatasetError(str(error)) from None
+    check_exact(path, data)
     try:
         with Image.open(io.BytesIO(data)) as opened:
             mode, pixels = opened.mode, np.array(opened)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from siampolar_model.errors import DatasetError
 
-#: One run of GROUP numbers in HOLDOUT_EVERY is held out. Photographs with neighbouring
-#: numbers are similar (one source, often one class), so a run stays on one side.
+#: Of every HOLDOUT_EVERY runs of GROUP neighbouring numbers one is held out, 10 of every 200.
+#: Photographs with neighbouring numbers are similar (one source, often one class), so a run stays
+#: on one side.
 GROUP = 10
 HOLDOUT_EVERY = 20
 _HELD_OUT = 7
@@ -22,7 +23,7 @@ def empty_side(root: Path, count: int, validation: bool) -> DatasetError:
     """The error for a set with no photograph on one side."""
     side, first = "validation" if validation else "training", _HELD_OUT * GROUP
     return DatasetError(
-        f"{root}: none of {count} photographs is on the {side} side of the split; one run of "
-        f"{GROUP} numbers in {HOLDOUT_EVERY} is held out, "
+        f"{root}: none of {count} photographs is on the {side} side of the split; of "
+        f"every {HOLDOUT_EVERY} runs of {GROUP} numbers one is held out, "
         f"from {first:05d} to {first + GROUP - 1:05d} first"
     )
