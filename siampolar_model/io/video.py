@@ -233,10 +233,7 @@ class VideoReader:
         stream = self._container.streams.best("video")
         stream.thread_type = "AUTO"
         if (count := sum(not _is_cover(one) for one in self._container.streams.video)) > 1:
-            self.notices.append(
-                f"{self.path}: has {count} videos; stream {stream.index}, of {stream.width}x"
-                f"{stream.height} px, is taken"
-            )
+            self.notices.append(f"{self.path}: has {count} videos; stream {stream.index} is taken")
         return stream
 
     def _read_file(self) -> Generator[VideoFrame, None, None]:
