@@ -152,8 +152,11 @@ class TrackedTarget:
     @property
     def expected_box(self) -> Box:
         """Where its motion has it, in the size that was last believed."""
+        return self._box_at(self.motion)
+
+    def _box_at(self, motion: Motion) -> Box:
         box = self.result.box
-        return _keep_inside(self.motion.center_xy, box.width, box.height, *self.image_size)
+        return _keep_inside(motion.center_xy, box.width, box.height, *self.image_size)
 
     def later(self, elapsed_s: float) -> TrackedTarget:
         """What is expected on an image some seconds later."""
@@ -170,7 +173,7 @@ class TrackedTarget:
             motion=motion,
             mistaken=risk_later(self.mistaken, elapsed_s),
             usual_size=size,
-            predicted_box=_keep_inside(motion.center_xy, box.width, box.height, *self.image_size),
+            predicted_box=self._box_at(motion),
         )
 
     def searching(self, settings: TrackerSettings) -> bool:
